@@ -1,0 +1,137 @@
+// THE plane contract, part 2: what the dataplane publishes, in a region the other side maps read-only.
+//
+// One writer per datum: each row and each worker block is written by exactly one worker. A field of type Counter is a
+// single-writer 64-bit number, readable at any time without locks. Fields that belong together (identity of a leg)
+// are guarded by the row's seqlock; read them through read_leg().
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "dataplane/api/messages.h"
+
+namespace ifgw::api {
+
+// Single writer, any readers. add() is a plain load and store, not a locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void set(std::uint64_t v) noexcept { value_.store(v, std::memory_order_relaxed); }
+  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+// Log-linear histogram of nanoseconds: 32 sub-buckets per power of two, so a bucket is at most 3.2 % wide.
+// Values below 32 ns are exact; values of 2^32 ns (4.3 s) and more share the last bucket.
+struct LatencyHistogram {
+  static constexpr unsigned kSubBits = 5;
+  static constexpr unsigned kOctaves = 32 - kSubBits;
+  static constexpr unsigned kBuckets = (kOctaves + 1) << kSubBits;
+  std::array<Counter, kBuckets> counts;
+  Counter maximum_ns;
+
+  static constexpr unsigned bucket(std::uint64_t ns) noexcept {
+    if (ns < (1u << kSubBits)) return static_cast<unsigned>(ns);
+    const unsigned top = 63u - static_cast<unsigned>(__builtin_clzll(ns));
+    if (top >= 32) return kBuckets - 1;
+    return ((top - kSubBits + 1) << kSubBits) + static_cast<unsigned>((ns >> (top - kSubBits)) & ((1u << kSubBits) - 1));
+  }
+  // Largest value that falls into bucket `b`: what a quantile reports (never too good).
+  static constexpr std::uint64_t upper_bound(unsigned b) noexcept {
+    if (b < (1u << kSubBits)) return b;
+    const unsigned octave = (b >> kSubBits) - 1;
+    const std::uint64_t sub = b & ((1u << kSubBits) - 1);
+    return (((std::uint64_t{1} << kSubBits) + sub + 1) << octave) - 1;
+  }
+  void record(std::uint64_t ns, std::uint64_t count) noexcept {
+    counts[bucket(ns)].add(count);
+    if (ns > maximum_ns.get()) maximum_ns.set(ns);
+  }
+};
+
+// Everything the dataplane shows of one leg.
+struct LegInfo {
+  LegId id;
+  LegId peer;
+  CallTag tag{};
+  Endpoint local;
+  MediaParams media;       // as last set; `media.remote` is the negotiated address
+  Endpoint current_remote;  // where packets go now (differs from media.remote after latching)
+  std::uint64_t created_ns = 0;
+};
+
+struct alignas(64) LegRow {
+  std::atomic<std::uint32_t> seqlock{0};  // odd: being written
+  std::uint32_t reserved = 0;
+  LegInfo info;                           // info.id absent: row is free
+  alignas(64) Counter rx_packets;         // valid RTP from the party
+  Counter rx_bytes;                       // UDP payload
+  Counter tx_packets;                     // RTP sent to the party
+  Counter tx_bytes;
+  Counter rx_rtcp;
+  Counter tx_rtcp;
+  Counter dropped;                        // packets for this leg that were dropped (reasons: worker block)
+  Counter last_rx_ns;                     // 0: nothing yet
+  Counter expected;                       // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
+  Counter reordered;
+  Counter transcoded;                     // frames decoded and encoded on the way to the party
+  Counter inside_max_ns;                  // longest rx-to-tx time of a packet sent to the party
+};
+
+// Consistent copy, or nothing when the row is free. Spins while the writer is inside (tens of ns); gives up and
+// reports the row as free after `attempts`, so that a dead writer cannot hang a reader.
+inline std::optional<LegInfo> read_leg(const LegRow& row, int attempts = 1000) noexcept {
+  while (attempts-- > 0) {
+    const std::uint32_t before = row.seqlock.load(std::memory_order_acquire);
+    if ((before & 1) != 0) continue;
+    LegInfo copy;
+    std::memcpy(static_cast<void*>(&copy), &row.info, sizeof copy);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (row.seqlock.load(std::memory_order_relaxed) != before) continue;
+    if (!copy.id.present()) return std::nullopt;
+    return copy;
+  }
+  return std::nullopt;
+}
+// Owner only.
+inline void write_leg(LegRow& row, const LegInfo& info) noexcept {
+  const std::uint32_t sequence = row.seqlock.load(std::memory_order_relaxed);
+  row.seqlock.store(sequence + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  std::memcpy(static_cast<void*>(&row.info), &info, sizeof info);
+  row.seqlock.store(sequence + 2, std::memory_order_release);
+}
+
+static_assert(sizeof(LegRow) == 256);
+
+struct alignas(64) WorkerBlock {
+  Counter polls;           // iterations of the loop
+  Counter busy_polls;      // iterations that received at least one packet
+  Counter sleeps;
+  Counter rx_packets;
+  Counter tx_packets;
+  Counter exception_to_kernel;
+  Counter exception_from_kernel;
+  Counter datagrams_up;
+  Counter datagrams_down;
+  Counter commands;
+  Counter events;
+  Counter events_lost;     // event ring full: newest dropped
+  Counter invalid_messages;  // failed validation on receipt
+  Counter legs_in_use;
+  Counter limiter_sources;  // sources being counted
+  Counter limiter_blocked;
+  Counter limiter_admitted;
+  Counter heartbeat_ns;     // time of the last iteration
+  std::array<Counter, kDropReasonCount> drops;
+  LatencyHistogram inside;    // rx burst to tx burst, RTP packets
+  LatencyHistogram poll_gap;  // between two iterations that found packets waiting, so preemption can be told from queueing
+};
+
+}  // namespace ifgw::api

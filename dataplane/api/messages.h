@@ -1,0 +1,247 @@
+// THE plane contract, part 1: the values that cross the rings.
+//
+// Every message is a trivially copyable value of fixed size without pointers. The receiver treats each as hostile
+// input: it validates every field before use (an invalid one is answered or counted, never trusted, never fatal),
+// because the sender may be compromised, killed half-way, or of another build.
+//
+// Commands go down (control plane to one dataplane worker), events come up. Each command carries a request id and is
+// answered by exactly one CommandDone event, in order, unless the event ring overflowed (then EventHeader::sequence
+// shows a gap, and the control plane re-reads the leg table). Flags are bytes, not bool: a bool of value 7 would be
+// undefined behaviour, and the peer may send one. Who owns what: a leg belongs to one worker for life;
+// commands about it go to that worker's ring. Times are nanoseconds of CLOCK_MONOTONIC.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "codecs/base/ip.h"
+#include "dataplane/api/drop_reasons.h"
+
+namespace ifgw::api {
+
+// Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
+inline constexpr std::uint32_t kContractVersion = 1;
+
+// worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
+// be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
+struct LegId {
+  std::uint64_t value = 0;
+
+  static constexpr LegId make(std::uint8_t worker, std::uint32_t index, std::uint32_t generation) noexcept {
+    return {std::uint64_t{worker} << 56 | std::uint64_t{index & 0xFFFFFF} << 32 | generation};
+  }
+  constexpr bool present() const noexcept { return value != 0; }
+  constexpr std::uint8_t worker() const noexcept { return static_cast<std::uint8_t>(value >> 56); }
+  constexpr std::uint32_t index() const noexcept { return static_cast<std::uint32_t>(value >> 32) & 0xFFFFFF; }
+  constexpr std::uint32_t generation() const noexcept { return static_cast<std::uint32_t>(value); }
+  friend constexpr auto operator<=>(LegId, LegId) = default;
+};
+
+// Chosen by the control plane to find its call again after a restart; opaque to the dataplane.
+using CallTag = std::array<std::uint8_t, 16>;
+
+// The codecs the contract can name. The dataplane says in Welcome which of them it can run.
+enum class Codec : std::uint8_t { None = 0, Pcmu = 1, Pcma = 2, G722 = 3, G729 = 4, Opus = 5 };
+inline constexpr std::uint8_t kMaxCodec = 5;
+
+enum class SourcePolicy : std::uint8_t {
+  Strict = 1,  // only the remote address of the session description
+  Latch = 2,   // the first valid RTP packet within latch_window_ms after add or update decides, then strict
+};
+
+inline constexpr std::uint8_t kNoPayloadType = 0xFF;
+
+// What one side of a call agreed on. Direction flags are from the gateway's point of view.
+struct MediaParams {
+  Endpoint remote;                             // where this leg's party wants RTP; absent until known
+  std::uint16_t remote_rtcp_port = 0;          // 0: remote.port + 1 (RFC 3550 section 11)
+  Codec codec = Codec::None;
+  std::uint8_t payload_type = kNoPayloadType;  // 0..127; 64..95 are refused (RFC 5761 section 4)
+  std::uint8_t telephone_event_payload_type = kNoPayloadType;
+  std::uint8_t ptime_ms = 20;                  // what we send: 10..60, a multiple of 10
+  std::uint8_t receive = 1;                    // 1: packets from the party are accepted; 0: not (hold)
+  std::uint8_t send = 1;                       // 1: packets are sent to the party; 0: not
+  SourcePolicy source_policy = SourcePolicy::Strict;
+  std::uint8_t dscp = 46;                      // 0..63 (RFC 4594: EF for telephony)
+  std::uint16_t latch_window_ms = 0;           // 1..60000 with Latch
+  std::uint32_t media_timeout_ms = 0;          // 0: never; else 1000..86400000 without a valid packet
+};
+
+enum class CommandType : std::uint8_t {
+  AddLeg = 1,
+  JoinLegs = 2,
+  UpdateLeg = 3,
+  RemoveLeg = 4,
+  SetLimits = 5,
+  SetPrefixLimit = 6,
+  BlockSource = 7,
+  UnblockSource = 8,
+  ExemptPrefix = 9,
+  ListSources = 10,
+};
+
+struct AddLeg {
+  CallTag tag{};
+  std::uint8_t local_address = 0;  // index into Welcome::local_addresses
+  MediaParams media;
+};
+struct JoinLegs {
+  LegId a;
+  LegId b;  // absent: part a from its peer
+};
+struct UpdateLeg {
+  LegId leg;
+  MediaParams media;
+};
+struct RemoveLeg {
+  LegId leg;
+};
+// Never more than `requests` of one source in any window of `window_ms`. A source that goes on while it is over its
+// budget is blocked for `block_ms`, counted from its last packet over the budget (0: no blocked state, only the window).
+struct SetLimits {
+  std::uint32_t requests = 30;      // 1..the capacity the dataplane was started with
+  std::uint32_t window_ms = 10'000;  // 100..600000
+  std::uint32_t block_ms = 0;        // 0..86400000
+};
+// One budget for a whole prefix (a trunk, a route's targets), instead of the per-source one. requests 0 removes it.
+struct SetPrefixLimit {
+  IpPrefix prefix;
+  std::uint32_t requests = 0;  // 0..1000000
+  std::uint32_t window_ms = 1000;
+};
+struct BlockSource {
+  IpAddress source;
+  std::uint64_t duration_ms = 0;  // 0: until unblocked
+};
+// Also forgets the source's window, so that it starts with a full budget.
+struct UnblockSource {
+  IpAddress source;
+};
+// Sources in the prefix are counted but never refused. `exempt` 0 takes the exemption back.
+struct ExemptPrefix {
+  IpPrefix prefix;
+  std::uint8_t exempt = 1;  // 0 or 1
+};
+// Answered by up to 32 SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start with 0.
+struct ListSources {
+  std::uint64_t cursor = 0;
+  std::uint8_t blocked_only = 0;  // 0 or 1
+};
+
+struct Command {
+  CommandType type{};
+  std::uint32_t request_id = 0;  // echoed in CommandDone
+  union {
+    AddLeg add_leg;
+    JoinLegs join_legs;
+    UpdateLeg update_leg;
+    RemoveLeg remove_leg;
+    SetLimits set_limits;
+    SetPrefixLimit set_prefix_limit;
+    BlockSource block_source;
+    UnblockSource unblock_source;
+    ExemptPrefix exempt_prefix;
+    ListSources list_sources;
+    std::array<std::uint8_t, 112> raw{};
+  };
+};
+
+enum class CommandStatus : std::uint8_t {
+  Ok = 0,
+  InvalidArgument = 1,  // a field out of its range; `value` is the byte offset of the field within the command's struct
+  UnknownLeg = 2,       // no such leg, or an older generation of it
+  TableFull = 3,        // legs, prefixes, exemptions or blocks are at their bound
+  PortsExhausted = 4,   // no free RTP/RTCP port pair on that local address
+  CodecUnavailable = 5,
+  NotFound = 6,         // unblock or un-exempt of something that is not there
+  UnknownCommand = 7,
+};
+
+enum class EventType : std::uint8_t {
+  CommandDone = 1,
+  FirstPacket = 2,
+  MediaTimeout = 3,
+  AddressChange = 4,
+  LimiterVerdict = 5,
+  SourceRow = 6,
+};
+
+struct CommandDone {
+  std::uint32_t request_id = 0;
+  CommandType command{};
+  CommandStatus status{};
+  LegId leg;           // AddLeg: the new leg; else the leg named
+  Endpoint local;      // AddLeg: where the party shall send RTP (RTCP at port + 1)
+  std::uint64_t value = 0;
+};
+struct FirstPacket {
+  LegId leg;
+  Endpoint source;
+};
+// The leg received nothing valid for its media_timeout. It stays until it is removed; the event is not repeated
+// before media came again.
+struct MediaTimeout {
+  LegId leg;
+  std::uint64_t silent_ns = 0;
+};
+// Latching settled on, or moved to, another address than the session description gave.
+struct AddressChange {
+  LegId leg;
+  Endpoint before;
+  Endpoint after;
+};
+enum class Verdict : std::uint8_t { Limited = 1, Blocked = 2, Released = 3 };
+// First refusal of a source, its becoming blocked, or its release; not one event per packet.
+struct LimiterVerdict {
+  IpAddress source;  // IPv6: the /64
+  Verdict verdict{};
+  std::uint32_t requests = 0;  // in the current window
+  std::uint32_t limit = 0;
+};
+struct SourceRow {
+  std::uint32_t request_id = 0;  // of the ListSources it answers
+  IpAddress source;              // IPv6: the /64
+  std::uint32_t in_window = 0;   // requests admitted in the window that ends now
+  std::uint64_t refused = 0;
+  std::uint8_t blocked = 0;
+  std::uint64_t blocked_until_ns = 0;  // 0: until unblocked
+};
+
+struct Event {
+  EventType type{};
+  std::uint8_t worker = 0;
+  std::uint64_t sequence = 0;  // per worker and attach, from 1; a gap means events were lost: re-read the leg table
+  std::uint64_t time_ns = 0;
+  union {
+    CommandDone command_done;
+    FirstPacket first_packet;
+    MediaTimeout media_timeout;
+    AddressChange address_change;
+    LimiterVerdict limiter_verdict;
+    SourceRow source_row;
+    std::array<std::uint8_t, 96> raw{};
+  };
+};
+
+// One UDP datagram to or from a signalling port. Up: `local` is where it arrived, `remote` who sent it.
+// Down: `local` must be one of the dataplane's signalling endpoints, `remote` the destination.
+inline constexpr std::size_t kDatagramSlotBytes = 2048;
+struct DatagramHeader {
+  Endpoint local;
+  Endpoint remote;
+  std::uint64_t time_ns = 0;  // up: when the burst was received
+  std::uint16_t length = 0;   // of the payload, 1..kMaxDatagramPayload
+  std::uint8_t dscp = 0;      // down: 0..63
+};
+inline constexpr std::size_t kMaxDatagramPayload = kDatagramSlotBytes - sizeof(DatagramHeader);
+struct Datagram {
+  DatagramHeader header;
+  std::array<std::uint8_t, kMaxDatagramPayload> payload;
+};
+
+static_assert(sizeof(Command) <= 128 && std::is_trivially_copyable_v<Command>);
+static_assert(sizeof(Event) <= 128 && std::is_trivially_copyable_v<Event>);
+static_assert(sizeof(Datagram) == kDatagramSlotBytes && std::is_trivially_copyable_v<Datagram>);
+
+}  // namespace ifgw::api
