@@ -66,23 +66,28 @@ struct LegInfo {
   std::uint64_t created_ns = 0;
 };
 
+// A leg's identity as words, so that a reader may copy it while the owner writes without a data race.
+using LegInfoWords = std::array<std::atomic<std::uint64_t>, sizeof(LegInfo) / sizeof(std::uint64_t)>;
+static_assert(sizeof(LegInfoWords) == sizeof(LegInfo) && std::is_trivially_copyable_v<LegInfo>);
+
 struct alignas(64) LegRow {
   std::atomic<std::uint32_t> seqlock{0};  // odd: being written
   std::uint32_t reserved = 0;
-  LegInfo info;                           // info.id absent: row is free
-  alignas(64) Counter rx_packets;         // valid RTP from the party
-  Counter rx_bytes;                       // UDP payload
-  Counter tx_packets;                     // RTP sent to the party
+  LegInfoWords info{};             // a LegInfo; id absent: row is free
+  alignas(64) Counter rx_packets;  // valid RTP from the party
+  Counter rx_bytes;                // UDP payload
+  Counter tx_packets;              // RTP sent to the party
   Counter tx_bytes;
   Counter rx_rtcp;
   Counter tx_rtcp;
-  Counter dropped;                        // packets for this leg that were dropped (reasons: worker block)
-  Counter last_rx_ns;                     // 0: nothing yet
-  Counter expected;                       // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
+  Counter dropped;        // packets for this leg that were dropped (reasons: worker block)
+  Counter last_rx_ns;     // 0: nothing yet
+  Counter expected;       // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
-  Counter transcoded;                     // frames decoded and encoded on the way to the party
-  Counter inside_max_ns;                  // longest rx-to-tx time of a packet sent to the party
+  Counter transcoded;     // frames decoded and encoded on the way to the party
+  Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
 };
+static_assert(sizeof(LegRow) == 256);
 
 // Consistent copy, or nothing when the row is free. Spins while the writer is inside (tens of ns); gives up and
 // reports the row as free after `attempts`, so that a dead writer cannot hang a reader.
@@ -90,10 +95,11 @@ inline std::optional<LegInfo> read_leg(const LegRow& row, int attempts = 1000) n
   while (attempts-- > 0) {
     const std::uint32_t before = row.seqlock.load(std::memory_order_acquire);
     if ((before & 1) != 0) continue;
-    LegInfo copy;
-    std::memcpy(static_cast<void*>(&copy), &row.info, sizeof copy);
-    std::atomic_thread_fence(std::memory_order_acquire);
+    std::array<std::uint64_t, std::tuple_size_v<LegInfoWords>> words;
+    for (std::size_t i = 0; i < words.size(); ++i) words[i] = row.info[i].load(std::memory_order_acquire);
     if (row.seqlock.load(std::memory_order_relaxed) != before) continue;
+    LegInfo copy;
+    std::memcpy(static_cast<void*>(&copy), words.data(), sizeof copy);
     if (!copy.id.present()) return std::nullopt;
     return copy;
   }
@@ -101,14 +107,13 @@ inline std::optional<LegInfo> read_leg(const LegRow& row, int attempts = 1000) n
 }
 // Owner only.
 inline void write_leg(LegRow& row, const LegInfo& info) noexcept {
+  std::array<std::uint64_t, std::tuple_size_v<LegInfoWords>> words;
+  std::memcpy(words.data(), &info, sizeof info);
   const std::uint32_t sequence = row.seqlock.load(std::memory_order_relaxed);
   row.seqlock.store(sequence + 1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);
-  std::memcpy(static_cast<void*>(&row.info), &info, sizeof info);
+  for (std::size_t i = 0; i < words.size(); ++i) row.info[i].store(words[i], std::memory_order_release);
   row.seqlock.store(sequence + 2, std::memory_order_release);
 }
-
-static_assert(sizeof(LegRow) == 256);
 
 struct alignas(64) WorkerBlock {
   Counter polls;           // iterations of the loop

@@ -130,6 +130,8 @@ struct ListSources {
 };
 
 struct Command {
+  Command() noexcept : raw{} {}
+
   CommandType type{};
   std::uint32_t request_id = 0;  // echoed in CommandDone
   union {
@@ -143,7 +145,7 @@ struct Command {
     UnblockSource unblock_source;
     ExemptPrefix exempt_prefix;
     ListSources list_sources;
-    std::array<std::uint8_t, 112> raw{};
+    std::array<std::uint8_t, 112> raw;
   };
 };
 
@@ -209,6 +211,8 @@ struct SourceRow {
 };
 
 struct Event {
+  Event() noexcept : raw{} {}
+
   EventType type{};
   std::uint8_t worker = 0;
   std::uint64_t sequence = 0;  // per worker and attach, from 1; a gap means events were lost: re-read the leg table
@@ -220,7 +224,7 @@ struct Event {
     AddressChange address_change;
     LimiterVerdict limiter_verdict;
     SourceRow source_row;
-    std::array<std::uint8_t, 96> raw{};
+    std::array<std::uint8_t, 96> raw;
   };
 };
 

@@ -1,0 +1,242 @@
+#include "controlplane/adapters/dataplane_link.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ifgw::adapters {
+namespace {
+
+constexpr timeval kAttachTimeout{1, 0};
+constexpr std::uint32_t kMaxLegsPerWorker = (1u << 24) - 1;
+
+Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+
+Error refusal(const std::string& path, const api::AttachReply& reply) {
+  const std::string who = "dataplane at " + path;
+  switch (reply.status) {
+    case api::AttachStatus::VersionMismatch:
+      return Error{who + " speaks contract version " + std::to_string(reply.version) + ", this control plane " +
+                   std::to_string(api::kContractVersion) + ": install both from the same release"};
+    case api::AttachStatus::SizeMismatch:
+      return Error{who + " was built from other sources (message sizes differ): install both from the same build"};
+    case api::AttachStatus::PeerRefused:
+      return Error{who + " does not accept user id " + std::to_string(geteuid()) + ": start it with --allow-user naming this user"};
+    case api::AttachStatus::Busy:
+      return Error{who + " is held by another control plane, pid " + std::to_string(reply.holder_pid)};
+    case api::AttachStatus::OutOfMemory: return Error{who + " has no memory left for the rings"};
+    default: return Error{who + " did not recognise the request: is it an ifgw dataplane?"};
+  }
+}
+
+bool plausible(const api::AttachReply& r) {
+  return r.workers >= 1 && r.workers <= api::kMaxWorkers && r.legs_per_worker >= 1 && r.legs_per_worker <= kMaxLegsPerWorker &&
+         api::valid_ring_sizes(r.rings) && r.local_address_count <= api::kMaxLocalAddresses &&
+         r.signalling_port_count <= api::kMaxSignallingPorts && r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
+}
+
+Result<int> connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) return Error{"dataplane socket path \"" + path + "\" is empty or too long"};
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd < 0) return system_error("socket(AF_UNIX)");
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAttachTimeout, sizeof kAttachTimeout);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kAttachTimeout, sizeof kAttachTimeout);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  const int why = errno;
+  close(fd);
+  if (why == ENOENT || why == ECONNREFUSED) return Error{"no dataplane at " + path + ": start ifgw-dataplane, or correct [dataplane] socket"};
+  return Error{"dataplane at " + path + ": " + std::strerror(why)};
+}
+
+// One reply and the descriptors that came with it.
+Result<std::vector<int>> read_reply(int fd, api::AttachReply& reply) {
+  iovec data{&reply, sizeof reply};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * (api::kAttachFixedFds + api::kMaxWorkers))];
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  std::vector<int> fds;
+  if (got < 0) return system_error("dataplane did not answer the attach request");
+  for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
+    if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
+    fds.resize((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(fds.data(), CMSG_DATA(h), fds.size() * sizeof(int));
+  }
+  if (got == static_cast<ssize_t>(sizeof reply) && reply.magic == api::kAttachMagic) return fds;
+  for (const int one : fds) close(one);
+  return Error{"the dataplane's answer is not of this contract: install both from the same release"};
+}
+
+Result<std::uint8_t*> map_whole(int fd, std::size_t bytes, bool writable) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return system_error("fstat");
+  const int seals = fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW) || info.st_size != static_cast<off_t>(bytes))
+    return Error{"the dataplane handed over shared memory of the wrong size, or unsealed"};
+  void* at = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | (writable ? MAP_POPULATE : 0), fd, 0);
+  if (at == MAP_FAILED) return system_error("cannot map the dataplane's shared memory");
+  madvise(at, bytes, MADV_DONTDUMP);
+  return static_cast<std::uint8_t*>(at);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataplaneLink>> DataplaneLink::attach(const std::string& socket_path) {
+  auto connected = connect_to(socket_path);
+  if (!connected) return connected.error();
+  std::unique_ptr<DataplaneLink> link(new DataplaneLink);
+  link->connection_ = *connected;
+  const api::AttachRequest request;
+  if (::send(link->connection_, &request, sizeof request, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof request))
+    return system_error("cannot send the attach request");
+  auto fds = read_reply(link->connection_, link->welcome_);
+  if (!fds) return fds.error();
+  Status mapped = link->welcome_.status != api::AttachStatus::Welcome ? Status(refusal(socket_path, link->welcome_)) : link->map(*fds);
+  // Doorbells live on in link; the regions stay mapped without their descriptors.
+  for (std::size_t i = 0; i < fds->size(); ++i)
+    if (!mapped.ok() || i < 2) close((*fds)[i]);
+  if (!mapped) {
+    link->doorbell_ = -1;
+    link->workers_.clear();
+    return mapped.error();
+  }
+  return link;
+}
+
+Status DataplaneLink::map(const std::vector<int>& fds) {
+  if (!plausible(welcome_) || fds.size() != api::kAttachFixedFds + welcome_.workers)
+    return Error{"the dataplane's answer makes no sense: install both from the same release"};
+  const std::size_t rings_bytes = api::ring_region_bytes(welcome_.rings, welcome_.workers);
+  const std::size_t counters_bytes = api::counter_layout(welcome_.workers, welcome_.legs_per_worker).bytes;
+  auto rings = map_whole(fds[0], rings_bytes, true);
+  if (!rings) return rings.error();
+  rings_ = *rings;
+  rings_bytes_ = rings_bytes;
+  auto counters = map_whole(fds[1], counters_bytes, false);
+  if (!counters) return counters.error();
+  counters_ = *counters;
+  counters_bytes_ = counters_bytes;
+  doorbell_ = fds[2];
+  const api::RingLayout at = api::ring_layout(welcome_.rings);
+  for (std::uint32_t w = 0; w < welcome_.workers; ++w) {
+    std::uint8_t* base = rings_ + at.stride * w;
+    Worker& worker = workers_.emplace_back();
+    worker.commands = {base + at.commands, welcome_.rings.commands};
+    worker.events = {base + at.events, welcome_.rings.events};
+    worker.datagrams_up = {base + at.datagrams_up, welcome_.rings.datagrams_up};
+    worker.datagrams_down = {base + at.datagrams_down, welcome_.rings.datagrams_down};
+    worker.flags = reinterpret_cast<api::SleepFlags*>(base + at.flags);
+    worker.doorbell = fds[api::kAttachFixedFds + w];
+  }
+  datagram_in_ = std::make_unique<api::Datagram>();
+  datagram_out_ = std::make_unique<api::Datagram>();
+  return Success{};
+}
+
+DataplaneLink::~DataplaneLink() {
+  for (const Worker& worker : workers_) close(worker.doorbell);
+  if (doorbell_ >= 0) close(doorbell_);
+  if (rings_ != nullptr) munmap(rings_, rings_bytes_);
+  if (counters_ != nullptr) munmap(const_cast<std::uint8_t*>(counters_), counters_bytes_);
+  if (connection_ >= 0) close(connection_);
+}
+
+void DataplaneLink::wake(const Worker& worker) noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
+  if (worker.flags->worker_sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(worker.doorbell, 1);
+}
+
+bool DataplaneLink::send(std::uint32_t worker, const api::Command& command) noexcept {
+  if (worker >= workers_.size() || !workers_[worker].commands.push(command)) return false;
+  wake(workers_[worker]);
+  return true;
+}
+
+bool DataplaneLink::send_datagram(std::uint32_t worker, const api::DatagramHeader& header, std::span<const std::uint8_t> payload) noexcept {
+  if (worker >= workers_.size() || payload.empty() || payload.size() > api::kMaxDatagramPayload) return false;
+  datagram_out_->header = header;
+  datagram_out_->header.length = static_cast<std::uint16_t>(payload.size());
+  std::memcpy(datagram_out_->payload.data(), payload.data(), payload.size());
+  if (!workers_[worker].datagrams_down.push(*datagram_out_)) return false;
+  wake(workers_[worker]);
+  return true;
+}
+
+std::size_t DataplaneLink::receive(std::uint32_t worker, std::span<api::Event> out) noexcept {
+  IFGW_CHECK(worker < workers_.size());
+  return workers_[worker].events.pop(out);
+}
+
+const api::Datagram* DataplaneLink::receive_datagram(std::uint32_t worker) noexcept {
+  IFGW_CHECK(worker < workers_.size());
+  while (workers_[worker].datagrams_up.pop(*datagram_in_)) {
+    const std::size_t length = datagram_in_->header.length;
+    if (length >= 1 && length <= api::kMaxDatagramPayload && datagram_in_->header.remote.present()) return datagram_in_.get();
+    ++invalid_messages_;
+  }
+  return nullptr;
+}
+
+bool DataplaneLink::arm() noexcept {
+  for (Worker& worker : workers_) worker.flags->client_sleeps.store(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (Worker& worker : workers_) {
+    if (worker.events.empty() && worker.datagrams_up.empty()) continue;
+    disarm();
+    return false;
+  }
+  return true;
+}
+
+void DataplaneLink::disarm() noexcept {
+  for (Worker& worker : workers_) worker.flags->client_sleeps.store(0, std::memory_order_relaxed);
+  eventfd_t ignored = 0;
+  eventfd_read(doorbell_, &ignored);
+}
+
+bool DataplaneLink::corrupt() const noexcept {
+  for (const Worker& w : workers_)
+    if (w.commands.corrupt() || w.events.corrupt() || w.datagrams_up.corrupt() || w.datagrams_down.corrupt()) return true;
+  return false;
+}
+
+const api::ProcessBlock& DataplaneLink::process() const noexcept { return *reinterpret_cast<const api::ProcessBlock*>(counters_); }
+
+const api::PortBlock& DataplaneLink::port(std::size_t i) const noexcept {
+  IFGW_CHECK(i < api::kMaxPorts * 2);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  return reinterpret_cast<const api::PortBlock*>(counters_ + at.ports)[i];
+}
+
+const api::WorkerBlock& DataplaneLink::worker(std::uint32_t w) const noexcept {
+  IFGW_CHECK(w < welcome_.workers);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  return reinterpret_cast<const api::WorkerBlock*>(counters_ + at.workers)[w];
+}
+
+std::span<const api::LegRow> DataplaneLink::legs(std::uint32_t w) const noexcept {
+  IFGW_CHECK(w < welcome_.workers);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  const auto* rows = reinterpret_cast<const api::LegRow*>(counters_ + at.legs);
+  return {rows + std::size_t{w} * welcome_.legs_per_worker, welcome_.legs_per_worker};
+}
+
+const api::LegRow* DataplaneLink::leg(api::LegId id) const noexcept {
+  if (!id.present() || id.worker() >= welcome_.workers || id.index() >= welcome_.legs_per_worker) return nullptr;
+  return &legs(id.worker())[id.index()];
+}
+
+}  // namespace ifgw::adapters

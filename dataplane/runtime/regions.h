@@ -1,0 +1,104 @@
+// The shared memory behind the plane contract, dataplane side: the counter region (one for the life of the process)
+// and a ring region per attach. See dataplane/api/region.h for the layout.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codecs/base/result.h"
+#include "dataplane/api/region.h"
+
+namespace ifgw::runtime {
+
+// An owned file descriptor; -1 is "none".
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd();
+
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  int release() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+// A memfd and its writable mapping here.
+class SharedMemory {
+ public:
+  // `name` shows in /proc/PID/maps. Zeroed, resident, excluded from core dumps, sealed against resizing; with
+  // `seal_writes` no other process can map it writable (ours was made before the seal).
+  static Result<SharedMemory> create(const char* name, std::size_t bytes, bool seal_writes);
+
+  SharedMemory() = default;
+  SharedMemory(SharedMemory&& other) noexcept;
+  SharedMemory& operator=(SharedMemory&& other) noexcept;
+  ~SharedMemory();
+
+  std::uint8_t* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  Fd fd_;
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Counters and leg rows that clients map read-only. Lives as long as the process.
+class CounterRegion {
+ public:
+  static Result<CounterRegion> create(std::uint32_t workers, std::uint32_t legs_per_worker);
+
+  api::ProcessBlock& process() const noexcept;
+  api::PortBlock& port(std::size_t i) const noexcept;
+  api::WorkerBlock& worker(std::size_t w) const noexcept;
+  std::span<api::LegRow> legs(std::size_t w) const noexcept;
+  int fd() const noexcept { return memory_.fd(); }
+
+ private:
+  SharedMemory memory_;
+  api::CounterLayout at_;
+  std::uint32_t legs_per_worker_ = 0;
+};
+
+// One worker's ends of the rings of one attach. Used by that worker's thread alone.
+struct WorkerRings {
+  api::RingConsumer<api::Command, api::Wipe::Yes> commands;
+  api::RingProducer<api::Event> events;
+  api::RingProducer<api::Datagram> datagrams_up;
+  api::RingConsumer<api::Datagram> datagrams_down;
+  api::SleepFlags* flags = nullptr;
+  int client_doorbell = -1;
+  std::uint64_t event_sequence = 0;
+
+  bool corrupt() const noexcept {
+    return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt();
+  }
+};
+
+// The rings of one attach, all workers. Made fresh for each client, so that nothing a dead one left can matter.
+class RingRegion {
+ public:
+  static Result<std::unique_ptr<RingRegion>> create(const api::RingSizes& sizes, std::uint32_t workers);
+
+  WorkerRings& worker(std::size_t w) noexcept { return rings_[w]; }
+  int fd() const noexcept { return memory_.fd(); }
+  int client_doorbell() const noexcept { return client_doorbell_.get(); }
+
+ private:
+  SharedMemory memory_;
+  Fd client_doorbell_;
+  std::vector<WorkerRings> rings_;
+};
+
+}  // namespace ifgw::runtime
