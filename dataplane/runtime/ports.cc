@@ -1,0 +1,137 @@
+#include "dataplane/runtime/ports.h"
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <regex>
+#include <set>
+
+namespace ifgw::runtime {
+namespace {
+
+// Descriptors a sleeping worker can wait on: packet sockets and taps. DPDK 22.11 does not tell them, so they are
+// found by what starting the port added to /proc/self/fd.
+std::set<int> packet_fds() {
+  std::set<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    std::error_code ignored;
+    const bool socket = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && (domain == AF_PACKET || domain == AF_XDP);
+    if (socket || std::filesystem::read_symlink(entry.path(), ignored) == "/dev/net/tun") found.insert(fd);
+  }
+  return found;
+}
+
+Error port_error(const PortConfig& config, const std::string& what, int code) {
+  return Error{"--port " + config.name + "=" + config.device + ": " + what + " (" + rte_strerror(code < 0 ? -code : code) + ")"};
+}
+
+// "net_af_packet0,iface=eth1" -> bus vdev, device net_af_packet0, arguments iface=eth1.
+Status create_device(const PortConfig& config) {
+  if (is_pci_address(config.device)) {
+    std::uint16_t id = 0;
+    if (rte_eth_dev_get_port_by_name(config.device.c_str(), &id) == 0) return Success{};
+    return Error{"--port " + config.name + "=" + config.device +
+                 ": no DPDK driver took this PCI device. Bind it: dpdk-devbind.py -b vfio-pci " + config.device + " (ifgw doctor shows drivers)"};
+  }
+  const auto comma = config.device.find(',');
+  const std::string device = config.device.substr(0, comma);
+  const std::string args = comma == std::string::npos ? "" : config.device.substr(comma + 1);
+  const int made = rte_eal_hotplug_add("vdev", device.c_str(), args.c_str());
+  if (made == 0) return Success{};
+  return port_error(config, "the device cannot be created: check the driver's name, its interface and the privileges (CAP_NET_RAW, CAP_NET_ADMIN)", made);
+}
+
+Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_info& info, rte_mempool* pool) {
+  if (config.queues > info.max_rx_queues || config.queues > info.max_tx_queues)
+    return Error{"--port " + config.name + "=" + config.device + ": has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
+                 " queue pairs, but " + std::to_string(config.queues) + " workers need one each: lower --workers" +
+                 (config.device.rfind("net_af_packet", 0) == 0 ? " or add qpairs=" + std::to_string(config.queues) : "")};
+  rte_eth_conf conf{};
+  if (config.queues > 1 && info.flow_type_rss_offloads != 0) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+  }
+  conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+  conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  int code = rte_eth_dev_configure(id, config.queues, config.queues, &conf);
+  if (code != 0) return port_error(config, "cannot be configured", code);
+  code = rte_eth_dev_set_mtu(id, config.mtu);
+  if (code != 0 && code != -ENOTSUP) return port_error(config, "does not take an MTU of " + std::to_string(config.mtu), code);
+  std::uint16_t rx = config.rx_descriptors;
+  std::uint16_t tx = config.tx_descriptors;
+  code = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
+  if (code != 0) return port_error(config, "does not take its descriptor counts", code);
+  const int socket = rte_eth_dev_socket_id(id);
+  for (std::uint16_t q = 0; q < config.queues; ++q) {
+    code = rte_eth_rx_queue_setup(id, q, rx, static_cast<unsigned>(socket), nullptr, pool);
+    if (code != 0) return port_error(config, "receive queue " + std::to_string(q), code);
+    code = rte_eth_tx_queue_setup(id, q, tx, static_cast<unsigned>(socket), nullptr);
+    if (code != 0) return port_error(config, "transmit queue " + std::to_string(q), code);
+  }
+  code = rte_eth_dev_start(id);
+  if (code != 0) return port_error(config, "does not start: is the interface there, and up?", code);
+  return Success{};
+}
+
+Result<Port> open_device(const PortConfig& config, rte_mempool* pool) {
+  const std::set<int> before = packet_fds();
+  if (const Status made = create_device(config); !made) return made.error();
+  const std::string device = config.device.substr(0, config.device.find(','));
+  Port port;
+  port.name = config.name;
+  // A vdev's probe may fail although it was created; asking for the port by name is what tells.
+  if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id) != 0)
+    return Error{"--port " + config.name + "=" + config.device + ": the driver made no port: check its arguments"};
+  rte_eth_dev_info info{};
+  if (const int code = rte_eth_dev_info_get(port.id, &info); code != 0) return port_error(config, "cannot be queried", code);
+  if (const Status configured = configure(config, port.id, info, pool); !configured) return configured.error();
+  port.driver = info.driver_name;
+  port.checks_ip_checksum = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+  rte_ether_addr mac{};
+  rte_eth_macaddr_get(port.id, &mac);
+  std::memcpy(port.mac.data(), mac.addr_bytes, port.mac.size());
+  rte_eth_dev_get_mtu(port.id, &port.mtu);
+  const std::set<int> after = packet_fds();
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(port.wake_fds));
+  return port;
+}
+
+}  // namespace
+
+bool is_pci_address(const std::string& device) {
+  static const std::regex pattern("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
+  return std::regex_match(device, pattern);
+}
+
+Result<Port> open_port(const PortConfig& config, rte_mempool* pool) { return open_device(config, pool); }
+
+Result<Port> open_exception_port(const Port& port, const std::string& interface, std::uint16_t queues, rte_mempool* pool) {
+  char mac[RTE_ETHER_ADDR_FMT_SIZE];
+  rte_ether_addr address{};
+  std::memcpy(address.addr_bytes, port.mac.data(), port.mac.size());
+  rte_ether_format_addr(mac, sizeof mac, &address);
+  PortConfig config;
+  config.name = interface;
+  config.device = "net_tap_" + interface + ",iface=" + interface + ",mac=" + mac;
+  config.queues = queues;
+  config.mtu = port.mtu;
+  return open_device(config, pool);
+}
+
+void close_port(const Port& port) noexcept {
+  rte_eth_dev_stop(port.id);
+  rte_eth_dev_close(port.id);
+}
+
+}  // namespace ifgw::runtime

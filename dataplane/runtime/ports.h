@@ -1,0 +1,46 @@
+// Ethernet ports: network interfaces and, for each, the exception port through which the kernel sees the rest.
+// Main thread, at start; afterwards a port is only its DPDK id, which workers use.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "codecs/base/result.h"
+
+struct rte_mempool;
+
+namespace ifgw::runtime {
+
+struct PortConfig {
+  std::string name;      // the operator's, e.g. "outside"
+  std::string device;    // "0000:17:00.0" or "net_af_packet0,iface=eth1"
+  std::uint16_t queues = 1;
+  std::uint16_t rx_descriptors = 1024;
+  std::uint16_t tx_descriptors = 1024;
+  std::uint16_t mtu = 1500;
+};
+
+struct Port {
+  std::string name;
+  std::uint16_t id = 0;  // DPDK port id
+  std::string driver;
+  std::array<std::uint8_t, 6> mac{};
+  std::uint16_t mtu = 1500;
+  bool checks_ip_checksum = false;        // the device verifies IPv4 header checksums on receipt
+  std::vector<int> wake_fds;              // readable when packets wait; empty: the device can only be polled
+};
+
+bool is_pci_address(const std::string& device);
+
+// Creates (unless PCI), configures and starts the port. An error names the port, the device and the remedy.
+Result<Port> open_port(const PortConfig& config, rte_mempool* pool);
+
+// The kernel's side of a port: a tap named `interface` with the port's MAC address.
+Result<Port> open_exception_port(const Port& port, const std::string& interface, std::uint16_t queues, rte_mempool* pool);
+
+// Stops and closes: af_packet, tap and the like free their kernel objects.
+void close_port(const Port& port) noexcept;
+
+}  // namespace ifgw::runtime
