@@ -1,0 +1,144 @@
+// Port: what the operator may see of the dataplane and change in its limiter. Implemented by
+// controlplane/adapters/dataplane_client from the mapped counters; read by admin/.
+//
+// Reads are snapshots taken when asked, on the event loop's thread. Numbers nobody measures are std::nullopt, and the
+// CLI prints "-": never a zero that was not counted.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codecs/base/ip.h"
+#include "codecs/base/time.h"
+#include "dataplane/api/counters.h"
+#include "dataplane/api/messages.h"
+
+namespace ifgw::core {
+
+struct AttachState {
+  bool attached = false;
+  std::string socket_path;
+  std::string version;               // of the dataplane program; empty while detached
+  std::uint32_t contract_version = 0;
+  std::int64_t peer_pid = 0;
+  Instant since{};                   // of attaching, or of losing it
+  std::string last_error;            // why it is not attached; empty when it is
+  std::uint32_t attaches = 0;        // since start
+  std::uint64_t events_lost = 0;     // sequence gaps seen
+  std::uint64_t invalid_messages = 0;  // ring elements that failed our validation
+  std::uint64_t commands_refused = 0;  // command ring full
+  std::uint64_t datagrams_refused = 0;  // datagram ring (down) full
+  std::vector<Endpoint> signalling;  // SIP/UDP endpoints the dataplane owns
+  std::vector<IpAddress> media_addresses;
+  std::uint32_t legs_capacity = 0;
+};
+
+struct LegView {
+  api::LegInfo info;
+  std::uint64_t rx_packets = 0;
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t tx_bytes = 0;
+  std::uint64_t rx_rtcp = 0;
+  std::uint64_t tx_rtcp = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t last_rx_ns = 0;  // 0: nothing yet
+  std::uint64_t expected = 0;
+  std::uint64_t reordered = 0;
+  std::uint64_t transcoded = 0;
+  std::uint64_t inside_max_ns = 0;
+};
+
+// Quantiles of one histogram, nanoseconds; nullopt when it is empty.
+struct LatencyView {
+  std::uint64_t count = 0;
+  std::optional<std::uint64_t> p50_ns;
+  std::optional<std::uint64_t> p99_ns;
+  std::optional<std::uint64_t> p999_ns;
+  std::optional<std::uint64_t> max_ns;
+};
+LatencyView summarise(const api::LatencyHistogram& histogram);
+
+struct WorkerView {
+  unsigned worker = 0;
+  std::optional<int> cpu;
+  std::uint64_t polls = 0;
+  std::uint64_t busy_polls = 0;
+  std::uint64_t sleeps = 0;
+  std::uint64_t rx_packets = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t exception_to_kernel = 0;
+  std::uint64_t exception_from_kernel = 0;
+  std::uint64_t datagrams_up = 0;
+  std::uint64_t datagrams_down = 0;
+  std::uint64_t commands = 0;
+  std::uint64_t events = 0;
+  std::uint64_t events_lost = 0;
+  std::uint64_t invalid_messages = 0;
+  std::uint64_t legs_in_use = 0;
+  std::uint64_t limiter_sources = 0;
+  std::uint64_t limiter_blocked = 0;
+  std::uint64_t limiter_admitted = 0;
+  std::uint64_t heartbeat_ns = 0;
+  std::array<std::uint64_t, api::kDropReasonCount> drops{};
+  LatencyView inside;
+  LatencyView poll_gap;
+};
+// Copies the counters of a mapped block. `cpu` stays unknown.
+WorkerView snapshot(unsigned worker, const api::WorkerBlock& block);
+LegView snapshot(const api::LegInfo& info, const api::LegRow& row);
+
+struct PortView {
+  unsigned port = 0;
+  std::string name;    // PCI address or vdev
+  std::string driver;
+  std::string mac;
+  std::string address;  // IP addresses, comma separated
+  std::optional<bool> link_up;
+  std::optional<std::uint32_t> speed_mbps;
+  std::optional<unsigned> queues;
+  std::optional<std::uint64_t> rx_packets;
+  std::optional<std::uint64_t> rx_bytes;
+  std::optional<std::uint64_t> tx_packets;
+  std::optional<std::uint64_t> tx_bytes;
+  std::optional<std::uint64_t> rx_missed;  // the NIC had no descriptor
+  std::optional<std::uint64_t> rx_errors;
+  std::optional<std::uint64_t> tx_errors;
+};
+
+struct SourceView {
+  IpAddress source;  // IPv6: the /64
+  unsigned worker = 0;
+  std::uint32_t in_window = 0;
+  std::uint64_t refused = 0;
+  bool blocked = false;
+  std::uint64_t blocked_until_ns = 0;  // 0: until unblocked
+};
+
+class DataplaneView {
+ public:
+  // Called exactly once, from the event loop, never from inside the request. `error` is empty on success, else a line
+  // for the operator.
+  using Done = std::function<void(const std::string& error)>;
+  using SourcesDone = std::function<void(const std::string& error, std::vector<SourceView> sources)>;
+
+  virtual ~DataplaneView() = default;
+  virtual AttachState attach_state() const = 0;
+  // At most `limit` legs.
+  virtual std::vector<LegView> legs(std::size_t limit) const = 0;
+  virtual std::optional<LegView> leg(api::LegId id) const = 0;
+  virtual std::vector<WorkerView> workers() const = 0;
+  virtual std::vector<PortView> ports() const = 0;
+
+  // Limiter. Each change reaches every worker before Done is called. At most `limit` rows.
+  virtual void list_sources(bool blocked_only, std::size_t limit, SourcesDone done) = 0;
+  virtual void block_source(const IpAddress& source, Duration duration, Done done) = 0;  // zero: until unblocked
+  virtual void unblock_source(const IpAddress& source, Done done) = 0;
+  virtual void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) = 0;
+};
+
+}  // namespace ifgw::core

@@ -1,0 +1,102 @@
+// Port: media legs in the dataplane, as the call sees them. Implemented by controlplane/adapters/dataplane_client.
+//
+// Requests are asynchronous and never block. Each is answered by exactly one MediaDone with its request id, handed to
+// core (Calls::on_media) from the event loop and never from inside the request itself; also when the dataplane goes
+// away (Detached) or its command ring is full (Overloaded). Answers of one worker come in the order of the requests.
+// Everything happens on the event loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "codecs/base/ip.h"
+#include "codecs/base/time.h"
+#include "dataplane/api/messages.h"
+
+namespace ifgw::core {
+
+// Chosen by core, unique among the requests under way; 0 is never used.
+using MediaRequestId = std::uint64_t;
+
+enum class MediaStatus : std::uint8_t {
+  Ok,
+  TableFull,         // legs at their bound -> 503
+  PortsExhausted,    // no free port pair on that address -> 503
+  CodecUnavailable,  // this dataplane was built or started without that codec -> 488
+  InvalidArgument,   // a field out of range: a defect of ours, or a client of another contract
+  UnknownLeg,        // gone already
+  Overloaded,        // command ring full -> 503
+  Detached,          // no dataplane -> 503
+};
+
+constexpr std::string_view name(MediaStatus status) noexcept {
+  switch (status) {
+    case MediaStatus::Ok: return "ok";
+    case MediaStatus::TableFull: return "leg table full";
+    case MediaStatus::PortsExhausted: return "media ports exhausted";
+    case MediaStatus::CodecUnavailable: return "codec unavailable";
+    case MediaStatus::InvalidArgument: return "invalid argument";
+    case MediaStatus::UnknownLeg: return "unknown leg";
+    case MediaStatus::Overloaded: return "dataplane overloaded";
+    case MediaStatus::Detached: return "no dataplane attached";
+  }
+  return "?";
+}
+
+// ---- events: dataplane -> core -----------------------------------------------------------------------------------
+
+struct MediaDone {
+  MediaRequestId request = 0;
+  MediaStatus status = MediaStatus::Ok;
+  api::LegId leg;   // add: the new leg; else the leg named
+  Endpoint local;   // add: where the party shall send RTP
+};
+struct MediaFirstPacket {
+  api::LegId leg;
+  Endpoint source;
+};
+struct MediaTimedOut {
+  api::LegId leg;
+  Duration silent{};
+};
+struct MediaAddressChanged {
+  api::LegId leg;
+  Endpoint before;
+  Endpoint after;
+};
+// A dataplane is there. `legs` are the ones it already had: they belong to an earlier control plane.
+struct MediaAttached {
+  std::vector<api::LegInfo> legs;
+};
+// The dataplane went away and its legs with it. Requests under way have been answered with Detached before.
+struct MediaDetached {};
+// Events were lost (a gap in the sequence): `legs` is the leg table as it is now.
+struct MediaResync {
+  std::vector<api::LegInfo> legs;
+};
+using MediaEvent =
+    std::variant<MediaDone, MediaFirstPacket, MediaTimedOut, MediaAddressChanged, MediaAttached, MediaDetached, MediaResync>;
+
+// ---- requests: core -> dataplane ---------------------------------------------------------------------------------
+
+class Media {
+ public:
+  virtual ~Media() = default;
+
+  virtual bool attached() const = 0;
+  // The worker that should carry the next call (both legs of a call go to one worker). 0 when detached.
+  virtual std::uint8_t choose_worker() = 0;
+  // Addresses media may be received on, in the order of Welcome::local_addresses; the index is AddLeg::local_address.
+  virtual const std::vector<IpAddress>& local_addresses() const = 0;
+
+  virtual void add_leg(MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) = 0;
+  // `b` absent: part a from its peer.
+  virtual void join_legs(MediaRequestId request, api::LegId a, api::LegId b) = 0;
+  virtual void update_leg(MediaRequestId request, api::LegId leg, const api::MediaParams& media) = 0;
+  virtual void remove_leg(MediaRequestId request, api::LegId leg) = 0;
+};
+
+}  // namespace ifgw::core
