@@ -53,6 +53,7 @@ struct LegOffered {
   Headers headers;           // X-IF-* as received
   SecurityContext security;
   std::string sdp;           // the offer; empty: late offer
+  std::uint8_t max_forwards = 69;  // hops left for the onward leg: hand it to OfferLeg
 };
 // The called party progressed (1xx above 100).
 struct LegProgressed {
@@ -66,7 +67,8 @@ struct LegAnswered {
   LegKey leg;
   std::string sdp;
 };
-// The party re-negotiates inside the call, or confirms (`is_offer` false: the answer to our UpdateLeg).
+// The party re-negotiates inside the call, or confirms (`is_offer` false: the answer to our UpdateLeg, empty when the
+// party refused it; also the answer to a late offer of ours). An empty offer asks for ours.
 struct LegUpdated {
   LegKey leg;
   std::string sdp;
@@ -102,7 +104,8 @@ struct OfferLeg {
   std::string transport;    // "udp", "tcp", "tls"
   Headers headers;
   std::string sdp;          // the offer
-  Duration answer_timeout{};  // no final answer by then: CANCEL, LegEnded{TimedOut}
+  Duration answer_timeout{};  // no final answer by then: CANCEL, LegEnded{TimedOut}; zero: only the protocol's own timers
+  std::uint8_t max_forwards = 70;
 };
 // To the calling party: 1xx.
 struct RingLeg {
