@@ -1,0 +1,102 @@
+// Requests inside a call: BYE, re-INVITE, UPDATE, OPTIONS, and the ACK of our 2xx.
+#include "controlplane/sip/text.h"
+#include "controlplane/sip/user_agent_impl.h"
+
+namespace ifgw::sip {
+
+void UserAgent::Impl::on_dialog_request(const Request& request, const Message& parsed, Instant now) {
+  const PreScan& scan = request.scan;
+  if (scan.method == "OPTIONS" && find_dialog(scan) != nullptr) return on_options(request, now);
+  Leg* leg = find_dialog(scan);
+  if (leg == nullptr) {
+    ++statistics_.outside_dialog;
+    return refuse(request, {481, {}, {}, false}, now);
+  }
+  // Section 12.2.2. Equal numbers cannot be a retransmission here: the transaction would have taken it.
+  if (leg->dialog.remote_cseq != 0 && scan.cseq <= leg->dialog.remote_cseq) return refuse(request, {500, "CSeq out of order", {}, false}, now);
+  if (server_.full()) {
+    ++statistics_.table_full;
+    return refuse(request, {503, {}, {{"Retry-After", std::to_string(config_.limits.retry_after_s)}}, false}, now);
+  }
+  if (scan.method == "BYE") return on_bye(request, parsed, *leg, now);
+  on_update(request, parsed, *leg, now);
+}
+
+void UserAgent::Impl::on_bye(const Request& request, const Message& parsed, Leg& leg, Instant now) {
+  leg.dialog.remote_cseq = request.scan.cseq;
+  outbox_.received(request.message, request.scan, request.bytes, leg.owner, false, now);
+  const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), leg.owner, now);
+  const std::string stem = make_stem(request.scan, request.message.source, {});
+  server_.answer(id, 200, std::make_shared<const std::string>(make_leg_response(leg, stem, 200, {}, {})), now);
+  // Crossing BYEs: ours goes on until it is answered, and core is told then.
+  if (leg.state == LegState::Ending && !leg.bye_wanted && !leg.cancel_wanted) return;
+  if (leg.state == LegState::Offered)  // the caller may hang up an early dialog (section 15)
+    server_.answer(leg.invite, 487, std::make_shared<const std::string>(make_leg_response(leg, leg.stem, 487, {}, {})), now);
+  finish(leg, core::EndCause::Bye, 0, parsed.reason_header(), now);
+}
+
+// May the party begin a re-negotiation now (section 14.2, RFC 3311 section 5.2)? False: refused.
+bool UserAgent::Impl::may_update(const Request& request, const Leg& leg, Instant now) {
+  if (leg.ours != 0 || leg.ack_held) {
+    refuse(request, {491, {}, {}, false}, now);
+    return false;
+  }
+  const bool too_early = leg.state != LegState::Confirmed && leg.state != LegState::Answered;
+  if (leg.state == LegState::Ending) {
+    ++statistics_.outside_dialog;
+    refuse(request, {481, {}, {}, false}, now);
+    return false;
+  }
+  if (too_early || leg.theirs.pending() || leg.repeated.unacknowledged()) {
+    refuse(request, {500, "Earlier request pending", {{"Retry-After", std::to_string(randomness_.random() % 11)}}, false}, now);
+    return false;
+  }
+  return true;
+}
+
+void UserAgent::Impl::on_update(const Request& request, const Message& parsed, Leg& leg, Instant now) {
+  if (!may_update(request, leg, now)) return;
+  const PreScan& scan = request.scan;
+  leg.dialog.remote_cseq = scan.cseq;
+  outbox_.received(request.message, scan, request.bytes, leg.owner, false, now);
+  TheirUpdate& theirs = leg.theirs;
+  theirs.server = server_.start(scan, reply_hop(request.message, scan), leg.owner, now);
+  theirs.stem = make_stem(scan, request.message.source, {});
+  theirs.is_invite = scan.method == "INVITE";
+  theirs.had_offer = has_sdp(scan);
+  theirs.cseq = scan.cseq;
+  if (parsed.contact() && parsed.contact()->uri.scheme != Scheme::Other) theirs.target = parsed.contact()->uri;
+  if (reliable(request.message.transport)) leg.dialog.hop.connection = request.message.connection;
+  if (theirs.is_invite) {
+    ResponseParts trying;
+    trying.status = 100;
+    server_.answer(theirs.server, 100, std::make_shared<const std::string>(make_response(trying, theirs.stem)), now);
+  } else if (!theirs.had_offer) {
+    return answer_update(leg, {}, now);  // a target refresh or keep-alive: nothing to negotiate
+  }
+  outbox_.event(core::LegUpdated{leg.key, theirs.had_offer ? std::string(scan.body) : std::string{}, true});
+}
+
+void UserAgent::Impl::answer_update(Leg& leg, std::string_view sdp, Instant now) {
+  const TheirUpdate theirs = std::exchange(leg.theirs, {});
+  if (theirs.target) set_target(leg.dialog, *theirs.target, leg.dialog.hop);
+  auto bytes = std::make_shared<const std::string>(make_leg_response(leg, theirs.stem, 200, {}, sdp));
+  if (!server_.answer(theirs.server, 200, bytes, now) || !theirs.is_invite) return;
+  repeat_until_ack(leg, theirs.server, theirs.cseq, std::move(bytes), !theirs.had_offer, now);
+}
+
+void UserAgent::Impl::refuse_update(Leg& leg, int status, std::string_view reason, Instant now) {
+  const TheirUpdate theirs = std::exchange(leg.theirs, {});
+  server_.answer(theirs.server, status, std::make_shared<const std::string>(make_leg_response(leg, theirs.stem, status, reason, {})), now);
+}
+
+void UserAgent::Impl::on_dialog_ack(Leg& leg, const PreScan& scan, Instant now) {
+  const bool carried_offer = leg.repeated.carries_offer;
+  leg.repeated = {};
+  if (leg.state == LegState::Answered) leg.state = LegState::Confirmed;
+  if (leg.bye_wanted) return send_bye(leg, now);
+  rearm(leg);
+  if (carried_offer) outbox_.event(core::LegUpdated{leg.key, has_sdp(scan) ? std::string(scan.body) : std::string{}, false});
+}
+
+}  // namespace ifgw::sip
