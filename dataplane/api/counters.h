@@ -74,18 +74,19 @@ struct alignas(64) LegRow {
   std::atomic<std::uint32_t> seqlock{0};  // odd: being written
   std::uint32_t reserved = 0;
   LegInfoWords info{};             // a LegInfo; id absent: row is free
+  // One cache line per direction, because a packet touches one leg's first and the other leg's second.
   alignas(64) Counter rx_packets;  // valid RTP from the party
   Counter rx_bytes;                // UDP payload
-  Counter tx_packets;              // RTP sent to the party
-  Counter tx_bytes;
   Counter rx_rtcp;
-  Counter tx_rtcp;
-  Counter dropped;        // packets for this leg that were dropped (reasons: worker block)
-  Counter last_rx_ns;     // 0: nothing yet
-  Counter expected;       // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
+  Counter dropped;                 // packets for this leg that were dropped (reasons: worker block)
+  Counter last_rx_ns;              // 0: nothing yet
+  Counter expected;                // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
-  Counter transcoded;     // frames decoded and encoded on the way to the party
-  Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
+  alignas(64) Counter tx_packets;  // RTP sent to the party
+  Counter tx_bytes;
+  Counter tx_rtcp;
+  Counter transcoded;              // frames decoded and encoded on the way to the party
+  Counter inside_max_ns;           // longest rx-to-tx time of a packet sent to the party
 };
 static_assert(sizeof(LegRow) == 256);
 

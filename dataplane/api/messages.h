@@ -107,12 +107,12 @@ struct SetLimits {
 // One budget for a whole prefix (a trunk, a route's targets), instead of the per-source one. requests 0 removes it.
 struct SetPrefixLimit {
   IpPrefix prefix;
-  std::uint32_t requests = 0;  // 0..1000000
-  std::uint32_t window_ms = 1000;
+  std::uint32_t requests = 0;      // 0..1000000; all prefixes together are bounded by the dataplane's configuration
+  std::uint32_t window_ms = 1000;  // 100..600000
 };
 struct BlockSource {
   IpAddress source;
-  std::uint64_t duration_ms = 0;  // 0: until unblocked
+  std::uint64_t duration_ms = 0;  // 0: until unblocked; ..864000000 (ten days)
 };
 // Also forgets the source's window, so that it starts with a full budget.
 struct UnblockSource {
