@@ -1,0 +1,136 @@
+#include "dataplane/engine/engine.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "codecs/base/check.h"
+
+namespace ifgw::engine {
+namespace {
+
+constexpr Duration kTimerInterval = std::chrono::milliseconds(5);
+// Timer calls it takes to visit every leg: one second.
+constexpr std::uint32_t kSweepCalls = 200;
+
+}  // namespace
+
+std::size_t Engine::required_bytes(const EngineConfig& config) noexcept {
+  return LegTable::required_bytes(config) + SourceLimiter::required_bytes(config);
+}
+
+Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
+               NextHops& next_hops, EventSink& events)
+    : config_(config),
+      block_(block),
+      next_hops_(next_hops),
+      events_(events),
+      legs_(config, memory.first(LegTable::required_bytes(config)), rows),
+      limiter_(config, memory.subspan(LegTable::required_bytes(config)), events),
+      classifier_(config, limiter_),
+      media_(config, legs_, next_hops, events, block) {}
+
+void Engine::classify(std::span<Packet> packets) noexcept {
+  for (Packet& packet : packets) {
+    classifier_.classify(packet);
+    if (packet.verdict == PacketVerdict::Drop) block_.drops[static_cast<std::size_t>(packet.drop)].add(1);
+  }
+}
+
+void Engine::media(std::span<Packet* const> packets, Instant now) noexcept {
+  while (!packets.empty()) {
+    const std::size_t count = std::min(packets.size(), kMaxBurst);
+    media_.burst(packets.first(count), now);
+    packets = packets.subspan(count);
+  }
+}
+
+void Engine::limit(std::span<Packet* const> packets, Instant now) noexcept {
+  while (!packets.empty()) {
+    const std::size_t count = std::min(packets.size(), kMaxBurst);
+    limit_burst(packets.first(count), now);
+    packets = packets.subspan(count);
+  }
+  publish_limiter();
+  arm(now);
+}
+
+void Engine::limit_burst(std::span<Packet* const> packets, Instant now) noexcept {
+  std::array<SourceLimiter::Probe, kMaxBurst> probes;
+  for (std::size_t i = 0; i < packets.size(); ++i) limiter_.begin(packet_source(*packets[i]), probes[i]);
+  for (std::size_t i = 0; i < packets.size(); ++i) limiter_.locate(probes[i]);
+  for (std::size_t i = 0; i < packets.size(); ++i) decide_signalling(*packets[i], probes[i], now);
+}
+
+void Engine::decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept {
+  const bool counts = packet.kind != PacketKind::SignallingTcp;
+  const SourceLimiter::Outcome outcome = counts ? limiter_.check(probe, now) : limiter_.check_blocked(probe, now);
+  if (!outcome.pass) return drop(packet, outcome.reason);
+  if (packet.kind != PacketKind::SipUdp) {
+    packet.verdict = PacketVerdict::Kernel;
+    return;
+  }
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  packet.verdict = PacketVerdict::Up;
+}
+
+bool Engine::fits_mtu(const Endpoint& remote, std::size_t payload_length) const noexcept {
+  return (remote.ip.is_v6() ? kIpv6Bytes : kIpv4Bytes) + kUdpBytes + payload_length <= config_.mtu;
+}
+
+void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header) noexcept {
+  const bool ours = classifier_.local_address(header.local.ip) >= 0 && classifier_.is_sip_udp_port(header.local.port);
+  const bool remote_ok = header.remote.ip.family == header.local.ip.family && !is_martian_source(header.remote.ip) &&
+                         header.remote.port != 0 && classifier_.local_address(header.remote.ip) < 0;
+  if (!ours || !remote_ok || header.dscp > 63 || header.length == 0 || header.length != packet.length) {
+    block_.invalid_messages.add(1);
+    return drop(packet, api::DropReason::MalformedUdp);
+  }
+  if (!fits_mtu(header.remote, header.length)) return drop(packet, api::DropReason::OversizedDatagram);
+  const NextHopIndex index = next_hops_.lookup(header.remote.ip);
+  const auto table = next_hops_.table();
+  if (index >= table.size() || table[index].usable == 0) return drop(packet, api::DropReason::NoNextHop);
+  const UdpTemplate path = make_udp_template(header.local, header.remote, header.dscp);
+  const std::size_t headers = kEthernetBytes + path.size();
+  if (headers > packet.headroom) return drop(packet, api::DropReason::NoBuffer);
+  const std::uint16_t checksum = fresh_udp_checksum(path, {packet.data, header.length});
+  packet.data -= headers;
+  packet.headroom = static_cast<std::uint16_t>(packet.headroom - headers);
+  packet.length = static_cast<std::uint16_t>(headers + header.length);
+  std::memcpy(packet.data, table[index].destination.data(), 6);
+  std::memcpy(packet.data + 6, table[index].source.data(), 6);
+  store_be16(packet.data + 12, path.is_v6() ? 0x86DD : 0x0800);
+  write_udp_headers(path, packet.data + kEthernetBytes, header.length, checksum);
+  packet.verdict = PacketVerdict::Transmit;
+  packet.tx_port = table[index].port;
+  packet.tx_leg = kNoLegRow;
+}
+
+void Engine::on_timer(Instant now) noexcept {
+  if (now < next_timer_) return;
+  limiter_.on_timer(now);
+  if (legs_.in_use() != 0) media_.sweep(legs_.slots() / kSweepCalls + 1, now);
+  publish_limiter();
+  const bool busy = legs_.in_use() != 0 || limiter_.stats().sources != 0;
+  next_timer_ = busy ? now + kTimerInterval : kNever;
+}
+
+// The timer rests while there is neither a leg nor a source to look after.
+void Engine::arm(Instant now) noexcept {
+  if (next_timer_ == kNever) next_timer_ = now + kTimerInterval;
+}
+
+void Engine::drop(Packet& packet, api::DropReason reason) noexcept {
+  packet.verdict = PacketVerdict::Drop;
+  packet.drop = reason;
+  block_.drops[static_cast<std::size_t>(reason)].add(1);
+}
+
+void Engine::publish_limiter() noexcept {
+  block_.limiter_sources.set(limiter_.stats().sources);
+  block_.limiter_blocked.set(limiter_.stats().blocked);
+  block_.limiter_admitted.set(limiter_.admitted());
+  if (const std::uint64_t lost = limiter_.take_suppressed_events(); lost != 0) block_.events_lost.add(lost);
+}
+
+}  // namespace ifgw::engine

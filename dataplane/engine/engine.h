@@ -1,0 +1,121 @@
+// The dataplane's deciding half for one worker: classify, limit, relay and transcode media, obey commands. Sans-IO:
+// packets and `now` in; rewritten packets, verdicts, events and counters out. No clock, lock, log; no allocation after
+// construction.
+//
+// One poll iteration of a worker:
+//   engine.classify(all)                  each packet now has kind and owner
+//   hand packets of other owners over     (Media, SipUdp, SignallingTcp*, Fragment)
+//   engine.media(own Media)               -> Transmit or Drop
+//   engine.limit(own signalling)          -> Up, Kernel or Drop
+//   Exception                             -> the shell's policer and the exception port
+//   engine.on_command() for each command, engine.on_timer() when next_deadline() has come
+//
+// Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ListSources) go to every
+// worker, because only the engines know which worker counts a source. BlockSource on a worker that does not count the
+// source changes nothing; CommandDone::value is 1 where it took effect.
+//
+// Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
+// and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in WorkerBlock is the shell's, also
+// LegRow::inside_max_ns (Packet::tx_leg names the row).
+//
+// Thread: one. Cost: see bench/micro.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/api/counters.h"
+#include "dataplane/api/messages.h"
+#include "dataplane/engine/classifier.h"
+#include "dataplane/engine/config.h"
+#include "dataplane/engine/event_sink.h"
+#include "dataplane/engine/leg_table.h"
+#include "dataplane/engine/media.h"
+#include "dataplane/engine/next_hops.h"
+#include "dataplane/engine/packet.h"
+#include "dataplane/engine/source_limiter.h"
+
+namespace ifgw::engine {
+
+class Engine {
+ public:
+  // `config` must have passed check_config(). Memory for legs, sources and prefix budgets; give it hugepages.
+  static std::size_t required_bytes(const EngineConfig& config) noexcept;
+  // How many LegRows (= possible leg indices) this configuration needs per worker.
+  static std::uint32_t leg_rows(const EngineConfig& config) noexcept { return PortMap(config).slots(); }
+
+  // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
+  // handed in must outlive the engine.
+  Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
+         NextHops& next_hops, EventSink& events);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Any packets. Those found Malformed are decided (Drop, counted).
+  void classify(std::span<Packet> packets) noexcept;
+
+  // Packets of kind Media that this worker owns. Each leaves with Transmit or Drop, rewritten in place (data and length
+  // may move). Relays are finished before the first frame is transcoded.
+  void media(std::span<Packet* const> packets, Instant now) noexcept;
+
+  // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its
+  // payload is at payload_offset, its UDP checksum was verified), the others with Kernel; refused ones with Drop.
+  void limit(std::span<Packet* const> packets, Instant now) noexcept;
+
+  // Makes a frame of `payload_length` bytes of UDP payload that start at packet.data; headers go into the headroom.
+  // Transmit, or Drop with the reason (counted): `local` is not a signalling endpoint of ours or a field is out of range
+  // (invalid_messages is counted too), no next hop, no headroom, or longer than the MTU (OversizedDatagram: let the
+  // kernel's socket send it in fragments).
+  void build_datagram(Packet& packet, const api::DatagramHeader& header) noexcept;
+  // Whether a datagram to `remote` fits one packet.
+  bool fits_mtu(const Endpoint& remote, std::size_t payload_length) const noexcept;
+
+  // Validates every field; answers by exactly one CommandDone (ListSources: SourceRows before it).
+  void on_command(const api::Command& command, Instant now) noexcept;
+
+  // Bounded work: media timeouts, block expiry, limiter housekeeping.
+  void on_timer(Instant now) noexcept;
+  Instant next_deadline() const noexcept { return next_timer_; }
+
+  // The receiving or sending leg's row, for the shell's latency counters.
+  api::LegRow& row(std::uint32_t index) noexcept { return legs_.row(index); }
+
+ private:
+  struct Answer {
+    api::CommandStatus status = api::CommandStatus::Ok;
+    std::uint64_t value = 0;
+    api::LegId leg;
+    Endpoint local;
+  };
+  static Answer bad_field(std::uint64_t offset) noexcept { return {api::CommandStatus::InvalidArgument, offset, {}, {}}; }
+  Answer dispatch(const api::Command& command, Instant now) noexcept;
+  Answer add_leg(const api::AddLeg& command, Instant now) noexcept;
+  Answer join_legs(const api::JoinLegs& command) noexcept;
+  Answer update_leg(const api::UpdateLeg& command, Instant now) noexcept;
+  Answer remove_leg(const api::RemoveLeg& command, Instant now) noexcept;
+  Answer set_limits(const api::SetLimits& command) noexcept;
+  Answer set_prefix_limit(const api::SetPrefixLimit& command) noexcept;
+  Answer exempt_prefix(const api::ExemptPrefix& command) noexcept;
+  Answer block_source(const api::BlockSource& command, Instant now) noexcept;
+  Answer unblock_source(const api::UnblockSource& command, Instant now) noexcept;
+  Answer list_sources(const api::ListSources& command, std::uint32_t request_id, Instant now) noexcept;
+  void part(std::uint32_t leg) noexcept;
+  void limit_burst(std::span<Packet* const> packets, Instant now) noexcept;
+  void decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept;
+  void drop(Packet& packet, api::DropReason reason) noexcept;
+  void arm(Instant now) noexcept;
+  void publish_limiter() noexcept;
+
+  EngineConfig config_;
+  api::WorkerBlock& block_;
+  NextHops& next_hops_;
+  EventSink& events_;
+  LegTable legs_;
+  SourceLimiter limiter_;
+  Classifier classifier_;
+  Media media_;
+  Instant next_timer_ = kNever;
+};
+
+}  // namespace ifgw::engine

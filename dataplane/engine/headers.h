@@ -1,0 +1,84 @@
+// Ethernet, IPv4, IPv6, UDP and TCP headers: parsing what came in, building what goes out. RFC 791, 8200, 768, 9293.
+// Pure functions over bytes; nothing is read outside the frame.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "codecs/base/bytes.h"
+#include "codecs/base/ip.h"
+#include "dataplane/engine/packet.h"
+
+namespace ifgw::engine {
+
+inline constexpr std::size_t kEthernetBytes = 14;
+inline constexpr std::size_t kIpv4Bytes = 20;
+inline constexpr std::size_t kIpv6Bytes = 40;
+inline constexpr std::size_t kUdpBytes = 8;
+inline constexpr std::size_t kMaxHeaderBytes = kEthernetBytes + kIpv6Bytes + kUdpBytes;
+inline constexpr std::uint8_t kHopLimit = 64;
+
+enum class L4 : std::uint8_t { None, Udp, Tcp, Other };
+
+struct Headers {
+  IpAddress source;
+  IpAddress destination;
+  L4 l4 = L4::None;           // None: not IP, or a VLAN tag of another VLAN
+  bool fragment = false;      // a piece of a datagram, also the first one
+  bool tcp_syn = false;       // SYN without ACK
+};
+
+// Fills the parsed fields of `packet` (ip_*, l4_*, payload_*, ports; not kind, owner, leg) and returns the rest. A
+// frame that is not IP is no error. Priority tags (VLAN id 0) are looked through, because the kernel would do so too
+// and a limiter that did not could be walked around; frames of any other VLAN count as "not IP". IPv6 extension
+// headers are walked for the same reason. Lengths follow the headers, not the frame: padding is not payload.
+// An error is the reason to drop the frame if it was meant for us.
+struct ParseOutcome {
+  bool ok = false;
+  api::DropReason reason{};
+  Headers headers;
+};
+ParseOutcome parse_headers(Packet& packet) noexcept;
+
+// A source no packet may come from over a network: unspecified, loopback, multicast, class E, broadcast; for IPv6
+// everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
+bool is_martian_source(const IpAddress& address) noexcept;
+
+// UDP checksum over the parsed packet. IPv4 may leave it out (0: accepted); IPv6 may not (RFC 8200 section 8.1).
+bool udp_checksum_ok(const Packet& packet) noexcept;
+
+// Source address of a parsed packet; absent when it is not IP.
+IpAddress packet_source(const Packet& packet) noexcept;
+
+// One's complement sum of `bytes` (as if padded with a zero), folded to 16 bits, in the byte order of memory: add sums
+// with add_sum(), store the complement as it is.
+std::uint16_t sum_bytes(Bytes bytes, std::uint32_t initial = 0) noexcept;
+inline std::uint16_t add_sum(std::uint32_t a, std::uint32_t b) noexcept {
+  std::uint32_t s = a + b;
+  s = (s & 0xFFFF) + (s >> 16);
+  return static_cast<std::uint16_t>((s & 0xFFFF) + (s >> 16));
+}
+
+// Sum of both addresses and both ports as they are in a parsed UDP packet: what UdpTemplate::pseudo_sum is for a path.
+std::uint16_t packet_pseudo_sum(const Packet& packet) noexcept;
+
+// IP and UDP headers of one path, made once and copied before each payload: only lengths and checksums differ from
+// packet to packet. 48 bytes hold IPv6 + UDP; IPv4 + UDP use the first 28. IPv4 goes out with "don't fragment" and
+// identification 0 (RFC 6864 section 4.1).
+struct UdpTemplate {
+  std::array<std::uint8_t, kIpv6Bytes + kUdpBytes> bytes{};
+  std::uint16_t ip_sum = 0;      // IPv4: sum of the header without length and checksum
+  std::uint16_t pseudo_sum = 0;  // both addresses and both ports; without protocol and length
+
+  bool made() const noexcept { return bytes[0] != 0; }
+  bool is_v6() const noexcept { return (bytes[0] >> 4) == 6; }
+  std::size_t size() const noexcept { return is_v6() ? kIpv6Bytes + kUdpBytes : kIpv4Bytes + kUdpBytes; }
+};
+// Both endpoints present and of one family. `dscp` 0..63.
+UdpTemplate make_udp_template(const Endpoint& local, const Endpoint& remote, std::uint8_t dscp) noexcept;
+// Writes the headers that go before `payload_length` bytes of payload to `ip` (the first byte of the IP header).
+// `udp_checksum`: as it goes on the wire; fresh_udp_checksum() or an updated one.
+void write_udp_headers(const UdpTemplate& path, std::uint8_t* ip, std::uint16_t payload_length, std::uint16_t udp_checksum) noexcept;
+std::uint16_t fresh_udp_checksum(const UdpTemplate& path, Bytes payload) noexcept;
+
+}  // namespace ifgw::engine

@@ -1,0 +1,120 @@
+// The legs of one worker: flat arrays, one slot for every media port pair the worker owns, so that a destination
+// address and port name their leg by arithmetic. What a packet touches is split by direction, one cache line each:
+// LegRx is read when a packet came from the party, LegTx when one is sent to it. 580 bytes per leg in all with its
+// LegRow.
+//
+// Slots are given out round robin per address; one that was given back rests for the quarantine time, so that late
+// packets of an old call do not reach a new one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/api/counters.h"
+#include "dataplane/engine/config.h"
+#include "dataplane/engine/headers.h"
+#include "dataplane/engine/next_hops.h"
+#include "dataplane/engine/sequence.h"
+
+namespace ifgw::engine {
+
+inline constexpr std::uint32_t kNoLeg = 0xFFFFFFFF;
+
+// What happens to audio on its way from this leg to its peer.
+enum class AudioPath : std::uint8_t { None, Relay, PcmuToPcma, PcmaToPcmu };
+
+struct alignas(64) LegRx {
+  IpAddress source;                // expected; absent: none yet
+  std::uint8_t present = 0;
+  std::uint8_t receive = 0;
+  std::uint8_t latch = 0;          // 1: SourcePolicy::Latch
+  std::uint8_t started = 0;        // a valid packet came since the address was set
+  std::uint8_t payload_type = api::kNoPayloadType;
+  std::uint8_t event_payload_type = api::kNoPayloadType;
+  AudioPath path = AudioPath::None;
+  std::uint16_t source_port = 0;
+  std::uint16_t rtcp_port = 0;     // expected; 0: any, from the same address (latched legs)
+  std::uint16_t pseudo_sum = 0;    // of source and local endpoint, as in UdpTemplate
+  std::uint16_t reserved = 0;
+  std::uint32_t peer = kNoLeg;
+  SequenceTracker sequence;
+};
+static_assert(sizeof(LegRx) == 64);
+
+struct alignas(64) LegTx {
+  UdpTemplate path;                // not made: no remote address yet
+  std::uint8_t payload_type = api::kNoPayloadType;
+  std::uint8_t event_payload_type = api::kNoPayloadType;
+  std::uint8_t send = 0;
+  std::uint8_t reserved = 0;
+  NextHopIndex next_hop = kNoNextHop;
+  std::uint32_t next_hop_generation = 0;
+};
+static_assert(sizeof(LegTx) == 64);
+
+// Read by commands, timers and rare packets only.
+struct alignas(64) LegCold {
+  std::uint32_t generation = 0;
+  std::uint32_t media_timeout_ms = 0;
+  std::uint8_t timeout_reported = 0;
+  std::uint16_t rtcp_send_port = 0;
+  Instant latch_until{};           // Latch: when the address is final
+  Instant quiet_since{};           // start of the silence, unless a packet came later
+  Instant next_hop_retry{};
+  Instant freed_at{};
+};
+static_assert(sizeof(LegCold) == 64);
+
+class LegTable {
+ public:
+  static std::size_t required_bytes(const EngineConfig& config) noexcept;
+  LegTable(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows);
+
+  enum class Allocation : std::uint8_t { Ok, TableFull, PortsExhausted };
+  // A free slot on that address, not in quarantine. The leg is not present yet.
+  Allocation allocate(std::uint8_t local_address, Instant now, std::uint32_t& index) noexcept;
+  void release(std::uint32_t index, Instant now) noexcept;
+
+  // Index of the leg, or kNoLeg when the id is another worker's, stale or made up.
+  std::uint32_t find(api::LegId id) const noexcept;
+  api::LegId id(std::uint32_t index) const noexcept;
+  Endpoint local(std::uint32_t index) const noexcept;
+
+  LegRx& rx(std::uint32_t index) noexcept { return rx_[index]; }
+  LegTx& tx(std::uint32_t index) noexcept { return tx_[index]; }
+  LegCold& cold(std::uint32_t index) noexcept { return cold_[index]; }
+  // What the leg is. publish() after a change shows it to the control plane.
+  api::LegInfo& info(std::uint32_t index) noexcept { return info_[index]; }
+  void publish(std::uint32_t index) noexcept { api::write_leg(rows_[index], info_[index]); }
+  api::LegRow& row(std::uint32_t index) noexcept { return rows_[index]; }
+  const api::LegRow& row(std::uint32_t index) const noexcept { return rows_[index]; }
+  bool present(std::uint32_t index) const noexcept { return rx_[index].present != 0; }
+  std::uint32_t slots() const noexcept { return ports_.slots(); }
+  std::uint32_t in_use() const noexcept { return in_use_; }
+
+ private:
+  // Free slots of one address, oldest first; a ring as large as the address has slots.
+  struct FreeRing {
+    std::uint32_t head = 0;
+    std::uint32_t count = 0;
+  };
+  std::uint32_t& ring_slot(std::uint8_t address, std::uint32_t position) noexcept;
+
+  PortMap ports_;
+  std::uint8_t worker_;
+  std::uint32_t max_legs_;
+  Duration quarantine_;
+  std::vector<IpAddress> addresses_;
+  std::span<api::LegRow> rows_;
+  LegRx* rx_ = nullptr;
+  LegTx* tx_ = nullptr;
+  LegCold* cold_ = nullptr;
+  api::LegInfo* info_ = nullptr;
+  std::uint32_t* free_ = nullptr;
+  std::vector<FreeRing> rings_;
+  std::uint32_t in_use_ = 0;
+};
+
+}  // namespace ifgw::engine

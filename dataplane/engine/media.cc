@@ -1,0 +1,264 @@
+#include "dataplane/engine/media.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "codecs/audio/g711.h"
+#include "codecs/wire/rtcp.h"
+
+namespace ifgw::engine {
+namespace {
+
+constexpr std::int32_t kMaxLatchGap = 50;  // packets: one second, after which a stream is not the same stream any more
+constexpr Duration kNextHopRetry = std::chrono::milliseconds(100);
+
+std::uint16_t load_raw16(const std::uint8_t* p) noexcept {
+  std::uint16_t v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// RFC 1624: what a checksum becomes when words whose sum was `before` are replaced by words whose sum is `after`.
+std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t before, std::uint16_t after) noexcept {
+  const std::uint32_t sum = std::uint32_t{static_cast<std::uint16_t>(~checksum)} + static_cast<std::uint16_t>(~before) + after;
+  const auto updated = static_cast<std::uint16_t>(~add_sum(sum, 0));
+  return updated == 0 ? std::uint16_t{0xFFFF} : updated;
+}
+
+bool same_address(const Packet& packet, const IpAddress& expected) noexcept {
+  const std::uint8_t* ip = packet.data + packet.ip_offset;
+  if (packet.ip_version == 4) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
+  return expected.is_v6() && std::memcmp(ip + 8, expected.bytes.data(), 16) == 0;
+}
+
+Bytes payload(const Packet& packet) noexcept { return {packet.data + packet.payload_offset, packet.payload_length}; }
+
+}  // namespace
+
+Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, EventSink& events, api::WorkerBlock& block) noexcept
+    : legs_(legs), next_hops_(next_hops), events_(events), block_(block), worker_(config.worker), mtu_(config.mtu) {}
+
+void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
+  for (const Packet* packet : packets) {
+    __builtin_prefetch(&legs_.rx(packet->leg_index), 1);
+    __builtin_prefetch(&legs_.row(packet->leg_index).rx_packets, 1);
+  }
+  for (const Packet* packet : packets) {
+    const std::uint32_t peer = legs_.rx(packet->leg_index).peer;
+    if (peer == kNoLeg) continue;
+    __builtin_prefetch(&legs_.tx(peer), 1);
+    __builtin_prefetch(&legs_.row(peer).tx_packets, 1);
+  }
+  waiting_.clear();
+  for (Packet* packet : packets) receive(*packet, now);
+  for (const Waiting& waiting : waiting_) transcode(waiting, now);
+}
+
+void Media::receive(Packet& packet, Instant now) noexcept {
+  if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
+  if (packet.l4_checksum == Checksum::Bad) return drop(packet, api::DropReason::BadChecksum);
+  const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(payload(packet));
+  return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
+}
+
+void Media::receive_rtp(Packet& packet, Instant now) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  LegRx& rx = legs_.rx(leg);
+  const bool expected = packet.source_port == rx.source_port && same_address(packet, rx.source);
+  if (!expected && rx.latch == 0) return drop(packet, api::DropReason::WrongMediaSource);
+  RtpHeader rtp;
+  if (!parse_rtp(payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
+  const bool audio = rtp.payload_type == rx.payload_type;
+  if (!audio && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
+  if (!expected && !latch(packet, rtp, now)) return drop(packet, api::DropReason::WrongMediaSource);
+  if (rx.started == 0) first_packet(packet, now);
+  count_rtp(leg, packet, rtp, now);
+  if (rx.receive == 0) return drop(packet, api::DropReason::DirectionOff);
+  if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
+  const LegTx& tx = legs_.tx(rx.peer);
+  if (tx.send == 0) return drop(packet, api::DropReason::DirectionOff);
+  if (!tx.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
+  if (!audio || rx.path == AudioPath::Relay) {
+    const std::uint8_t outgoing = audio ? tx.payload_type : tx.event_payload_type;
+    if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
+    return relay(packet, outgoing, now);
+  }
+  if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
+  if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
+  IFGW_CHECK(waiting_.push_back({&packet, rtp}));
+}
+
+void Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
+  api::LegRow& row = legs_.row(leg);
+  const SequenceTracker::Change change = legs_.rx(leg).sequence.packet(rtp.ssrc, rtp.sequence);
+  row.rx_packets.add(1);
+  row.rx_bytes.add(packet.payload_length);
+  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  row.expected.add(static_cast<std::uint64_t>(change.expected));
+  if (change.reordered) row.reordered.add(1);
+}
+
+void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept {
+  const std::uint32_t to = legs_.rx(packet.leg_index).peer;
+  const UdpTemplate& path = legs_.tx(to).path;
+  std::uint8_t* rtp = packet.data + packet.payload_offset;
+  const std::uint16_t word_before = load_raw16(rtp);
+  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | payload_type);
+  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
+  if (checksum != 0) {
+    checksum = update_checksum(checksum, add_sum(legs_.rx(packet.leg_index).pseudo_sum, word_before),
+                               add_sum(path.pseudo_sum, load_raw16(rtp)));
+  } else if (path.is_v6()) {
+    checksum = fresh_udp_checksum(path, payload(packet));
+  }
+  if (write_frame(packet, to, path, checksum, now)) count_sent(packet, to);
+}
+
+void Media::transcode(const Waiting& waiting, Instant now) noexcept {
+  Packet& packet = *waiting.packet;
+  const LegRx& rx = legs_.rx(packet.leg_index);
+  const LegTx& tx = legs_.tx(rx.peer);
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  std::uint8_t* rtp = packet.data + packet.payload_offset;
+  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | tx.payload_type);
+  const std::span<std::uint8_t> frame{rtp + waiting.rtp.payload_offset, waiting.rtp.payload_length};
+  if (rx.path == AudioPath::PcmuToPcma) {
+    audio::mulaw_to_alaw(frame);
+  } else {
+    audio::alaw_to_mulaw(frame);
+  }
+  if (!write_frame(packet, rx.peer, tx.path, fresh_udp_checksum(tx.path, payload(packet)), now)) return;
+  count_sent(packet, rx.peer);
+  legs_.row(rx.peer).transcoded.add(1);
+}
+
+void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  const LegRx& rx = legs_.rx(leg);
+  const bool port_ok = rx.rtcp_port == 0 || packet.source_port == rx.rtcp_port || packet.source_port == rx.source_port;
+  if (!port_ok || !same_address(packet, rx.source)) return drop(packet, api::DropReason::WrongMediaSource);
+  if (!valid_rtcp(payload(packet))) return drop(packet, api::DropReason::MalformedRtcp);
+  api::LegRow& row = legs_.row(leg);
+  row.rx_rtcp.add(1);
+  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  // Behind a NAT the RTCP port can only be learned; the party's own packets name it.
+  if (rx.latch != 0 && (packet.destination_port & 1) != 0) legs_.cold(leg).rtcp_send_port = packet.source_port;
+  if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
+  const std::uint32_t to = rx.peer;
+  const api::LegInfo& info = legs_.info(to);
+  const std::uint16_t port = legs_.cold(to).rtcp_send_port;
+  if (!info.current_remote.present() || port == 0) return drop(packet, api::DropReason::NoRemoteAddress);
+  const Endpoint local{info.local.ip, static_cast<std::uint16_t>(info.local.port + 1)};
+  const UdpTemplate path = make_udp_template(local, {info.current_remote.ip, port}, info.media.dscp);
+  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
+  if (checksum != 0) {
+    checksum = update_checksum(checksum, packet_pseudo_sum(packet), path.pseudo_sum);
+  } else if (path.is_v6()) {
+    checksum = fresh_udp_checksum(path, payload(packet));
+  }
+  if (write_frame(packet, to, path, checksum, now)) legs_.row(to).tx_rtcp.add(1);
+}
+
+// A packet of a leg that may learn its party's address, from another address than the one expected now. The first valid
+// one of the window decides; later in the window only the same stream, carried on, may move.
+bool Media::latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  LegRx& rx = legs_.rx(leg);
+  if (now >= legs_.cold(leg).latch_until) return false;
+  if (rx.started != 0) {
+    const std::int32_t ahead = serial_distance(rx.sequence.highest(), rtp.sequence);
+    if (rtp.ssrc != rx.sequence.ssrc() || ahead <= 0 || ahead > kMaxLatchGap) return false;
+  }
+  if (!udp_checksum_ok(packet)) return false;
+  const Endpoint source{packet_source(packet), packet.source_port};
+  if (source.port == 0) return false;
+  api::LegInfo& info = legs_.info(leg);
+  api::Event moved = event(api::EventType::AddressChange, now);
+  moved.address_change = {legs_.id(leg), info.current_remote, source};
+  info.current_remote = source;
+  set_remote(leg);
+  rx.rtcp_port = 0;
+  legs_.cold(leg).rtcp_send_port = static_cast<std::uint16_t>(source.port + 1);
+  legs_.publish(leg);
+  events_.on_event(moved);
+  return true;
+}
+
+void Media::first_packet(const Packet& packet, Instant now) noexcept {
+  legs_.rx(packet.leg_index).started = 1;
+  api::Event first = event(api::EventType::FirstPacket, now);
+  first.first_packet = {legs_.id(packet.leg_index), {packet_source(packet), packet.source_port}};
+  events_.on_event(first);
+}
+
+// Puts the new headers before the payload, wherever that makes the frame begin. Nothing was written on failure.
+bool Media::write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept {
+  const NextHop* hop = next_hop(to, now);
+  if (hop == nullptr) {
+    drop(packet, api::DropReason::NoNextHop);
+    return false;
+  }
+  const std::size_t headers = kEthernetBytes + path.size();
+  if (path.size() + packet.payload_length > mtu_) {
+    drop(packet, api::DropReason::OversizedDatagram);
+    return false;
+  }
+  if (headers > std::size_t{packet.payload_offset} + packet.headroom) {
+    drop(packet, api::DropReason::NoBuffer);
+    return false;
+  }
+  const int shift = static_cast<int>(packet.payload_offset) - static_cast<int>(headers);
+  const std::size_t end = std::size_t{packet.payload_offset} + packet.payload_length;
+  packet.tailroom = static_cast<std::uint16_t>(packet.tailroom + packet.length - end);
+  packet.headroom = static_cast<std::uint16_t>(packet.headroom + shift);
+  packet.data += shift;
+  packet.payload_offset = static_cast<std::uint16_t>(headers);
+  packet.length = static_cast<std::uint16_t>(headers + packet.payload_length);
+  packet.ip_offset = kEthernetBytes;
+  packet.l4_offset = static_cast<std::uint16_t>(headers - kUdpBytes);
+  packet.ip_version = path.is_v6() ? 6 : 4;
+  std::memcpy(packet.data, hop->destination.data(), 6);
+  std::memcpy(packet.data + 6, hop->source.data(), 6);
+  store_be16(packet.data + 12, path.is_v6() ? 0x86DD : 0x0800);
+  write_udp_headers(path, packet.data + kEthernetBytes, packet.payload_length, udp_checksum);
+  packet.verdict = PacketVerdict::Transmit;
+  packet.tx_port = hop->port;
+  return true;
+}
+
+const NextHop* Media::next_hop(std::uint32_t leg, Instant now) noexcept {
+  LegTx& tx = legs_.tx(leg);
+  const auto table = next_hops_.table();
+  const bool current = tx.next_hop_generation == next_hops_.generation();
+  if (__builtin_expect(current && tx.next_hop < table.size() && table[tx.next_hop].usable != 0, 1)) return &table[tx.next_hop];
+  LegCold& cold = legs_.cold(leg);
+  if (current && now < cold.next_hop_retry) return nullptr;
+  cold.next_hop_retry = now + kNextHopRetry;
+  tx.next_hop = next_hops_.lookup(legs_.info(leg).current_remote.ip);
+  tx.next_hop_generation = next_hops_.generation();
+  const auto fresh = next_hops_.table();
+  return tx.next_hop < fresh.size() && fresh[tx.next_hop].usable != 0 ? &fresh[tx.next_hop] : nullptr;
+}
+
+void Media::count_sent(Packet& packet, std::uint32_t to) noexcept {
+  legs_.row(to).tx_packets.add(1);
+  legs_.row(to).tx_bytes.add(packet.payload_length);
+  packet.tx_leg = to;
+}
+
+void Media::drop(Packet& packet, api::DropReason reason) noexcept {
+  packet.verdict = PacketVerdict::Drop;
+  packet.drop = reason;
+  block_.drops[static_cast<std::size_t>(reason)].add(1);
+  if (legs_.present(packet.leg_index)) legs_.row(packet.leg_index).dropped.add(1);
+}
+
+api::Event Media::event(api::EventType type, Instant now) const noexcept {
+  api::Event made{};
+  made.type = type;
+  made.worker = worker_;
+  made.time_ns = static_cast<std::uint64_t>(to_ns(now));
+  return made;
+}
+
+}  // namespace ifgw::engine

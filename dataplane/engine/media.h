@@ -1,0 +1,75 @@
+// Media packets of one worker: from the party's address check to the rewritten frame. RTP (RFC 3550) and RTCP on the
+// next port; RTCP on the RTP port is recognised too (RFC 5761). One direction is either relayed or transcoded between
+// PCMU and PCMA; sequence numbers, time stamps and SSRC pass through unchanged, so ptime and jitter do as well.
+//
+// Checksums: a relayed datagram keeps its UDP checksum, adjusted for what was rewritten (RFC 1624), so that damage on
+// the way in is still found by the party. A transcoded one is verified first and gets a fresh one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "codecs/base/fixed.h"
+#include "codecs/wire/rtp.h"
+#include "dataplane/api/counters.h"
+#include "dataplane/engine/config.h"
+#include "dataplane/engine/event_sink.h"
+#include "dataplane/engine/leg_table.h"
+#include "dataplane/engine/next_hops.h"
+#include "dataplane/engine/packet.h"
+
+namespace ifgw::engine {
+
+// Packets of one media() or limit() call that are prefetched together. Longer spans are cut.
+inline constexpr std::size_t kMaxBurst = 64;
+
+class Media {
+ public:
+  Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, EventSink& events, api::WorkerBlock& block) noexcept;
+
+  // Decides every packet (at most kMaxBurst): Transmit or Drop. Relays first, then frames to transcode.
+  void burst(std::span<Packet* const> packets, Instant now) noexcept;
+
+  // Reports silent legs; visits the next `slots` slots.
+  void sweep(std::uint32_t slots, Instant now) noexcept;
+
+  // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
+  void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
+  // Makes `peer` (or kNoLeg) the leg's peer and recomputes the way of its audio.
+  void connect(std::uint32_t leg, std::uint32_t peer) noexcept;
+
+  // Whether audio can get from one codec to the other, by relaying or by a transcoder this build has.
+  static bool can_connect(api::Codec from, api::Codec to) noexcept;
+
+ private:
+  // A frame that waits until the relays of its burst are done.
+  struct Waiting {
+    Packet* packet = nullptr;
+    RtpHeader rtp;
+  };
+  void receive(Packet& packet, Instant now) noexcept;
+  void receive_rtp(Packet& packet, Instant now) noexcept;
+  void receive_rtcp(Packet& packet, Instant now) noexcept;
+  void count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  void first_packet(const Packet& packet, Instant now) noexcept;
+  void relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept;
+  void transcode(const Waiting& waiting, Instant now) noexcept;
+  bool write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
+  void set_remote(std::uint32_t leg) noexcept;
+  const NextHop* next_hop(std::uint32_t leg, Instant now) noexcept;
+  void count_sent(Packet& packet, std::uint32_t to) noexcept;
+  void drop(Packet& packet, api::DropReason reason) noexcept;
+  api::Event event(api::EventType type, Instant now) const noexcept;
+
+  LegTable& legs_;
+  NextHops& next_hops_;
+  EventSink& events_;
+  api::WorkerBlock& block_;
+  std::uint8_t worker_;
+  std::uint16_t mtu_;
+  std::uint32_t sweep_at_ = 0;
+  FixedVector<Waiting, kMaxBurst> waiting_;
+};
+
+}  // namespace ifgw::engine

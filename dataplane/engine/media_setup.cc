@@ -1,0 +1,106 @@
+// The rare half of Media: taking over parameters, joining, watching for silence.
+#include <algorithm>
+
+#include "codecs/base/check.h"
+#include "dataplane/engine/media.h"
+
+namespace ifgw::engine {
+namespace {
+
+std::uint16_t rtcp_port_after(const Endpoint& rtp, std::uint16_t given) noexcept {
+  return given != 0 ? given : static_cast<std::uint16_t>(rtp.port + 1);
+}
+
+AudioPath path_between(api::Codec from, api::Codec to) noexcept {
+  if (from == api::Codec::None || to == api::Codec::None) return AudioPath::None;
+  if (from == to) return AudioPath::Relay;
+  if (from == api::Codec::Pcmu && to == api::Codec::Pcma) return AudioPath::PcmuToPcma;
+  if (from == api::Codec::Pcma && to == api::Codec::Pcmu) return AudioPath::PcmaToPcmu;
+  return AudioPath::None;
+}
+
+}  // namespace
+
+bool Media::can_connect(api::Codec from, api::Codec to) noexcept {
+  return from == api::Codec::None || to == api::Codec::None || path_between(from, to) != AudioPath::None;
+}
+
+void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept {
+  LegRx& rx = legs_.rx(leg);
+  LegTx& tx = legs_.tx(leg);
+  LegCold& cold = legs_.cold(leg);
+  api::LegInfo& info = legs_.info(leg);
+  const bool moved = fresh || info.media.remote != media.remote || info.media.remote_rtcp_port != media.remote_rtcp_port;
+  // An address that was learned stays when the description did not change it (a re-INVITE for hold must not cut a
+  // party behind a NAT off), unless learning is no longer allowed.
+  const bool strict = media.source_policy == api::SourcePolicy::Strict;
+  const bool take_address = moved || (strict && info.current_remote != media.remote);
+  info.media = media;
+  if (take_address) info.current_remote = media.remote;
+
+  rx.receive = media.receive;
+  rx.latch = strict ? 0 : 1;
+  rx.payload_type = media.payload_type;
+  rx.event_payload_type = media.telephone_event_payload_type;
+  tx.payload_type = media.payload_type;
+  tx.event_payload_type = media.telephone_event_payload_type;
+  tx.send = media.send;
+  cold.media_timeout_ms = media.media_timeout_ms;
+  cold.timeout_reported = 0;
+  cold.quiet_since = now;
+  cold.latch_until = strict ? now : now + std::chrono::milliseconds(media.latch_window_ms);
+  if (take_address) {
+    rx.started = 0;
+    cold.rtcp_send_port = media.remote.present() ? rtcp_port_after(media.remote, media.remote_rtcp_port) : std::uint16_t{0};
+    rx.rtcp_port = strict ? cold.rtcp_send_port : std::uint16_t{0};
+  }
+  set_remote(leg);
+  legs_.publish(leg);
+}
+
+// Where packets come from and go to. Also asks for the next hop, so that it is known when the first packet comes.
+void Media::set_remote(std::uint32_t leg) noexcept {
+  const api::LegInfo& info = legs_.info(leg);
+  const Endpoint& remote = info.current_remote;
+  LegRx& rx = legs_.rx(leg);
+  LegTx& tx = legs_.tx(leg);
+  rx.source = remote.ip;
+  rx.source_port = remote.port;
+  tx.path = remote.present() ? make_udp_template(info.local, remote, info.media.dscp) : UdpTemplate{};
+  rx.pseudo_sum = tx.path.pseudo_sum;  // the sum does not care which end is which
+  if (!remote.present()) return;
+  tx.next_hop = next_hops_.lookup(remote.ip);
+  tx.next_hop_generation = next_hops_.generation();
+}
+
+void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
+  LegRx& rx = legs_.rx(leg);
+  api::LegInfo& info = legs_.info(leg);
+  rx.peer = peer;
+  rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
+  info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
+  legs_.publish(leg);
+}
+
+void Media::sweep(std::uint32_t slots, Instant now) noexcept {
+  for (; slots > 0; --slots) {
+    const std::uint32_t leg = sweep_at_;
+    sweep_at_ = sweep_at_ + 1 < legs_.slots() ? sweep_at_ + 1 : 0;
+    LegCold& cold = legs_.cold(leg);
+    // On hold by our side nothing is expected.
+    if (cold.media_timeout_ms == 0 || !legs_.present(leg) || legs_.rx(leg).receive == 0) continue;
+    const Instant last_packet = from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()));
+    const Duration silent = now - std::max(last_packet, cold.quiet_since);
+    if (silent < std::chrono::milliseconds(cold.media_timeout_ms)) {
+      cold.timeout_reported = 0;
+      continue;
+    }
+    if (cold.timeout_reported != 0) continue;
+    cold.timeout_reported = 1;
+    api::Event timeout = event(api::EventType::MediaTimeout, now);
+    timeout.media_timeout = {legs_.id(leg), static_cast<std::uint64_t>(silent.count())};
+    events_.on_event(timeout);
+  }
+}
+
+}  // namespace ifgw::engine

@@ -1,0 +1,73 @@
+// A packet as the engine sees it: bytes with room around them, what the port said about them, and what the engine
+// decided. The shell (dataplane/nodes) owns the buffer and fills the "in" fields; classify() fills the "parsed" ones;
+// the last call that handled the packet fills the "out" ones. A Packet is a value of one poll iteration; it may be
+// handed to another worker as a value, together with its buffer.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/api/counters.h"
+
+namespace ifgw::engine {
+
+enum class Checksum : std::uint8_t {
+  Unknown,  // not looked at
+  Good,     // verified, by the port or by us
+  Bad,
+};
+
+// Where a packet belongs. The order is the order of the branches in the shell, not of importance.
+enum class PacketKind : std::uint8_t {
+  Exception,          // for the kernel: ARP, ND, ICMP, other addresses, other ports
+  Media,              // UDP to a media port of ours: Engine::media(), on worker `owner`
+  SipUdp,             // UDP to a signalling port of ours: Engine::limit(), on worker `owner`, then up
+  SignallingTcpSyn,   // a connection attempt: Engine::limit(), on worker `owner`, then to the kernel
+  SignallingTcp,      // the rest of TCP to a signalling port: likewise (only blocked sources are refused)
+  Fragment,           // IP fragment to an address of ours: Engine::limit(), on worker `owner`, then to the kernel
+  Malformed,          // `verdict` is Drop already
+};
+
+enum class PacketVerdict : std::uint8_t {
+  Pending,    // not decided yet
+  Transmit,   // send `data`, `length` on port `tx_port`
+  Up,         // hand the UDP payload to the control plane
+  Kernel,     // give the whole frame to the exception port
+  Drop,       // free it; the reason has been counted
+};
+
+inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;
+
+struct Packet {
+  // in, and changed by media(): the frame from its Ethernet header on. The engine may write `headroom` bytes before
+  // and `tailroom` bytes after it (an IPv4 packet that leaves as IPv6 grows by 20 at the front).
+  std::uint8_t* data = nullptr;
+  void* handle = nullptr;  // the shell's own (its buffer); never read here
+  std::uint16_t length = 0;
+  std::uint16_t headroom = 0;
+  std::uint16_t tailroom = 0;
+  std::uint16_t rx_port = 0;
+  Checksum ip_checksum = Checksum::Unknown;
+  Checksum l4_checksum = Checksum::Unknown;
+
+  // parsed
+  PacketKind kind = PacketKind::Exception;
+  std::uint8_t owner = 0;           // worker that must handle it
+  std::uint8_t local_address = 0;   // index of the destination among our addresses
+  std::uint8_t ip_version = 0;      // 4 or 6; 0: not IP
+  std::uint16_t ip_offset = 0;      // from data
+  std::uint16_t l4_offset = 0;      // from data; 0: none
+  std::uint16_t payload_offset = 0; // UDP payload, from data
+  std::uint16_t payload_length = 0;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  std::uint32_t leg_index = 0;      // Media: index of the leg that owns the port, in the owner's table
+
+  // out
+  PacketVerdict verdict = PacketVerdict::Pending;
+  api::DropReason drop{};           // with Drop
+  std::uint16_t tx_port = 0;        // with Transmit
+  std::uint32_t tx_leg = kNoLegRow; // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
+};
+static_assert(sizeof(Packet) <= 64);
+
+}  // namespace ifgw::engine

@@ -1,0 +1,80 @@
+#include "dataplane/engine/validate.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "dataplane/engine/headers.h"
+
+namespace ifgw::engine {
+namespace {
+
+bool canonical(const IpAddress& address) noexcept {
+  if (address.is_v6()) return true;
+  if (!address.is_v4()) return false;
+  return std::all_of(address.bytes.begin() + 4, address.bytes.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+// 64..95 cannot be told from RTCP (RFC 5761 section 4).
+bool valid_payload_type(std::uint8_t type) noexcept { return type <= 127 && (type < 64 || type > 95); }
+
+bool is_local(const IpAddress& address, const EngineConfig& config) noexcept {
+  return std::find(config.local_addresses.begin(), config.local_addresses.end(), address) != config.local_addresses.end();
+}
+
+}  // namespace
+
+bool valid_flag(std::uint8_t flag) noexcept { return flag <= 1; }
+
+bool valid_address(const IpAddress& address) noexcept { return canonical(address) && !is_martian_source(address); }
+
+BadField check_media(const api::MediaParams& media, const IpAddress& local, const EngineConfig& config) noexcept {
+  using M = api::MediaParams;
+  if (media.remote.ip.family != IpFamily::None) {
+    // Media to ourselves would loop.
+    if (media.remote.ip.family != local.family || !valid_address(media.remote.ip) || is_local(media.remote.ip, config)) {
+      return offsetof(M, remote);
+    }
+    if (media.remote.port == 0) return offsetof(M, remote) + offsetof(Endpoint, port);
+  } else if (media.remote != Endpoint{}) {
+    return offsetof(M, remote);
+  }
+  if (static_cast<std::uint8_t>(media.codec) > api::kMaxCodec) return offsetof(M, codec);
+  const bool has_codec = media.codec != api::Codec::None;
+  if (has_codec ? !valid_payload_type(media.payload_type) : media.payload_type != api::kNoPayloadType) {
+    return offsetof(M, payload_type);
+  }
+  if (media.telephone_event_payload_type != api::kNoPayloadType &&
+      (!valid_payload_type(media.telephone_event_payload_type) || media.telephone_event_payload_type == media.payload_type)) {
+    return offsetof(M, telephone_event_payload_type);
+  }
+  if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0) return offsetof(M, ptime_ms);
+  if (!valid_flag(media.receive)) return offsetof(M, receive);
+  if (!valid_flag(media.send)) return offsetof(M, send);
+  if (media.source_policy != api::SourcePolicy::Strict && media.source_policy != api::SourcePolicy::Latch) {
+    return offsetof(M, source_policy);
+  }
+  if (media.dscp > 63) return offsetof(M, dscp);
+  if (media.source_policy == api::SourcePolicy::Latch && (media.latch_window_ms < 1 || media.latch_window_ms > 60'000)) {
+    return offsetof(M, latch_window_ms);
+  }
+  if (media.media_timeout_ms != 0 && (media.media_timeout_ms < 1000 || media.media_timeout_ms > 86'400'000)) {
+    return offsetof(M, media_timeout_ms);
+  }
+  return std::nullopt;
+}
+
+BadField check_limits(const api::SetLimits& limits, const EngineConfig& config) noexcept {
+  if (limits.requests < 1 || limits.requests > config.limiter_max_requests) return offsetof(api::SetLimits, requests);
+  if (limits.window_ms < 100 || limits.window_ms > 600'000) return offsetof(api::SetLimits, window_ms);
+  if (limits.block_ms > 86'400'000) return offsetof(api::SetLimits, block_ms);
+  return std::nullopt;
+}
+
+BadField check_prefix(const IpPrefix& prefix) noexcept {
+  if (!canonical(prefix.ip)) return offsetof(IpPrefix, ip);
+  if (prefix.length > (prefix.ip.is_v4() ? 32 : 128)) return offsetof(IpPrefix, length);
+  if (mask(prefix.ip, prefix.length) != prefix.ip) return offsetof(IpPrefix, ip);
+  return std::nullopt;
+}
+
+}  // namespace ifgw::engine

@@ -1,0 +1,179 @@
+// One worker's engine with its surroundings: memory, counters, a next hop for every address, and a list of what it
+// reported. Time is a number the test moves.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "dataplane/engine/engine.h"
+#include "tests/support/frames.h"
+
+namespace ifgw::test {
+
+class AlignedBytes {
+ public:
+  explicit AlignedBytes(std::size_t size) : size_(size), data_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))) {}
+  ~AlignedBytes() { ::operator delete(data_, std::align_val_t{64}); }
+  AlignedBytes(const AlignedBytes&) = delete;
+  AlignedBytes& operator=(const AlignedBytes&) = delete;
+  std::span<std::byte> span() { return {data_, size_}; }
+
+ private:
+  std::size_t size_;
+  std::byte* data_;
+};
+
+class PlainNextHops : public engine::NextHops {
+ public:
+  PlainNextHops() : hops_(2) {
+    hops_[0] = {{2, 0, 0, 0, 0, 0x10}, {2, 0, 0, 0, 0, 0x20}, 3, 1, 0};
+    hops_[1] = {{2, 0, 0, 0, 0, 0x11}, {2, 0, 0, 0, 0, 0x21}, 4, 1, 0};
+    table_ = hops_;
+  }
+  engine::NextHopIndex lookup(const IpAddress&) noexcept override {
+    ++lookups;
+    return route;
+  }
+  engine::NextHop& hop(std::size_t i) { return hops_[i]; }
+  void change_routes(engine::NextHopIndex index) {
+    route = index;
+    ++generation_;
+  }
+  engine::NextHopIndex route = 0;
+  int lookups = 0;
+
+ private:
+  std::vector<engine::NextHop> hops_;
+};
+
+class EventLog : public engine::EventSink {
+ public:
+  EventLog() { events.reserve(1 << 12); }
+  void on_event(const api::Event& event) noexcept override {
+    if (events.size() < events.capacity()) events.push_back(event);
+  }
+  std::size_t count(api::EventType type) const {
+    return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const auto& e) { return e.type == type; }));
+  }
+  const api::Event* last(api::EventType type) const {
+    for (auto it = events.rbegin(); it != events.rend(); ++it) {
+      if (it->type == type) return &*it;
+    }
+    return nullptr;
+  }
+  std::vector<api::Event> events;
+};
+
+inline engine::EngineConfig small_config() {
+  engine::EngineConfig config;
+  config.local_addresses = {*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")};
+  config.first_media_port = 20000;
+  config.last_media_port = 20063;
+  config.sip_udp_ports = {5060};
+  config.signalling_tcp_ports = {5060, 5061};
+  config.limiter_sources = 1000;
+  config.prefix_stamps = 1000;
+  config.max_prefixes = 8;
+  return config;
+}
+
+struct Plane {
+  explicit Plane(const engine::EngineConfig& c = small_config())
+      : config(c),
+        memory(engine::Engine::required_bytes(c)),
+        rows(engine::Engine::leg_rows(c)),
+        block(std::make_unique<api::WorkerBlock>()),
+        engine(c, memory.span(), rows, *block, hops, events) {}
+
+  // ---- commands
+  api::CommandDone command(api::CommandType type, const auto& fill) {
+    api::Command c{};
+    c.type = type;
+    c.request_id = ++request;
+    fill(c);
+    const std::size_t before = events.count(api::EventType::CommandDone);
+    engine.on_command(c, now);
+    if (events.count(api::EventType::CommandDone) != before + 1) std::abort();
+    const api::CommandDone done = events.last(api::EventType::CommandDone)->command_done;
+    if (done.request_id != request || done.command != type) std::abort();
+    return done;
+  }
+  api::CommandDone add(const api::MediaParams& media, std::uint8_t local_address = 0) {
+    return command(api::CommandType::AddLeg, [&](api::Command& c) {
+      c.add_leg = api::AddLeg{};
+      c.add_leg.local_address = local_address;
+      c.add_leg.media = media;
+    });
+  }
+  api::CommandDone join(api::LegId a, api::LegId b) {
+    return command(api::CommandType::JoinLegs, [&](api::Command& c) { c.join_legs = {a, b}; });
+  }
+  api::CommandDone update(api::LegId leg, const api::MediaParams& media) {
+    return command(api::CommandType::UpdateLeg, [&](api::Command& c) { c.update_leg = {leg, media}; });
+  }
+  api::CommandDone remove(api::LegId leg) {
+    return command(api::CommandType::RemoveLeg, [&](api::Command& c) { c.remove_leg = {leg}; });
+  }
+
+  // ---- packets
+  struct Sent {
+    engine::Packet packet;
+    Datagram datagram;
+    Frame frame;
+  };
+  // Through classify() and then media() or limit().
+  Sent send(const Frame& frame) {
+    buffer.assign(128 + frame.size() + 64, 0xEE);
+    std::copy(frame.begin(), frame.end(), buffer.begin() + 128);
+    engine::Packet p;
+    p.data = buffer.data() + 128;
+    p.length = static_cast<std::uint16_t>(frame.size());
+    p.headroom = 128;
+    p.tailroom = 64;
+    engine.classify({&p, 1});
+    engine::Packet* one[] = {&p};
+    using Kind = engine::PacketKind;
+    if (p.kind == Kind::Media) engine.media(one, now);
+    if (p.kind == Kind::SipUdp || p.kind == Kind::Fragment || p.kind == Kind::SignallingTcp || p.kind == Kind::SignallingTcpSyn) {
+      engine.limit(one, now);
+    }
+    Sent sent{p, {}, {p.data, p.data + p.length}};
+    if (p.verdict == engine::PacketVerdict::Transmit) sent.datagram = read_udp(p.data, p.length);
+    return sent;
+  }
+  std::uint64_t drops(api::DropReason reason) const { return block->drops[static_cast<std::size_t>(reason)].get(); }
+  void advance(Duration d) { now += d; }
+  // Runs every timer that is due until `d` has passed.
+  void run(Duration d) {
+    const Instant end = now + d;
+    while (engine.next_deadline() <= end) {
+      now = std::max(now, engine.next_deadline());
+      engine.on_timer(now);
+    }
+    now = end;
+  }
+
+  engine::EngineConfig config;
+  AlignedBytes memory;
+  std::vector<api::LegRow> rows;
+  std::unique_ptr<api::WorkerBlock> block;
+  PlainNextHops hops;
+  EventLog events;
+  engine::Engine engine;
+  Instant now = from_ns(1'000'000'000'000);
+  std::uint32_t request = 0;
+  Frame buffer;
+};
+
+inline api::MediaParams media_to(const char* remote, api::Codec codec = api::Codec::Pcmu) {
+  api::MediaParams media;
+  if (remote != nullptr) media.remote = *Endpoint::parse(remote);
+  media.codec = codec;
+  media.payload_type = codec == api::Codec::Pcmu ? 0 : codec == api::Codec::Pcma ? 8 : 96;
+  return media;
+}
+
+}  // namespace ifgw::test

@@ -1,0 +1,199 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <set>
+
+#include "tests/support/plane.h"
+
+namespace ifgw::test {
+namespace {
+
+using api::CommandStatus;
+using std::chrono::seconds;
+
+api::CommandDone set_limits(Plane& plane, api::SetLimits limits) {
+  return plane.command(api::CommandType::SetLimits, [&](api::Command& c) { c.set_limits = limits; });
+}
+
+TEST(Commands, AddLegGivesAnEvenPortOfItsAddress) {
+  Plane plane;
+  const api::CommandDone done = plane.add(media_to("198.51.100.10:40000"));
+  EXPECT_EQ(done.status, CommandStatus::Ok);
+  EXPECT_EQ(done.local.ip, plane.config.local_addresses[0]);
+  EXPECT_EQ(done.local.port % 2, 0);
+  EXPECT_GE(done.local.port, 20000);
+  const auto info = api::read_leg(plane.engine.row(done.leg.index()));
+  ASSERT_TRUE(info.has_value());
+  EXPECT_EQ(info->id, done.leg);
+  EXPECT_EQ(info->local, done.local);
+  EXPECT_EQ(plane.block->legs_in_use.get(), 1U);
+}
+
+TEST(Commands, PortsRunOutAndComeBackAfterTheQuarantine) {
+  Plane plane;
+  std::set<std::uint16_t> ports;
+  api::LegId last;
+  for (int i = 0; i < 32; ++i) {
+    const api::CommandDone done = plane.add(media_to("198.51.100.10:40000"));
+    ASSERT_EQ(done.status, CommandStatus::Ok);
+    ports.insert(done.local.port);
+    last = done.leg;
+  }
+  EXPECT_EQ(ports.size(), 32U);
+  EXPECT_EQ(plane.add(media_to("198.51.100.10:40000")).status, CommandStatus::PortsExhausted);
+  EXPECT_EQ(plane.add(media_to("[2001:db8::5]:40000"), 1).status, CommandStatus::Ok) << "the other address has its own ports";
+  ASSERT_EQ(plane.remove(last).status, CommandStatus::Ok);
+  EXPECT_EQ(plane.add(media_to("198.51.100.10:40000")).status, CommandStatus::PortsExhausted) << "still in quarantine";
+  plane.advance(plane.config.port_quarantine);
+  const api::CommandDone again = plane.add(media_to("198.51.100.10:40000"));
+  EXPECT_EQ(again.status, CommandStatus::Ok);
+  EXPECT_EQ(again.leg.index(), last.index());
+  EXPECT_NE(again.leg, last);
+  EXPECT_EQ(plane.remove(last).status, CommandStatus::UnknownLeg) << "the old id names nothing any more";
+}
+
+TEST(Commands, TheLegTableHasABound) {
+  engine::EngineConfig config = small_config();
+  config.max_legs = 2;
+  Plane plane(config);
+  EXPECT_EQ(plane.add(media_to(nullptr)).status, CommandStatus::Ok);
+  EXPECT_EQ(plane.add(media_to(nullptr)).status, CommandStatus::Ok);
+  EXPECT_EQ(plane.add(media_to(nullptr)).status, CommandStatus::TableFull);
+}
+
+TEST(Commands, EveryFieldOfMediaIsChecked) {
+  Plane plane;
+  const auto refused = [&](const auto& change, std::size_t offset) {
+    api::MediaParams media = media_to("198.51.100.10:40000");
+    change(media);
+    const api::CommandDone done = plane.add(media);
+    EXPECT_EQ(done.status, CommandStatus::InvalidArgument);
+    EXPECT_EQ(done.value, offsetof(api::AddLeg, media) + offset);
+    EXPECT_FALSE(done.leg.present());
+  };
+  using M = api::MediaParams;
+  refused([](M& m) { m.remote = *Endpoint::parse("[2001:db8::5]:4000"); }, offsetof(M, remote));
+  refused([](M& m) { m.remote = *Endpoint::parse("127.0.0.1:4000"); }, offsetof(M, remote));
+  refused([](M& m) { m.remote = *Endpoint::parse("192.0.2.1:4000"); }, offsetof(M, remote));
+  refused([](M& m) { m.remote.ip.bytes[9] = 1; }, offsetof(M, remote));
+  refused([](M& m) { m.remote.ip.family = static_cast<IpFamily>(9); }, offsetof(M, remote));
+  refused([](M& m) { m.remote.ip.family = IpFamily::None; }, offsetof(M, remote));
+  refused([](M& m) { m.remote.port = 0; }, offsetof(M, remote) + offsetof(Endpoint, port));
+  refused([](M& m) { m.codec = static_cast<api::Codec>(6); }, offsetof(M, codec));
+  refused([](M& m) { m.payload_type = 128; }, offsetof(M, payload_type));
+  refused([](M& m) { m.payload_type = 72; }, offsetof(M, payload_type));
+  refused([](M& m) { m.telephone_event_payload_type = 0; }, offsetof(M, telephone_event_payload_type));
+  refused([](M& m) { m.ptime_ms = 25; }, offsetof(M, ptime_ms));
+  refused([](M& m) { m.receive = 7; }, offsetof(M, receive));
+  refused([](M& m) { m.send = 2; }, offsetof(M, send));
+  refused([](M& m) { m.source_policy = static_cast<api::SourcePolicy>(0); }, offsetof(M, source_policy));
+  refused([](M& m) { m.dscp = 64; }, offsetof(M, dscp));
+  refused([](M& m) { m.source_policy = api::SourcePolicy::Latch; }, offsetof(M, latch_window_ms));
+  refused([](M& m) { m.media_timeout_ms = 999; }, offsetof(M, media_timeout_ms));
+  EXPECT_EQ(plane.add(media_to("198.51.100.10:40000"), 2).value, offsetof(api::AddLeg, local_address));
+  EXPECT_EQ(plane.block->legs_in_use.get(), 0U);
+  EXPECT_EQ(plane.block->invalid_messages.get(), 19U);
+}
+
+TEST(Commands, JoinKnowsWhatCanBeConnected) {
+  Plane plane;
+  const api::LegId pcmu = plane.add(media_to("198.51.100.10:40000", api::Codec::Pcmu)).leg;
+  const api::LegId pcma = plane.add(media_to("198.51.100.10:40002", api::Codec::Pcma)).leg;
+  const api::LegId opus = plane.add(media_to("198.51.100.10:40004", api::Codec::Opus)).leg;
+  const api::LegId opus2 = plane.add(media_to("198.51.100.10:40006", api::Codec::Opus)).leg;
+  EXPECT_EQ(plane.join(pcmu, pcma).status, CommandStatus::Ok);
+  EXPECT_EQ(plane.join(opus, opus2).status, CommandStatus::Ok) << "the same codec is relayed, whatever it is";
+  EXPECT_EQ(plane.join(pcmu, opus).status, CommandStatus::CodecUnavailable);
+  EXPECT_EQ(plane.join(pcmu, pcmu).status, CommandStatus::InvalidArgument);
+  EXPECT_EQ(plane.join(pcmu, {0xFFFFFFFFFFFFFFFF}).status, CommandStatus::UnknownLeg);
+  EXPECT_EQ(plane.join({}, pcmu).status, CommandStatus::UnknownLeg);
+  EXPECT_EQ(plane.update(pcma, media_to("198.51.100.10:40002", api::Codec::G722)).status, CommandStatus::CodecUnavailable);
+  EXPECT_EQ(api::read_leg(plane.engine.row(pcmu.index()))->peer, pcma) << "refused commands change nothing";
+}
+
+TEST(Commands, RemovingALegPartsItsPeer) {
+  Plane plane;
+  const api::LegId a = plane.add(media_to("198.51.100.10:40000")).leg;
+  const api::LegId b = plane.add(media_to("198.51.100.10:40002")).leg;
+  ASSERT_EQ(plane.join(a, b).status, CommandStatus::Ok);
+  ASSERT_EQ(plane.remove(b).status, CommandStatus::Ok);
+  EXPECT_FALSE(api::read_leg(plane.engine.row(a.index()))->peer.present());
+  EXPECT_FALSE(api::read_leg(plane.engine.row(b.index())).has_value());
+}
+
+TEST(Commands, JoiningAnewPartsTheOldPeers) {
+  Plane plane;
+  const api::LegId a = plane.add(media_to("198.51.100.10:40000")).leg;
+  const api::LegId b = plane.add(media_to("198.51.100.10:40002")).leg;
+  const api::LegId c = plane.add(media_to("198.51.100.10:40004")).leg;
+  ASSERT_EQ(plane.join(a, b).status, CommandStatus::Ok);
+  ASSERT_EQ(plane.join(a, c).status, CommandStatus::Ok);
+  EXPECT_FALSE(api::read_leg(plane.engine.row(b.index()))->peer.present());
+  EXPECT_EQ(api::read_leg(plane.engine.row(c.index()))->peer, a);
+}
+
+TEST(Commands, LimitsAndPrefixesAreChecked) {
+  Plane plane;
+  EXPECT_EQ(set_limits(plane, {31, 1000, 0}).status, CommandStatus::InvalidArgument) << "over the capacity";
+  EXPECT_EQ(set_limits(plane, {0, 1000, 0}).status, CommandStatus::InvalidArgument);
+  EXPECT_EQ(set_limits(plane, {10, 99, 0}).value, offsetof(api::SetLimits, window_ms));
+  EXPECT_EQ(set_limits(plane, {10, 100, 86'400'001}).value, offsetof(api::SetLimits, block_ms));
+  EXPECT_EQ(set_limits(plane, {30, 100, 86'400'000}).status, CommandStatus::Ok);
+  const auto exempt = [&](IpPrefix prefix, std::uint8_t flag) {
+    return plane.command(api::CommandType::ExemptPrefix, [&](api::Command& c) { c.exempt_prefix = {prefix, flag}; });
+  };
+  IpPrefix host_bits{*IpAddress::parse("10.0.0.1"), 8};
+  EXPECT_EQ(exempt(host_bits, 1).status, CommandStatus::InvalidArgument);
+  EXPECT_EQ(exempt({*IpAddress::parse("10.0.0.0"), 33}, 1).value, offsetof(api::ExemptPrefix, prefix) + offsetof(IpPrefix, length));
+  EXPECT_EQ(exempt(*IpPrefix::parse("10.0.0.0/8"), 2).value, offsetof(api::ExemptPrefix, exempt));
+  EXPECT_EQ(exempt(*IpPrefix::parse("10.0.0.0/8"), 0).status, CommandStatus::NotFound);
+  EXPECT_EQ(exempt(*IpPrefix::parse("10.0.0.0/8"), 1).status, CommandStatus::Ok);
+  EXPECT_EQ(exempt(*IpPrefix::parse("10.0.0.0/8"), 0).status, CommandStatus::Ok);
+}
+
+TEST(Commands, UnknownCommandsAreAnswered) {
+  Plane plane;
+  for (const int type : {0, 11, 255}) {
+    const api::CommandDone done = plane.command(static_cast<api::CommandType>(type), [](api::Command&) {});
+    EXPECT_EQ(done.status, CommandStatus::UnknownCommand);
+  }
+}
+
+TEST(Commands, NoWorkMeansNoTimer) {
+  Plane plane;
+  plane.run(seconds(1));
+  EXPECT_EQ(plane.engine.next_deadline(), kNever);
+  const api::LegId leg = plane.add(media_to(nullptr)).leg;
+  EXPECT_NE(plane.engine.next_deadline(), kNever);
+  ASSERT_EQ(plane.remove(leg).status, CommandStatus::Ok);
+  plane.run(seconds(1));
+  EXPECT_EQ(plane.engine.next_deadline(), kNever);
+}
+
+TEST(Commands, WorkersSharePortsByParity) {
+  engine::EngineConfig config = small_config();
+  config.worker_count = 3;
+  const engine::PortMap map(config);
+  std::set<std::pair<int, std::uint32_t>> seen;
+  for (unsigned port = config.first_media_port; port <= config.last_media_port; port += 2) {
+    const auto p = static_cast<std::uint16_t>(port);
+    const int owner = map.owner(p);
+    EXPECT_EQ(owner, map.owner(static_cast<std::uint16_t>(port + 1))) << "RTP and RTCP stay together";
+    EXPECT_TRUE(seen.insert({owner, map.index(1, p)}).second);
+    EXPECT_EQ(map.port(static_cast<std::uint8_t>(owner), map.index(1, p)), p);
+    EXPECT_EQ(map.address(map.index(1, p)), 1);
+  }
+  for (std::uint8_t worker = 0; worker < 3; ++worker) {
+    config.worker = worker;
+    Plane plane(config);
+    for (int i = 0; i < 10; ++i) {
+      const api::CommandDone done = plane.add(media_to(nullptr));
+      ASSERT_EQ(done.status, CommandStatus::Ok);
+      EXPECT_EQ(map.owner(done.local.port), worker);
+      EXPECT_EQ(done.leg.worker(), worker);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ifgw::test

@@ -1,0 +1,389 @@
+#include <gtest/gtest.h>
+
+#include "codecs/audio/g711.h"
+#include "tests/support/plane.h"
+
+namespace ifgw::test {
+namespace {
+
+using api::Codec;
+using api::DropReason;
+using engine::PacketVerdict;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const Endpoint kAlice = *Endpoint::parse("198.51.100.10:40000");
+const Endpoint kBob = *Endpoint::parse("203.0.113.20:50000");
+
+Frame speech(std::size_t size = 160) {
+  Frame f;
+  for (std::size_t i = 0; i < size; ++i) f.push_back(static_cast<std::uint8_t>(i * 7 + 3));
+  return f;
+}
+
+// Two joined legs: alice on local address 0, bob as told.
+class MediaTest : public testing::Test {
+ protected:
+  void connect(const api::MediaParams& a, const api::MediaParams& b, std::uint8_t b_address = 0) {
+    const api::CommandDone alice = plane.add(a);
+    const api::CommandDone bob = plane.add(b, b_address);
+    ASSERT_EQ(alice.status, api::CommandStatus::Ok);
+    ASSERT_EQ(bob.status, api::CommandStatus::Ok);
+    alice_leg = alice.leg;
+    bob_leg = bob.leg;
+    alice_port = alice.local;
+    bob_port = bob.local;
+    ASSERT_EQ(plane.join(alice_leg, bob_leg).status, api::CommandStatus::Ok);
+  }
+  void connect_relay() { connect(media_to("198.51.100.10:40000"), media_to("203.0.113.20:50000")); }
+  Plane::Sent from_alice(const Frame& rtp) { return plane.send(udp_frame(kAlice, alice_port, rtp)); }
+  api::LegRow& row(api::LegId leg) { return plane.engine.row(leg.index()); }
+
+  Plane plane;
+  api::LegId alice_leg, bob_leg;
+  Endpoint alice_port, bob_port;
+};
+
+void expect_drop(const Plane::Sent& sent, DropReason reason) {
+  EXPECT_EQ(sent.packet.verdict, PacketVerdict::Drop);
+  EXPECT_EQ(api::info(sent.packet.drop).label, api::info(reason).label);
+}
+
+TEST_F(MediaTest, RelaysToThePeerWithFreshHeaders) {
+  connect_relay();
+  const Frame rtp = rtp_packet(0, 100, 8000, 0xABCD, speech());
+  const Plane::Sent sent = from_alice(rtp);
+  ASSERT_EQ(sent.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(sent.datagram.ok);
+  EXPECT_EQ(sent.datagram.from, bob_port);
+  EXPECT_EQ(sent.datagram.to, kBob);
+  EXPECT_EQ(sent.datagram.payload, rtp);
+  EXPECT_EQ(sent.datagram.hops, 64U);
+  EXPECT_EQ(sent.datagram.tos, 46U << 2);
+  EXPECT_EQ(sent.packet.tx_port, 3);
+  EXPECT_EQ(sent.packet.tx_leg, bob_leg.index());
+  const Frame macs(sent.frame.begin(), sent.frame.begin() + 12);
+  EXPECT_EQ(macs, (Frame{2, 0, 0, 0, 0, 0x10, 2, 0, 0, 0, 0, 0x20}));
+  EXPECT_EQ(row(alice_leg).rx_packets.get(), 1U);
+  EXPECT_EQ(row(alice_leg).rx_bytes.get(), rtp.size());
+  EXPECT_EQ(row(bob_leg).tx_packets.get(), 1U);
+  EXPECT_EQ(row(bob_leg).tx_bytes.get(), rtp.size());
+}
+
+TEST_F(MediaTest, DamageOnTheWayInIsStillVisibleOnTheWayOut) {
+  connect_relay();
+  Frame frame = udp_frame(kAlice, alice_port, rtp_packet(0, 1, 1, 1, speech()));
+  frame.back() ^= 0x40;
+  const Plane::Sent sent = plane.send(frame);
+  ASSERT_EQ(sent.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(sent.datagram.has_checksum);
+  EXPECT_FALSE(sent.datagram.ok);
+}
+
+TEST_F(MediaTest, NoChecksumStaysNoChecksumOverIpv4) {
+  connect_relay();
+  Frame frame = udp_frame(kAlice, alice_port, rtp_packet(0, 1, 1, 1, speech()));
+  frame[14 + 20 + 6] = frame[14 + 20 + 7] = 0;
+  const Plane::Sent sent = plane.send(frame);
+  EXPECT_TRUE(sent.datagram.ok);
+  EXPECT_FALSE(sent.datagram.has_checksum);
+}
+
+TEST_F(MediaTest, CrossesFromIpv4ToIpv6AndBack) {
+  connect(media_to("198.51.100.10:40000"), media_to("[2001:db8::20]:50000"), 1);
+  const Endpoint bob6 = *Endpoint::parse("[2001:db8::20]:50000");
+  const Frame rtp = rtp_packet(0, 1, 1, 1, speech());
+  const Plane::Sent there = from_alice(rtp);
+  ASSERT_EQ(there.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(there.datagram.ok);
+  EXPECT_EQ(there.datagram.to, bob6);
+  EXPECT_EQ(there.datagram.from, bob_port);
+  EXPECT_EQ(there.datagram.payload, rtp);
+  EXPECT_EQ(there.datagram.tos, 46U << 2);
+  const Plane::Sent back = plane.send(udp_frame(bob6, bob_port, rtp));
+  EXPECT_TRUE(back.datagram.ok);
+  EXPECT_EQ(back.datagram.to, kAlice);
+  EXPECT_EQ(back.packet.length, 14U + 20 + 8 + rtp.size());
+  // IPv6 has no "no checksum": it is made.
+  Frame bare = udp_frame(kAlice, alice_port, rtp);
+  bare[14 + 20 + 6] = bare[14 + 20 + 7] = 0;
+  const Plane::Sent made = plane.send(bare);
+  EXPECT_TRUE(made.datagram.ok);
+  EXPECT_TRUE(made.datagram.has_checksum);
+}
+
+TEST_F(MediaTest, IgnoresEthernetPadding) {
+  connect_relay();
+  Frame frame = udp_frame(kAlice, alice_port, rtp_packet(0, 1, 1, 1, {}));
+  frame.resize(60 + 14, 0xAA);
+  const Plane::Sent sent = plane.send(frame);
+  EXPECT_TRUE(sent.datagram.ok);
+  EXPECT_EQ(sent.datagram.payload.size(), 12U);
+}
+
+TEST_F(MediaTest, TranscodesBothWays) {
+  connect(media_to("198.51.100.10:40000", Codec::Pcmu), media_to("203.0.113.20:50000", Codec::Pcma));
+  const Frame codes = speech(240);
+  const Plane::Sent there = from_alice(rtp_packet(0, 9, 77, 5, codes));
+  ASSERT_EQ(there.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(there.datagram.ok);
+  Frame expected = rtp_packet(8, 9, 77, 5, {});
+  for (const std::uint8_t code : codes) expected.push_back(audio::alaw_encode(audio::mulaw_decode(code)));
+  EXPECT_EQ(there.datagram.payload, expected);
+  EXPECT_EQ(row(bob_leg).transcoded.get(), 1U);
+
+  const Plane::Sent back = plane.send(udp_frame(kBob, bob_port, rtp_packet(8, 9, 77, 5, codes)));
+  Frame other = rtp_packet(0, 9, 77, 5, {});
+  for (const std::uint8_t code : codes) other.push_back(audio::mulaw_encode(audio::alaw_decode(code)));
+  EXPECT_EQ(back.datagram.payload, other);
+}
+
+TEST_F(MediaTest, TranscodingNeverLaundersADamagedPacket) {
+  connect(media_to("198.51.100.10:40000", Codec::Pcmu), media_to("203.0.113.20:50000", Codec::Pcma));
+  Frame frame = udp_frame(kAlice, alice_port, rtp_packet(0, 1, 1, 1, speech()));
+  frame.back() ^= 1;
+  expect_drop(plane.send(frame), DropReason::BadChecksum);
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, {})), DropReason::BadPayload);
+}
+
+TEST_F(MediaTest, RelaysOfABurstGoBeforeFramesToTranscode) {
+  connect(media_to("198.51.100.10:40000", Codec::Pcmu), media_to("203.0.113.20:50000", Codec::Pcma));
+  // telephone-event needs no transcoding; it is relayed while the audio before it waits.
+  api::MediaParams a = media_to("198.51.100.10:40000", Codec::Pcmu);
+  a.telephone_event_payload_type = 101;
+  api::MediaParams b = media_to("203.0.113.20:50000", Codec::Pcma);
+  b.telephone_event_payload_type = 97;
+  ASSERT_EQ(plane.update(alice_leg, a).status, api::CommandStatus::Ok);
+  ASSERT_EQ(plane.update(bob_leg, b).status, api::CommandStatus::Ok);
+  const Plane::Sent event = from_alice(rtp_packet(101 | 0x80, 2, 1, 1, {1, 10, 0, 160}));
+  ASSERT_EQ(event.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_EQ(event.datagram.payload, rtp_packet(97 | 0x80, 2, 1, 1, {1, 10, 0, 160}));
+  EXPECT_TRUE(event.datagram.ok);
+}
+
+TEST_F(MediaTest, EventsTheOtherSideDidNotAcceptAreDropped) {
+  api::MediaParams a = media_to("198.51.100.10:40000");
+  a.telephone_event_payload_type = 101;
+  connect(a, media_to("203.0.113.20:50000"));
+  expect_drop(from_alice(rtp_packet(101, 2, 1, 1, {1, 10, 0, 160})), DropReason::UnexpectedPayloadType);
+}
+
+TEST_F(MediaTest, StrictSourceCheck) {
+  connect_relay();
+  const Frame rtp = rtp_packet(0, 1, 1, 1, speech());
+  Endpoint other = kAlice;
+  other.port = 40002;
+  expect_drop(plane.send(udp_frame(other, alice_port, rtp)), DropReason::WrongMediaSource);
+  expect_drop(plane.send(udp_frame(kBob, alice_port, rtp)), DropReason::WrongMediaSource);
+  EXPECT_EQ(row(alice_leg).rx_packets.get(), 0U);
+  EXPECT_EQ(row(alice_leg).dropped.get(), 2U);
+  EXPECT_EQ(plane.drops(DropReason::WrongMediaSource), 2U);
+}
+
+api::MediaParams latching(const char* remote, std::uint16_t window_ms = 5000) {
+  api::MediaParams media = media_to(remote);
+  media.source_policy = api::SourcePolicy::Latch;
+  media.latch_window_ms = window_ms;
+  return media;
+}
+
+TEST_F(MediaTest, LatchesOnTheFirstValidPacketAndSendsThere) {
+  connect(latching("10.0.0.5:4000"), media_to("203.0.113.20:50000"));
+  expect_drop(plane.send(udp_frame(kAlice, alice_port, {0x80, 0, 1})), DropReason::MalformedRtp);
+  expect_drop(plane.send(udp_frame(kAlice, alice_port, rtp_packet(8, 1, 1, 1, speech()))), DropReason::UnexpectedPayloadType);
+  const Plane::Sent first = from_alice(rtp_packet(0, 1, 1, 77, speech()));
+  ASSERT_EQ(first.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(first.datagram.ok);
+  const api::Event* moved = plane.events.last(api::EventType::AddressChange);
+  ASSERT_NE(moved, nullptr);
+  EXPECT_EQ(moved->address_change.before, *Endpoint::parse("10.0.0.5:4000"));
+  EXPECT_EQ(moved->address_change.after, kAlice);
+  EXPECT_EQ(plane.events.count(api::EventType::FirstPacket), 1U);
+  const Plane::Sent back = plane.send(udp_frame(kBob, bob_port, rtp_packet(0, 1, 1, 2, speech())));
+  EXPECT_EQ(back.datagram.to, kAlice);
+  EXPECT_EQ(api::read_leg(row(alice_leg))->current_remote, kAlice);
+  // Another source, even with a valid packet, is too late.
+  Endpoint intruder = kAlice;
+  intruder.port = 1;
+  expect_drop(plane.send(udp_frame(intruder, alice_port, rtp_packet(0, 2, 1, 78, speech()))), DropReason::WrongMediaSource);
+}
+
+TEST_F(MediaTest, InsideTheWindowTheSameStreamMayMove) {
+  connect(latching("10.0.0.5:4000"), media_to("203.0.113.20:50000"));
+  (void)from_alice(rtp_packet(0, 10, 1, 77, speech()));
+  Endpoint moved = kAlice;
+  moved.port = 40010;
+  expect_drop(plane.send(udp_frame(moved, alice_port, rtp_packet(0, 10, 1, 77, speech()))), DropReason::WrongMediaSource);
+  expect_drop(plane.send(udp_frame(moved, alice_port, rtp_packet(0, 500, 1, 77, speech()))), DropReason::WrongMediaSource);
+  EXPECT_EQ(plane.send(udp_frame(moved, alice_port, rtp_packet(0, 11, 1, 77, speech()))).packet.verdict, PacketVerdict::Transmit);
+  plane.advance(seconds(6));
+  expect_drop(from_alice(rtp_packet(0, 12, 1, 77, speech())), DropReason::WrongMediaSource);
+}
+
+TEST_F(MediaTest, TheLatchWindowCloses) {
+  connect(latching("10.0.0.5:4000", 100), media_to("203.0.113.20:50000"));
+  plane.advance(milliseconds(100));
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, speech())), DropReason::WrongMediaSource);
+}
+
+TEST_F(MediaTest, AReInviteWithTheSameAddressKeepsWhatWasLearned) {
+  connect(latching("10.0.0.5:4000"), media_to("203.0.113.20:50000"));
+  (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
+  api::MediaParams held = latching("10.0.0.5:4000");
+  held.send = 0;
+  ASSERT_EQ(plane.update(alice_leg, held).status, api::CommandStatus::Ok);
+  EXPECT_EQ(api::read_leg(row(alice_leg))->current_remote, kAlice);
+  EXPECT_EQ(from_alice(rtp_packet(0, 2, 1, 1, speech())).packet.verdict, PacketVerdict::Transmit);
+  ASSERT_EQ(plane.update(alice_leg, media_to("10.0.0.5:4000")).status, api::CommandStatus::Ok);  // strict again
+  expect_drop(from_alice(rtp_packet(0, 3, 1, 1, speech())), DropReason::WrongMediaSource);
+}
+
+TEST_F(MediaTest, HoldTurnsDirectionsOff) {
+  connect_relay();
+  api::MediaParams held = media_to("198.51.100.10:40000");
+  held.receive = 0;
+  held.send = 0;
+  ASSERT_EQ(plane.update(alice_leg, held).status, api::CommandStatus::Ok);
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, speech())), DropReason::DirectionOff);
+  expect_drop(plane.send(udp_frame(kBob, bob_port, rtp_packet(0, 1, 1, 1, speech()))), DropReason::DirectionOff);
+}
+
+TEST_F(MediaTest, SaysWhyAPacketCannotGoOn) {
+  connect_relay();
+  ASSERT_EQ(plane.join(alice_leg, {}).status, api::CommandStatus::Ok);
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, speech())), DropReason::NoPeerLeg);
+  expect_drop(plane.send(udp_frame(kBob, bob_port, rtp_packet(0, 1, 1, 1, speech()))), DropReason::NoPeerLeg);
+  const api::CommandDone early = plane.add(media_to(nullptr));
+  ASSERT_EQ(plane.join(alice_leg, early.leg).status, api::CommandStatus::Ok);
+  expect_drop(from_alice(rtp_packet(0, 2, 1, 1, speech())), DropReason::NoRemoteAddress);
+  Endpoint unused = alice_port;
+  unused.port = 20062;
+  expect_drop(plane.send(udp_frame(kAlice, unused, rtp_packet(0, 1, 1, 1, speech()))), DropReason::UnknownMediaPort);
+}
+
+TEST_F(MediaTest, FollowsTheNextHop) {
+  connect_relay();
+  plane.hops.hop(0).usable = 0;
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, speech())), DropReason::NoNextHop);
+  const int before = plane.hops.lookups;
+  for (int i = 0; i < 50; ++i) (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
+  EXPECT_EQ(plane.hops.lookups, before) << "asked again before 100 ms were over";
+  plane.advance(milliseconds(100));
+  (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
+  EXPECT_EQ(plane.hops.lookups, before + 1);
+  plane.hops.hop(0).usable = 1;
+  EXPECT_EQ(from_alice(rtp_packet(0, 2, 1, 1, speech())).packet.tx_port, 3);
+  plane.hops.change_routes(1);
+  EXPECT_EQ(from_alice(rtp_packet(0, 3, 1, 1, speech())).packet.tx_port, 4);
+  plane.hops.change_routes(engine::kNoNextHop);
+  expect_drop(from_alice(rtp_packet(0, 4, 1, 1, speech())), DropReason::NoNextHop);
+}
+
+TEST_F(MediaTest, RelaysRtcpToTheRtcpPort) {
+  connect_relay();
+  Endpoint from = kAlice;
+  from.port += 1;
+  Endpoint to = alice_port;
+  to.port += 1;
+  const Plane::Sent sent = plane.send(udp_frame(from, to, rtcp_packet(5)));
+  ASSERT_EQ(sent.packet.verdict, PacketVerdict::Transmit);
+  EXPECT_TRUE(sent.datagram.ok);
+  EXPECT_EQ(sent.datagram.to.port, kBob.port + 1);
+  EXPECT_EQ(sent.datagram.from.port, bob_port.port + 1);
+  EXPECT_EQ(sent.datagram.payload, rtcp_packet(5));
+  EXPECT_EQ(row(alice_leg).rx_rtcp.get(), 1U);
+  EXPECT_EQ(row(bob_leg).tx_rtcp.get(), 1U);
+  // RFC 5761: told from RTP on the same port.
+  EXPECT_EQ(from_alice(rtcp_packet(5)).datagram.to.port, kBob.port + 1);
+  Frame broken = rtcp_packet(5);
+  broken.pop_back();
+  expect_drop(plane.send(udp_frame(from, to, broken)), DropReason::MalformedRtcp);
+  expect_drop(plane.send(udp_frame(kBob, to, rtcp_packet(5))), DropReason::WrongMediaSource);
+}
+
+TEST_F(MediaTest, LearnsTheRtcpPortBehindANat) {
+  connect(latching("10.0.0.5:4000"), media_to("203.0.113.20:50000"));
+  (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
+  Endpoint nat = kAlice;
+  nat.port = 61234;
+  Endpoint alice_rtcp = alice_port;
+  alice_rtcp.port += 1;
+  EXPECT_EQ(plane.send(udp_frame(nat, alice_rtcp, rtcp_packet(5))).packet.verdict, PacketVerdict::Transmit);
+  Endpoint bob_rtcp = kBob;
+  bob_rtcp.port += 1;
+  Endpoint to = bob_port;
+  to.port += 1;
+  EXPECT_EQ(plane.send(udp_frame(bob_rtcp, to, rtcp_packet(6))).datagram.to, nat);
+}
+
+TEST_F(MediaTest, CountsLossAndReordering) {
+  connect_relay();
+  for (const unsigned sequence : {65533U, 65534U, 1U, 0U, 2U, 2U}) (void)from_alice(rtp_packet(0, sequence, 1, 1, speech()));
+  EXPECT_EQ(row(alice_leg).rx_packets.get(), 6U);
+  EXPECT_EQ(row(alice_leg).expected.get(), 6U);  // 65533..2; 65535 lost, 2 came twice
+  EXPECT_EQ(row(alice_leg).reordered.get(), 1U);
+  (void)from_alice(rtp_packet(0, 40000, 1, 2, speech()));  // another SSRC counts from its own start
+  EXPECT_EQ(row(alice_leg).expected.get(), 7U);
+}
+
+TEST_F(MediaTest, ReportsSilenceOnceUntilMediaComesAgain) {
+  api::MediaParams a = media_to("198.51.100.10:40000");
+  a.media_timeout_ms = 2000;
+  connect(a, media_to("203.0.113.20:50000"));
+  plane.run(seconds(1));
+  (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
+  plane.run(milliseconds(1900));
+  EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 0U);
+  plane.run(milliseconds(1500));
+  ASSERT_EQ(plane.events.count(api::EventType::MediaTimeout), 1U);
+  EXPECT_EQ(plane.events.last(api::EventType::MediaTimeout)->media_timeout.leg, alice_leg);
+  EXPECT_GE(plane.events.last(api::EventType::MediaTimeout)->media_timeout.silent_ns, 2'000'000'000U);
+  plane.run(seconds(10));
+  EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 1U);
+  (void)from_alice(rtp_packet(0, 2, 1, 1, speech()));
+  plane.run(seconds(4));
+  EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 2U);
+}
+
+TEST_F(MediaTest, RefusesToExceedTheMtuOnTheWayToIpv6) {
+  connect(media_to("198.51.100.10:40000"), media_to("[2001:db8::20]:50000"), 1);
+  const Frame large = rtp_packet(0, 1, 1, 1, speech(1500 - 28 - 12));
+  expect_drop(from_alice(large), DropReason::OversizedDatagram);
+}
+
+TEST_F(MediaTest, NeedsHeadroomToGrow) {
+  connect(media_to("198.51.100.10:40000"), media_to("[2001:db8::20]:50000"), 1);
+  Frame frame = udp_frame(kAlice, alice_port, rtp_packet(0, 1, 1, 1, speech()));
+  engine::Packet p;
+  p.data = frame.data();
+  p.length = static_cast<std::uint16_t>(frame.size());
+  p.headroom = 19;  // and nothing is there: a write would be found by the sanitizer
+  engine::Packet* one[] = {&p};
+  plane.engine.classify({&p, 1});
+  plane.engine.media(one, plane.now);
+  EXPECT_EQ(p.verdict, PacketVerdict::Drop);
+  EXPECT_EQ(p.drop, DropReason::NoBuffer);
+}
+
+TEST_F(MediaTest, HeaderExtensionsAndCsrcsPassThrough) {
+  connect(media_to("198.51.100.10:40000", Codec::Pcmu), media_to("203.0.113.20:50000", Codec::Pcma));
+  Frame rtp = rtp_packet(0, 1, 1, 1, {});
+  rtp[0] = 0x80 | 0x10 | 0x20 | 1;  // extension, padding, one CSRC
+  put32(rtp, 0x01020304);
+  put16(rtp, 0xBEDE);
+  put16(rtp, 1);
+  put32(rtp, 0xFF000000);
+  rtp.insert(rtp.end(), {0xFF, 0x7F, 0xAA, 0xAA, 3});  // two codes, three bytes of padding
+  rtp[rtp.size() - 3] = 0xAA;
+  const Plane::Sent sent = from_alice(rtp);
+  ASSERT_EQ(sent.packet.verdict, PacketVerdict::Transmit);
+  ASSERT_EQ(sent.datagram.payload.size(), rtp.size());
+  Frame expected = rtp;
+  expected[1] = 8;
+  expected[24] = audio::alaw_encode(audio::mulaw_decode(0xFF));
+  expected[25] = audio::alaw_encode(audio::mulaw_decode(0x7F));
+  EXPECT_EQ(sent.datagram.payload, expected);
+}
+
+}  // namespace
+}  // namespace ifgw::test
