@@ -66,6 +66,7 @@ struct MediaParams {
   std::uint8_t dscp = 46;                      // 0..63 (RFC 4594: EF for telephony)
   std::uint16_t latch_window_ms = 0;           // 1..60000 with Latch
   std::uint32_t media_timeout_ms = 0;          // 0: never; else 1000..86400000 without a valid packet
+  friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };
 
 enum class CommandType : std::uint8_t {

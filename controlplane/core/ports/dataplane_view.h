@@ -35,6 +35,10 @@ struct AttachState {
   std::vector<Endpoint> signalling;  // SIP/UDP endpoints the dataplane owns
   std::vector<IpAddress> media_addresses;
   std::uint32_t legs_capacity = 0;
+  std::optional<Duration> dataplane_uptime;
+  std::optional<bool> hugepages;
+  std::optional<std::uint64_t> buffers;         // packet buffer pool
+  std::optional<std::uint64_t> buffers_in_use;
 };
 
 struct LegView {
@@ -101,6 +105,8 @@ struct PortView {
   std::optional<bool> link_up;
   std::optional<std::uint32_t> speed_mbps;
   std::optional<unsigned> queues;
+  std::optional<unsigned> mtu;
+  std::optional<bool> is_exception;  // the path to the kernel, not a NIC
   std::optional<std::uint64_t> rx_packets;
   std::optional<std::uint64_t> rx_bytes;
   std::optional<std::uint64_t> tx_packets;
@@ -108,6 +114,7 @@ struct PortView {
   std::optional<std::uint64_t> rx_missed;  // the NIC had no descriptor
   std::optional<std::uint64_t> rx_errors;
   std::optional<std::uint64_t> tx_errors;
+  std::optional<std::uint64_t> rx_no_buffer;
 };
 
 struct SourceView {

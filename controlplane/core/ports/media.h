@@ -30,6 +30,7 @@ enum class MediaStatus : std::uint8_t {
   UnknownLeg,        // gone already
   Overloaded,        // command ring full -> 503
   Detached,          // no dataplane -> 503
+  Lost,              // the answer was lost when the event ring overflowed; a MediaResync follows
 };
 
 constexpr std::string_view name(MediaStatus status) noexcept {
@@ -42,6 +43,7 @@ constexpr std::string_view name(MediaStatus status) noexcept {
     case MediaStatus::UnknownLeg: return "unknown leg";
     case MediaStatus::Overloaded: return "dataplane overloaded";
     case MediaStatus::Detached: return "no dataplane attached";
+    case MediaStatus::Lost: return "answer of the dataplane lost";
   }
   return "?";
 }
@@ -91,6 +93,8 @@ class Media {
   virtual std::uint8_t choose_worker() = 0;
   // Addresses media may be received on, in the order of Welcome::local_addresses; the index is AddLeg::local_address.
   virtual const std::vector<IpAddress>& local_addresses() const = 0;
+  // Bit n: api::Codec n can be run. 0 when detached.
+  virtual std::uint32_t codec_mask() const = 0;
 
   virtual void add_leg(MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) = 0;
   // `b` absent: part a from its peer.

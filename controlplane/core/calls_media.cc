@@ -1,0 +1,262 @@
+// Media legs of calls: requests, their answers, and the legs that an earlier control plane left behind.
+#include <unordered_set>
+
+#include "controlplane/core/calls.h"
+
+namespace ifgw::core {
+namespace {
+
+constexpr Duration kRetryDelay = std::chrono::milliseconds{100};
+// Given to adopted legs that have none: they must not stay for ever.
+constexpr std::uint32_t kAdoptedTimeoutMs = 60'000;
+
+}  // namespace
+
+// 8 bytes of this process (two control planes never share one), 1 of the party, 7 of the call.
+api::CallTag Calls::tag(std::uint64_t call, Party party) const noexcept {
+  api::CallTag result{};
+  const std::uint64_t instance = keyed_hash(0x7461'67, key_);
+  std::memcpy(result.data(), &instance, sizeof instance);
+  const std::uint64_t rest = call << 8 | static_cast<std::uint64_t>(party);
+  std::memcpy(result.data() + sizeof instance, &rest, sizeof rest);
+  return result;
+}
+
+MediaRequestId Calls::open_request(const Request& request) {
+  const MediaRequestId id = next_request_++;
+  requests_.emplace(id, request);
+  return id;
+}
+
+void Calls::request_add(Call& call, Party party, std::uint8_t local_address) {
+  api::AddLeg leg;
+  leg.tag = tag(call.id, party);
+  leg.local_address = local_address;
+  leg.media = media_params(call, party);
+  call.side(party).params = leg.media;
+  ++call.media_requests;
+  ports_.media.add_leg(open_request({call.id, party, RequestKind::Add, {}}), call.worker, leg);
+}
+
+// False when the dataplane has these parameters already, so that no answer will come.
+bool Calls::request_update(Call& call, Party party, RequestKind kind) {
+  Side& side = call.side(party);
+  const api::MediaParams params = media_params(call, party);
+  if (!side.media.present() || params == side.params) return false;
+  side.params = params;
+  ++call.media_requests;
+  ports_.media.update_leg(open_request({call.id, party, kind, side.media}), side.media, params);
+  return true;
+}
+
+void Calls::request_remove(const Request& request) { ports_.media.remove_leg(open_request(request), request.leg); }
+
+void Calls::remove_side(Call& call, Party party) {
+  if (!call.side(party).media.present()) return;
+  ++call.media_requests;
+  request_remove({call.id, party, RequestKind::Remove, call.side(party).media});
+}
+
+void Calls::forget_media(Call& call, Party party) {
+  media_.erase(call.side(party).media.value);
+  call.side(party).media = api::LegId{};
+}
+
+void Calls::media_failed(Call& call, Party party, std::string_view what, MediaStatus status) {
+  const int sip_status = status == MediaStatus::CodecUnavailable ? 488 : status == MediaStatus::InvalidArgument ? 500 : 503;
+  call.refusal = Refusal{sip_status, "media", std::string{what} + "-failed", std::string{name(status)}, std::string{name(party)} + " leg",
+                         status == MediaStatus::TableFull || status == MediaStatus::PortsExhausted ? "wait for calls to end, or raise the dataplane's number of legs"
+                                                                                                  : "see ifgw status",
+                         sip_status == 503 ? call.settings->limits.retry_after_s : 0};
+  post(call, CallEvent::MediaFailed);
+}
+
+void Calls::check_clear(Call& call) {
+  const bool clearing = call.state == CallState::Disconnecting || call.state == CallState::Error;
+  if (clearing && call.clear()) post(call, CallEvent::Cleared);
+}
+
+// ---- answers -----------------------------------------------------------------------------------------------------
+
+void Calls::on(const MediaDone& e, Instant now) {
+  const auto it = requests_.find(e.request);
+  if (it == requests_.end()) return;
+  const Request request = it->second;
+  requests_.erase(it);
+  Call* call = by_id(request.call);
+  if (request.kind == RequestKind::Remove) return done_remove(call, request, e, now);
+  if (request.kind == RequestKind::Adopt) return;
+  if (call != nullptr) --call->media_requests;
+  if (request.kind == RequestKind::Add) {
+    done_add(call, request, e);
+  } else if (call != nullptr) {
+    done_update(*call, request, e, now);
+  }
+  if (call != nullptr) check_clear(*call);
+}
+
+void Calls::done_add(Call* call, const Request& request, const MediaDone& e) {
+  const bool wanted = call != nullptr && !is_ending(call->state);
+  if (e.status != MediaStatus::Ok) {
+    if (wanted) media_failed(*call, request.party, "allocation", e.status);
+    return;
+  }
+  if (call == nullptr) {
+    ++statistics_.orphans_removed;
+    return request_remove({0, request.party, RequestKind::Remove, e.leg});
+  }
+  Side& side = call->side(request.party);
+  side.media = e.leg;
+  side.local = e.local;
+  side.advertised = e.local;
+  for (const auto& [local, advertised] : call->settings->media.advertised) {
+    if (local == e.local.ip) side.advertised.ip = advertised;
+  }
+  media_[e.leg.value] = LegRef{call->id, request.party};
+  if (!wanted) return remove_side(*call, request.party);
+  if (call->side(other(request.party)).media.present()) post(*call, CallEvent::MediaReady);
+}
+
+void Calls::done_update(Call& call, const Request& request, const MediaDone& e, Instant now) {
+  if (request.kind == RequestKind::Bridge) --call.bridge_requests;
+  if (is_ending(call.state)) return;
+  if (e.status == MediaStatus::Ok) {
+    if (request.kind == RequestKind::Bridge && call.bridge_requests == 0 && call.answered && !is_answered(call.state)) post(call, CallEvent::Bridged);
+    if (request.kind == RequestKind::Renegotiate) finish_renegotiation(call, request.party, now);
+    return;
+  }
+  if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) {
+    retries_.push_back(request);
+    if (retry_at_ == kNever) retry_at_ = now + kRetryDelay;
+    return;
+  }
+  Side& side = call.side(request.party);
+  if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::CodecUnavailable || e.status == MediaStatus::Overloaded)) {
+    side.agreed = side.agreed_before;
+    side.wish = side.wish_before;
+    side.update_pending = false;
+    side.params = media_params(call, request.party);  // the dataplane kept what it had
+    const int status = e.status == MediaStatus::Overloaded ? 503 : 488;
+    return refuse_update(call, request.party, Refusal{status, "media", "update-failed", std::string{name(e.status)}, "", "try again, or offer another codec", 0}, now);
+  }
+  media_failed(call, request.party, "update", e.status);
+}
+
+void Calls::done_remove(Call* call, const Request& request, const MediaDone& e, Instant now) {
+  if (e.status == MediaStatus::Overloaded || e.status == MediaStatus::Lost) {  // a second removal of the same leg is harmless
+    retries_.push_back(request);
+    if (retry_at_ == kNever) retry_at_ = now + kRetryDelay;
+    return;
+  }
+  adopted_.erase(request.leg.value);
+  media_.erase(request.leg.value);
+  if (call == nullptr) return;
+  --call->media_requests;
+  if (call->side(request.party).media == request.leg) forget_media(*call, request.party);
+  check_clear(*call);
+}
+
+// ---- events ------------------------------------------------------------------------------------------------------
+
+void Calls::on(const MediaFirstPacket& e, Instant now) {
+  Party party{};
+  const Call* call = call_of(e.leg, &party);
+  if (call == nullptr) return;
+  (void)record(*call, "MEDIA_STARTED", Severity::Info, call->side(party).leg, {{"party", std::string{name(party)}}, {"source", e.source.text()}}, now);
+}
+
+void Calls::on(const MediaTimedOut& e, Instant) {
+  const auto ref = media_.find(e.leg.value);
+  if (ref != media_.end()) {
+    if (Call* call = by_id(ref->second.call)) post(*call, CallEvent::MediaSilent, Input{.party = ref->second.party});
+    return;
+  }
+  const auto it = adopted_.find(e.leg.value);
+  if (it == adopted_.end()) return;
+  it->second.silent = true;
+  const auto peer = adopted_.find(it->second.peer.value);
+  if (peer != adopted_.end() && !peer->second.silent) return;  // the other party still talks: it may be a hold
+  const api::LegId peer_leg = peer == adopted_.end() ? api::LegId{} : it->second.peer;
+  for (const api::LegId leg : {e.leg, peer_leg}) {
+    if (!leg.present()) continue;
+    ++statistics_.adopted_removed;
+    request_remove({0, Party::Caller, RequestKind::Remove, leg});
+  }
+}
+
+void Calls::on(const MediaAddressChanged& e, Instant now) {
+  Party party{};
+  const Call* call = call_of(e.leg, &party);
+  if (call == nullptr) return;
+  (void)record(*call, "MEDIA_ADDRESS_CHANGED", Severity::Warn, call->side(party).leg,
+               {{"party", std::string{name(party)}}, {"before", e.before.text()}, {"after", e.after.text()}}, now);
+}
+
+void Calls::adopt(const api::LegInfo& leg) {
+  if (adopted_.size() >= kMaxAdoptedLegs || !adopted_.emplace(leg.id.value, AdoptedLeg{leg.peer}).second) return;
+  ++statistics_.adopted;
+  if (leg.media.media_timeout_ms != 0) return;
+  api::MediaParams media = leg.media;
+  media.media_timeout_ms = kAdoptedTimeoutMs;
+  ports_.media.update_leg(open_request({0, Party::Caller, RequestKind::Adopt, leg.id}), leg.id, media);
+}
+
+void Calls::on(const MediaAttached& e, Instant) {
+  const api::CallTag own = tag(0, Party::Caller);
+  for (const api::LegInfo& leg : e.legs) {
+    if (media_.contains(leg.id.value)) continue;
+    if (std::equal(own.begin(), own.begin() + 8, leg.tag.begin())) {  // ours, of a call that ended when we lost the dataplane
+      ++statistics_.orphans_removed;
+      request_remove({0, Party::Caller, RequestKind::Remove, leg.id});
+    } else {
+      adopt(leg);
+    }
+  }
+}
+
+void Calls::on(const MediaDetached&, Instant) {
+  adopted_.clear();
+  retries_.clear();
+  retry_at_ = kNever;
+  media_.clear();
+  for (auto& [id, call] : calls_) {
+    for (Side& side : call->sides) side.media = api::LegId{};
+    // Removals that waited for a retry were dropped with the retries; no other request is under way.
+    call->media_requests = 0;
+    if (!is_ending(call->state)) {
+      call->refusal = Refusal{503, "media", "dataplane-lost", "the dataplane went away", "", "see ifgw status", call->settings->limits.retry_after_s};
+      post(*call, CallEvent::MediaLost);
+    }
+    check_clear(*call);
+  }
+}
+
+// Events were lost. Whatever the table no longer shows is gone; what it shows and nobody owns is removed.
+void Calls::on(const MediaResync& e, Instant) {
+  std::unordered_set<std::uint64_t> present;
+  for (const api::LegInfo& leg : e.legs) present.insert(leg.id.value);
+  for (auto& [id, call] : calls_) {
+    for (const Party party : {Party::Caller, Party::Callee}) {
+      const api::LegId leg = call->side(party).media;
+      if (!leg.present() || present.contains(leg.value)) continue;
+      forget_media(*call, party);
+      if (is_ending(call->state)) continue;
+      call->refusal = Refusal{503, "media", "leg-lost", std::string{name(party)} + " leg", "", "see ifgw drops show", call->settings->limits.retry_after_s};
+      post(*call, CallEvent::MediaLost);
+    }
+    check_clear(*call);
+  }
+  for (auto it = adopted_.begin(); it != adopted_.end();) it = present.contains(it->first) ? std::next(it) : adopted_.erase(it);
+  const api::CallTag own = tag(0, Party::Caller);
+  for (const api::LegInfo& leg : e.legs) {
+    if (!std::equal(own.begin(), own.begin() + 8, leg.tag.begin()) || media_.contains(leg.id.value)) continue;
+    std::uint64_t rest = 0;
+    std::memcpy(&rest, leg.tag.data() + 8, sizeof rest);
+    const Call* call = find(rest >> 8);
+    if (call != nullptr && call->media_requests != 0) continue;  // its answer may be on the way
+    ++statistics_.orphans_removed;
+    request_remove({0, Party::Caller, RequestKind::Remove, leg.id});
+  }
+}
+
+}  // namespace ifgw::core

@@ -1,0 +1,161 @@
+// Inside an answered call: hold, resume, codec and address changes. Each leg is answered by the gateway itself; the
+// other party learns of a hold by an offer of ours, and its refusal changes nothing (tools/docs/protocol/sdp.md).
+#include "controlplane/core/calls.h"
+
+namespace ifgw::core {
+
+using wire::sdp::make_direction;
+using wire::sdp::receives;
+using wire::sdp::sends;
+
+// What we do towards a party: send if it wants to receive and the other one wants to send, and the other way round.
+Direction Calls::our_direction(const Call& call, Party party) const noexcept {
+  const Direction mine = call.side(party).wish;
+  const Direction far = call.side(other(party)).wish;
+  return make_direction(receives(mine) && sends(far), sends(mine) && receives(far));
+}
+
+api::MediaParams Calls::media_params(const Call& call, Party party) const {
+  const Side& side = call.side(party);
+  const MediaSettings& settings = call.settings->media;
+  const Direction direction = our_direction(call, party);
+  api::MediaParams params;
+  params.remote = side.agreed.remote;
+  params.remote_rtcp_port = side.agreed.rtcp_port;
+  params.codec = side.agreed.codec;
+  params.payload_type = side.agreed.payload_type;
+  params.telephone_event_payload_type = side.agreed.telephone_event;
+  params.ptime_ms = side.agreed.ptime_ms;
+  params.receive = receives(direction) ? 1 : 0;
+  params.send = sends(direction) ? 1 : 0;
+  params.source_policy = settings.latching ? api::SourcePolicy::Latch : api::SourcePolicy::Strict;
+  params.latch_window_ms = settings.latching ? static_cast<std::uint16_t>(settings.latch_window / std::chrono::milliseconds{1}) : std::uint16_t{0};
+  params.dscp = settings.dscp;
+  // Silence is a fault only when both have answered and nobody holds (many phones send nothing while they hold).
+  const bool expect_media = call.answered && !call.held() && receives(direction);
+  params.media_timeout_ms = expect_media ? static_cast<std::uint32_t>(settings.timeout / std::chrono::milliseconds{1}) : 0;
+  return params;
+}
+
+// The route's codecs that this dataplane can run, in the route's order.
+std::vector<api::Codec> Calls::codecs(const Call& call, Party party) const {
+  const SideSettings& side = party == Party::Caller ? call.route->caller : call.route->callee;
+  const std::uint32_t mask = ports_.media.codec_mask();
+  std::vector<api::Codec> list;
+  for (const api::Codec codec : side.codecs) {
+    if ((mask >> static_cast<unsigned>(codec) & 1) != 0) list.push_back(codec);
+  }
+  return list;
+}
+
+// The version grows when, and only when, the description differs from the last one (RFC 3264 section 8).
+std::string Calls::description(Call& call, Party party, bool full_offer) {
+  Side& side = call.side(party);
+  side.told = our_direction(call, party);
+  Description d{side.advertised, side.session_id, side.version, side.told, side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms};
+  const auto text = [&] {
+    return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
+                                                               : describe_agreed(d, side.layout, side.agreed);
+  };
+  std::string result = text();
+  const std::uint64_t hash = keyed_hash(result, key_);
+  if (hash == side.described) return result;
+  d.version = ++side.version;
+  result = text();
+  side.described = keyed_hash(result, key_);
+  return result;
+}
+
+void Calls::refuse_update(Call& call, Party party, const Refusal& refusal, Instant now) {
+  ++statistics_.renegotiations_refused;
+  Details details{{"party", std::string{name(party)}}};
+  add_refusal(details, refusal);
+  (void)record(call, "UPDATE_REFUSED", Severity::Warn, call.side(party).leg, std::move(details), now);
+  commands_.push_back(RefuseUpdate{call.side(party).leg, refusal.status, refusal.phrase()});
+}
+
+void Calls::renegotiate(Call& call, const Input& input, Instant now) {
+  const Party party = input.party;
+  Side& side = call.side(party);
+  if (side.update_pending || side.offer_pending) {
+    return refuse_update(call, party, Refusal{491, "negotiation", "another-offer-is-pending", "", "", "try again in a few seconds (RFC 3261 section 14.1)", 0}, now);
+  }
+  if (input.sdp->empty()) {  // an offer is asked for; its answer comes with the ACK
+    side.offer_pending = true;
+    ++statistics_.renegotiations;
+    commands_.push_back(AnswerLeg{side.leg, description(call, party, true)});
+    return;
+  }
+  Negotiated outcome = read_offer(*input.sdp, codecs(call, party));
+  if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_update(call, party, *refused, now);
+  auto& understood = std::get<Understood>(outcome);
+  if (understood.layout.lines.size() < side.layout.lines.size()) {
+    return refuse_update(call, party, Refusal{488, "negotiation", "m-lines-removed", std::to_string(understood.layout.lines.size()) + " m= lines",
+                                              "at least " + std::to_string(side.layout.lines.size()) + " (RFC 3264 section 8)", "keep every m= line", 0}, now);
+  }
+  side.agreed_before = side.agreed;
+  side.wish_before = side.wish;
+  side.agreed = understood.agreement;
+  side.wish = understood.agreement.direction;
+  side.layout = std::move(understood.layout);
+  side.update_pending = true;
+  if (!request_update(call, party, RequestKind::Renegotiate)) finish_renegotiation(call, party, now);
+}
+
+// The dataplane has it: answer the party, then let the other side follow.
+void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
+  Side& side = call.side(party);
+  side.update_pending = false;
+  ++statistics_.renegotiations;
+  (void)record(call, "UPDATED", Severity::Info, side.leg,
+               {{"party", std::string{name(party)}}, {"direction", std::string{wire::sdp::name(side.wish)}},
+                {"codec", std::string{traits(side.agreed.codec).encoding}}, {"media", side.agreed.remote.text()}}, now);
+  commands_.push_back(AnswerLeg{side.leg, description(call, party, false)});
+  apply_wishes(call, party, now);
+}
+
+// `changed` has other wishes than before: state, the other leg's flags, and what the other party was told.
+void Calls::apply_wishes(Call& call, Party changed, Instant) {
+  post(call, call.held() ? CallEvent::Held : CallEvent::Resumed);
+  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
+  Side& far = call.side(other(changed));
+  if (!far.signalling || far.offer_pending || far.update_pending || far.agreed.codec == api::Codec::None) return;
+  if (far.told == our_direction(call, other(changed))) return;
+  far.offer_pending = true;
+  commands_.push_back(UpdateLeg{far.leg, description(call, other(changed), false)});
+}
+
+// The answer to an offer of ours: to UpdateLeg, or in the ACK after an answer that was an offer.
+void Calls::take_answer(Call& call, const Input& input, Instant now) {
+  Side& side = call.side(input.party);
+  if (!side.offer_pending) return;
+  side.offer_pending = false;
+  const bool first = side.agreed.codec == api::Codec::None;
+  if (input.sdp->empty() && !first) return;  // refused: the leg goes on as it was
+  Negotiated outcome = read_answer(*input.sdp, codecs(call, input.party), side.layout);
+  if (auto* refused = std::get_if<Refusal>(&outcome)) {
+    Details details{{"party", std::string{name(input.party)}}};
+    add_refusal(details, *refused);
+    (void)record(call, "ANSWER_UNUSABLE", Severity::Warn, side.leg, std::move(details), now);
+    if (!first) return;
+    call.refusal = std::move(*refused);  // no media is possible
+    post(call, CallEvent::MediaFailed);
+    return;
+  }
+  const Direction offered_direction = side.told;
+  side.agreed = std::get<Understood>(outcome).agreement;
+  // Only an unrestricted offer shows what the party wants; the answer to a hold shows what the hold allowed.
+  if (offered_direction == Direction::SendRecv) {
+    side.wish = side.agreed.direction;
+    side.told = our_direction(call, input.party);
+  }
+  apply_wishes(call, input.party, now);
+  // While the offer was out the other party may have changed its mind.
+  if (side.told != our_direction(call, input.party)) apply_wishes(call, other(input.party), now);
+}
+
+void Calls::note_hold(Call& call, Instant now) {
+  (void)record(call, "STATE_CHANGE", Severity::Info, LegKey{}, {{"state", std::string{name(call.state)}}}, now);
+}
+
+}  // namespace ifgw::core

@@ -1,0 +1,237 @@
+// From the offer to the answer: admission, policy, media allocation, invitation, bridge.
+#include <algorithm>
+
+#include "controlplane/core/calls.h"
+#include "controlplane/core/routing.h"
+
+namespace ifgw::core {
+namespace {
+
+constexpr std::size_t kMaxHeaderValue = 512;
+constexpr std::string_view kTraceHeader = "X-IF-Trace-ID";
+// Those of a caller that reach the callee. Every other X-IF-* is ours to say and is stripped.
+constexpr std::string_view kPassedHeaders[] = {"X-IF-Hazard", "X-IF-Signature"};
+
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool same_name(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+}  // namespace
+
+Refusal Calls::witness_refusal() {
+  return Refusal{503, "witness", "record-not-kept", "the audit record could not be written", "every step is recorded",
+                 "free space for the witness file ([witness] file)", 30};
+}
+
+std::optional<Refusal> Calls::admit(Instant now) {
+  const CallLimits& limits = settings_->limits;
+  if (stopping_) return Refusal{503, "admission", "gateway-is-stopping", "", "", "call again when the gateway is back", limits.retry_after_s};
+  if (calls_.size() >= limits.calls) {
+    return Refusal{503, "admission", "max-calls", std::to_string(calls_.size()) + " calls", "limit " + std::to_string(limits.calls),
+                   "wait for a call to end, or raise [limits] calls", limits.retry_after_s};
+  }
+  if (limits.calls_per_second == 0) return std::nullopt;
+  // GCRA with a burst of one second's worth: admit while the virtual clock is at most a second ahead.
+  const Duration interval = std::chrono::nanoseconds{1'000'000'000 / limits.calls_per_second};
+  const Instant base = std::max(rate_clock_, now);
+  if (base + interval > now + std::chrono::seconds{1}) {
+    return Refusal{503, "admission", "call-rate", "", "limit " + std::to_string(limits.calls_per_second) + " calls/s", "call slower, or raise [limits] calls_per_second",
+                   limits.retry_after_s};
+  }
+  rate_clock_ = base + interval;
+  return std::nullopt;
+}
+
+// A call that was never made: recorded and refused, but not kept.
+void Calls::refuse_offer(const LegOffered& e, const Refusal& refusal, Instant now) {
+  AuditRecord record;
+  record.event = "REJECTED";
+  record.severity = Severity::Warn;
+  record.trace_id = e.trace_id;
+  record.leg = e.leg.value;
+  record.security = &e.security;
+  record.details = {{"from", e.from}, {"request_uri", e.request_uri}, {"call_id", e.call_id}};
+  add_refusal(record.details, refusal);
+  if (!ports_.witness.record(record, now)) ++statistics_.records_lost;
+  commands_.push_back(EndLeg{e.leg, refusal.status, refusal.phrase(), refusal.retry_after_s});
+}
+
+void Calls::refuse_later(Call& call, Refusal refusal) {
+  call.refusal = std::move(refusal);
+  post(call, CallEvent::Refused);
+}
+
+std::optional<Refusal> Calls::pass_headers(const LegOffered& e, Call& call) const {
+  call.headers.emplace_back(kTraceHeader, e.trace_id);
+  for (const std::string_view wanted : kPassedHeaders) {
+    bool seen = false;
+    for (const auto& [header, value] : e.headers) {
+      if (!same_name(header, wanted)) continue;
+      if (seen) return Refusal{400, "admission", "duplicate-header", std::string{wanted}, "once", "send the header once", 0};
+      if (value.size() > kMaxHeaderValue) {
+        return Refusal{400, "admission", "oversized-header", std::string{wanted} + " of " + std::to_string(value.size()) + " bytes",
+                       "at most " + std::to_string(kMaxHeaderValue), "shorten the header", 0};
+      }
+      seen = true;
+      call.headers.emplace_back(wanted, value);
+    }
+  }
+  return std::nullopt;
+}
+
+void Calls::ask_guard(Call& call, const LegOffered& e, Instant now) {
+  call.route = find_route(call.settings->routes, call.request_uri);
+  const std::string route = call.route == nullptr ? "" : call.route->id;
+  if (!record(call, "INVITE", Severity::Info, e.leg,
+              {{"direction", "in"}, {"from", call.from}, {"to", call.to}, {"request_uri", call.request_uri}, {"call_id", call.sip_call_id}, {"route", route}}, now)) {
+    return refuse_later(call, witness_refusal());
+  }
+  if (auto refusal = pass_headers(e, call)) return refuse_later(call, std::move(*refusal));
+  if (call.route == nullptr) {
+    return refuse_later(call, Refusal{404, "route", "no-route", call.request_uri.substr(0, 120), "no [[route]] matches", "add a route for that user and host", 0});
+  }
+  call.target = target_uri(*call.route, call.request_uri);
+  ports_.guard.decide(CallRequest{call.id, e, call.route->id, call.target}, now);
+}
+
+std::optional<std::uint8_t> Calls::local_address(const Call& call, Party party) const {
+  const std::vector<IpAddress>& addresses = ports_.media.local_addresses();
+  const SideSettings& side = party == Party::Caller ? call.route->caller : call.route->callee;
+  const IpAddress near = party == Party::Caller ? call.security.local.ip : call.route->next_hop.ip;
+  const auto index_where = [&](auto&& fits) -> std::optional<std::uint8_t> {
+    const auto it = std::find_if(addresses.begin(), addresses.end(), fits);
+    if (it == addresses.end()) return std::nullopt;
+    return static_cast<std::uint8_t>(it - addresses.begin());
+  };
+  if (side.media_address) return index_where([&](const IpAddress& a) { return a == *side.media_address; });
+  if (auto same = index_where([&](const IpAddress& a) { return a == near; })) return same;
+  return index_where([&](const IpAddress& a) { return a.family == near.family; });
+}
+
+void Calls::allocate_media(Call& call, Instant) {
+  if (!ports_.media.attached()) {
+    return refuse_later(call, Refusal{503, "media", "no-dataplane", "no dataplane is attached", "", "start ifgw-dataplane (ifgw status)", call.settings->limits.retry_after_s});
+  }
+  call.late_offer = call.offer.empty();
+  Side& caller = call.side(Party::Caller);
+  if (!call.late_offer) {
+    Negotiated outcome = read_offer(call.offer, codecs(call, Party::Caller));
+    if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_later(call, std::move(*refused));
+    auto& understood = std::get<Understood>(outcome);
+    caller.agreed = understood.agreement;
+    caller.wish = understood.agreement.direction;
+    caller.layout = std::move(understood.layout);
+    call.offer = std::string{};
+  }
+  if (codecs(call, Party::Callee).empty() || codecs(call, Party::Caller).empty()) {
+    return refuse_later(call, Refusal{488, "media", "codec-unavailable", "route " + call.route->id, "the dataplane runs none of its codecs", "change the route's codecs (ifgw status)", 0});
+  }
+  const auto near = local_address(call, Party::Caller);
+  const auto far = local_address(call, Party::Callee);
+  if (!near || !far) {
+    return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits", "set media_address of the route to one of the dataplane's (ifgw status)", 0});
+  }
+  call.worker = ports_.media.choose_worker();
+  request_add(call, Party::Caller, *near);
+  request_add(call, Party::Callee, *far);
+}
+
+void Calls::offer_callee(Call& call, Instant now) {
+  const bool telephone_event = call.late_offer || call.side(Party::Caller).agreed.telephone_event != api::kNoPayloadType;
+  Side& callee = call.side(Party::Callee);
+  OfferLeg offer;
+  offer.leg = ports_.next_leg();
+  if (!record(call, "INVITE", Severity::Info, offer.leg, {{"direction", "out"}, {"target", call.target}, {"next_hop", call.route->next_hop.text()}, {"transport", call.route->transport}}, now)) {
+    return refuse_later(call, witness_refusal());
+  }
+  offer.trace_id = call.trace_id;
+  offer.request_uri = call.target;
+  offer.from = call.from;
+  offer.to = call.target;
+  offer.next_hop = call.route->next_hop;
+  offer.transport = call.route->transport;
+  offer.headers = std::move(call.headers);
+  call.headers = Headers{};
+  callee.told = our_direction(call, Party::Callee);
+  callee.version = 1;
+  const Description d{callee.advertised, callee.session_id, callee.version, callee.told, call.side(Party::Caller).agreed.ptime_ms};
+  offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event);
+  // A backstop: core's own timer, which also covers the bridge, ends the leg first.
+  offer.answer_timeout = call.settings->timers.answer + std::chrono::seconds{5};
+  open_leg(call, Party::Callee, offer.leg);
+  call.state_deadline = now + call.settings->timers.answer;
+  commands_.push_back(std::move(offer));
+}
+
+std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& sdp) {
+  Side& callee = call.side(Party::Callee);
+  if (sdp.empty()) {
+    if (callee.agreed.codec != api::Codec::None) return std::nullopt;  // it came with a provisional response
+    return Refusal{488, "negotiation", "answer-without-sdp", "", "an answer to our offer (RFC 3264)", "answer the offer", 0};
+  }
+  Negotiated outcome = read_answer(sdp, codecs(call, Party::Callee), callee.layout);
+  if (auto* refused = std::get_if<Refusal>(&outcome)) return std::move(*refused);
+  callee.agreed = std::get<Understood>(outcome).agreement;
+  if (callee.told == Direction::SendRecv) callee.wish = callee.agreed.direction;
+  return std::nullopt;
+}
+
+// Both legs as agreed now, and joined; in order on one worker, so nothing needs to wait in between.
+void Calls::send_bridge_requests(Call& call) {
+  for (const Party party : {Party::Callee, Party::Caller}) {
+    if (request_update(call, party, RequestKind::Bridge)) ++call.bridge_requests;
+  }
+  if (call.joined) return;
+  call.joined = true;
+  ++call.bridge_requests;
+  ++call.media_requests;
+  const api::LegId caller = call.side(Party::Caller).media;
+  ports_.media.join_legs(open_request({call.id, Party::Caller, RequestKind::Bridge, caller}), caller, call.side(Party::Callee).media);
+}
+
+void Calls::ring(Call& call, const Input& input, Instant now) {
+  if (!record(call, "RINGING", Severity::Info, call.side(Party::Callee).leg, {{"status", std::to_string(input.status)}}, now)) {
+    return refuse_later(call, witness_refusal());
+  }
+  RingLeg command{call.side(Party::Caller).leg, input.status, ""};
+  // Early media. An SDP we cannot use here is not fatal: the final answer decides.
+  if (!input.sdp->empty() && !take_callee_answer(call, *input.sdp) && !call.late_offer) {
+    send_bridge_requests(call);
+    command.status = 183;
+    command.sdp = description(call, Party::Caller, false);
+  }
+  commands_.push_back(std::move(command));
+}
+
+void Calls::bridge(Call& call, const Input& input, Instant now) {
+  if (call.answered) return;
+  if (auto refusal = take_callee_answer(call, *input.sdp)) {
+    refusal->status = 502;  // the caller did nothing wrong
+    return refuse_later(call, std::move(*refusal));
+  }
+  call.answered = true;
+  call.state_deadline = now + call.settings->timers.bridge;
+  send_bridge_requests(call);
+  if (call.bridge_requests == 0) post(call, CallEvent::Bridged);
+}
+
+void Calls::answer_caller(Call& call, Instant now) {
+  const Side& caller = call.side(Party::Caller);
+  const Side& callee = call.side(Party::Callee);
+  const auto codec = [](const Side& s) { return s.agreed.codec == api::Codec::None ? std::string{"-"} : std::string{traits(s.agreed.codec).encoding}; };
+  const bool kept = record(call, "BRIDGE_ESTABLISHED", Severity::Info, callee.leg,
+                           {{"caller_codec", codec(caller)}, {"callee_codec", codec(callee)}, {"caller_media", caller.agreed.remote.text()},
+                            {"callee_media", callee.agreed.remote.text()}, {"worker", std::to_string(call.worker)}}, now) &&
+                    record(call, "CONNECTED", Severity::Info, caller.leg, {{"setup_ms", std::to_string((now - call.offered_at) / std::chrono::milliseconds{1})}}, now);
+  if (!kept) return refuse_later(call, witness_refusal());
+  call.connected_at = now;
+  ++statistics_.connected;
+  setup_times_->record(static_cast<std::uint64_t>((now - call.offered_at).count()), 1);
+  call.side(Party::Caller).offer_pending = call.late_offer;
+  commands_.push_back(AnswerLeg{caller.leg, description(call, Party::Caller, call.late_offer)});
+  if (call.held()) post(call, CallEvent::Held);
+}
+
+}  // namespace ifgw::core

@@ -1,0 +1,234 @@
+#include "controlplane/core/negotiation.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ifgw::core {
+namespace {
+
+namespace sdp = wire::sdp;
+
+constexpr std::array<CodecTraits, api::kMaxCodec> kTraits{{
+    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType, ""},
+    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType, ""},
+    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType, ""},
+    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType, "annexb=no"},
+    {api::Codec::Opus, "opus", 48000, 2, 96, "useinbandfec=1"},
+}};
+
+constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
+
+// 64..95 collide with RTCP packet types when both share a port (RFC 5761 section 4); the dataplane refuses them.
+bool usable_payload_type(std::uint8_t pt) noexcept { return pt <= 127 && (pt < 64 || pt > 95); }
+
+bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
+  return usable_payload_type(f.payload_type) && f.clock_rate == t.clock_rate && f.channels == t.channels && sdp::same_encoding(f.encoding, t.encoding);
+}
+
+bool is_telephone_event(const sdp::Format& f) noexcept {
+  return usable_payload_type(f.payload_type) && f.clock_rate == 8000 && sdp::same_encoding(f.encoding, "telephone-event");
+}
+
+bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
+
+// Loopback and the like would make the gateway send to itself or to nobody.
+bool reachable(const IpAddress& ip) noexcept {
+  if (ip.is_v4()) return ip.bytes[0] != 127 && ip.bytes[0] < 224 && ip.bytes[0] != 0;
+  IpAddress loopback;
+  loopback.family = IpFamily::V6;
+  loopback.bytes[15] = 1;
+  return ip.bytes[0] != 0xFF && ip != loopback;
+}
+
+bool unspecified(const IpAddress& ip) noexcept {
+  return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+Refusal refusal(std::string rule, std::string observed, std::string limit, std::string remedy) {
+  return Refusal{488, "negotiation", std::move(rule), std::move(observed), std::move(limit), std::move(remedy), 0};
+}
+
+std::string offered_list(const sdp::Media& m) {
+  std::string text;
+  std::size_t count = 0;
+  for (const sdp::Format& f : m.formats) {
+    if (is_telephone_event(f)) continue;
+    if (count++ == kMaxListed) return text + ", ...";
+    if (!text.empty()) text += ", ";
+    text += f.encoding.empty() ? "type " + std::to_string(f.payload_type) : f.encoding + "/" + std::to_string(f.clock_rate);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+std::uint8_t usable_ptime(const sdp::Media& m) noexcept {
+  unsigned ptime = m.ptime_ms == 0 ? 20u : m.ptime_ms;
+  if (m.maxptime_ms != 0) ptime = std::min<unsigned>(ptime, m.maxptime_ms);
+  return static_cast<std::uint8_t>(std::clamp(ptime / 10 * 10, 10u, 60u));
+}
+
+Layout layout_of(const sdp::Session& session, std::size_t audio) {
+  Layout layout;
+  layout.audio = audio;
+  for (const sdp::Media& m : session.media) {
+    layout.lines.push_back({m.type, m.protocol, m.formats.empty() ? m.tokens.front() : std::to_string(m.formats.front().payload_type)});
+  }
+  return layout;
+}
+
+// Address, ports, direction and packet time of the stream; the codec is chosen by the caller.
+std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const sdp::Media& m) {
+  const sdp::Address* where = session.connection_of(m);
+  if (where == nullptr) return refusal("no-connection-line", "no c= for the audio stream", "RFC 8866 section 5.7", "send a c= line");
+  if (!where->ip.present()) {
+    return refusal("media-address-is-a-name", where->host, "an IP address", "put an IP address into the c= line");
+  }
+  Agreement a;
+  a.direction = session.direction_of(m);
+  a.ptime_ms = usable_ptime(m);
+  const auto event = std::find_if(m.formats.begin(), m.formats.end(), is_telephone_event);
+  if (event != m.formats.end()) a.telephone_event = event->payload_type;
+  if (unspecified(where->ip)) {  // hold as RFC 2543 wrote it
+    a.direction = sdp::make_direction(sdp::sends(a.direction), false);
+    return a;
+  }
+  if (!reachable(where->ip)) {
+    return refusal("media-address-not-reachable", where->ip.text(), "a unicast address other than loopback", "put the party's own address into the c= line");
+  }
+  a.remote = Endpoint{where->ip, m.port};
+  if (m.rtcp && m.rtcp->port != m.port + 1) a.rtcp_port = m.rtcp->port;
+  return a;
+}
+
+const sdp::Format* find_codec(const sdp::Media& m, const CodecTraits& t) noexcept {
+  const auto it = std::find_if(m.formats.begin(), m.formats.end(), [&](const sdp::Format& f) { return is_codec(f, t); });
+  return it == m.formats.end() ? nullptr : &*it;
+}
+
+sdp::Session skeleton(const Description& d, const Layout& layout) {
+  sdp::Session session;
+  session.origin.username = "ifgw";
+  session.origin.session_id = std::to_string(d.session_id);
+  session.origin.session_version = std::to_string(d.version);
+  session.origin.address.ip = d.local.ip;
+  session.name = "ifgw";
+  session.connection = session.origin.address;
+  for (std::size_t i = 0; i < layout.lines.size(); ++i) {
+    sdp::Media m;
+    m.type = layout.lines[i].type;
+    m.protocol = layout.lines[i].protocol;
+    if (i == layout.audio) {
+      m.port = d.local.port;
+      m.ptime_ms = d.ptime_ms;
+      m.direction = d.direction;
+    } else {
+      m.tokens.push_back(layout.lines[i].format);
+    }
+    session.media.push_back(std::move(m));
+  }
+  return session;
+}
+
+void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type) {
+  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, std::string{t.fmtp}});
+}
+
+void add_telephone_event(sdp::Media& m, std::uint8_t payload_type) {
+  m.formats.push_back({payload_type, "telephone-event", 8000, 1, "0-15"});
+}
+
+}  // namespace
+
+const CodecTraits& traits(api::Codec codec) noexcept {
+  IFGW_CHECK(codec != api::Codec::None && static_cast<std::size_t>(codec) <= kTraits.size());
+  return kTraits[static_cast<std::size_t>(codec) - 1];
+}
+
+std::optional<api::Codec> codec_named(std::string_view name) noexcept {
+  for (const CodecTraits& t : kTraits) {
+    if (sdp::same_encoding(t.encoding, name)) return t.codec;
+  }
+  return std::nullopt;
+}
+
+std::string codec_list(std::span<const api::Codec> codecs) {
+  std::string text;
+  for (const api::Codec codec : codecs) {
+    if (!text.empty()) text += ", ";
+    text += traits(codec).encoding;
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+Layout Layout::one_audio() { return Layout{{{"audio", "RTP/AVP", ""}}, 0}; }
+
+Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepted) {
+  auto parsed = sdp::parse(text);
+  if (!parsed.ok()) {
+    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866", "correct that line");
+  }
+  const sdp::Session& session = *parsed;
+  const auto it = std::find_if(session.media.begin(), session.media.end(),
+                               [](const sdp::Media& m) { return m.type == "audio" && m.port != 0 && plain_rtp(m); });
+  if (it == session.media.end()) {
+    std::string lines;
+    for (const sdp::Media& m : session.media) lines += (lines.empty() ? "" : ", ") + m.type + " " + m.protocol + (m.port == 0 ? " (port 0)" : "");
+    return refusal("no-audio-stream", lines.empty() ? "no m= line" : lines.substr(0, 120), "one audio stream over RTP/AVP or RTP/AVPF", "offer m=audio <port> RTP/AVP");
+  }
+  auto stream = read_stream(session, *it);
+  if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);
+  Agreement agreement = std::get<Agreement>(stream);
+  for (const api::Codec codec : accepted) {
+    if (const sdp::Format* f = find_codec(*it, traits(codec))) {
+      agreement.codec = codec;
+      agreement.payload_type = f->payload_type;
+      return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
+    }
+  }
+  const std::string list = codec_list(accepted);
+  return refusal("no-common-codec", "offered " + offered_list(*it), "accepted " + list, "offer one of " + list);
+}
+
+Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout) {
+  auto parsed = sdp::parse(text);
+  if (!parsed.ok()) {
+    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866", "correct that line");
+  }
+  const sdp::Session& session = *parsed;
+  if (layout.audio >= session.media.size()) {
+    return refusal("answer-lacks-m-line", std::to_string(session.media.size()) + " m= lines", "as many as the offer (RFC 3264 section 6)", "answer every m= line");
+  }
+  const sdp::Media& m = session.media[layout.audio];
+  if (m.type != "audio" || m.port == 0) {
+    return refusal("audio-refused", m.type + " port " + std::to_string(m.port), "offered " + codec_list(offered), "accept the audio stream");
+  }
+  auto stream = read_stream(session, m);
+  if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);
+  Agreement agreement = std::get<Agreement>(stream);
+  for (const sdp::Format& f : m.formats) {
+    for (const api::Codec codec : offered) {
+      if (!is_codec(f, traits(codec))) continue;
+      agreement.codec = codec;
+      agreement.payload_type = f.payload_type;
+      return Understood{agreement, layout};
+    }
+  }
+  return refusal("no-common-codec", "answered " + offered_list(m), "offered " + codec_list(offered), "answer with one of them");
+}
+
+std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement) {
+  sdp::Session session = skeleton(d, layout);
+  sdp::Media& m = session.media[layout.audio];
+  add_codec(m, traits(agreement.codec), agreement.payload_type);
+  if (agreement.telephone_event != api::kNoPayloadType) add_telephone_event(m, agreement.telephone_event);
+  return sdp::write(session);
+}
+
+std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event) {
+  sdp::Session session = skeleton(d, layout);
+  sdp::Media& m = session.media[layout.audio];
+  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type);
+  if (telephone_event) add_telephone_event(m, kTelephoneEventPayloadType);
+  return sdp::write(session);
+}
+
+}  // namespace ifgw::core

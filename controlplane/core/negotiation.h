@@ -1,0 +1,88 @@
+// Offer and answer (RFC 3264) for one audio stream: what a party's session description means to the gateway, and what
+// ours says. Pure functions over text and values.
+//
+// The gateway anchors media, so each leg is negotiated by itself: the codec of one leg never depends on the other's
+// (the dataplane transcodes). Other m-lines are refused by port 0.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "codecs/base/ip.h"
+#include "codecs/wire/sdp.h"
+#include "controlplane/core/refusal.h"
+#include "dataplane/api/messages.h"
+
+namespace ifgw::core {
+
+using wire::sdp::Direction;
+
+// How a codec is written in a session description.
+struct CodecTraits {
+  api::Codec codec;
+  std::string_view encoding;
+  std::uint32_t clock_rate;
+  std::uint16_t channels;
+  std::uint8_t payload_type;  // static, or the one we offer
+  std::string_view fmtp;      // that we state; empty: none
+};
+const CodecTraits& traits(api::Codec codec) noexcept;                     // any but None
+std::optional<api::Codec> codec_named(std::string_view name) noexcept;   // "PCMA", "opus"; without case
+std::string codec_list(std::span<const api::Codec> codecs);              // "PCMA, PCMU"
+
+inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;
+
+// What was agreed with one party about its stream. Trivially small; the leg's MediaParams are made of it.
+struct Agreement {
+  api::Codec codec = api::Codec::None;
+  std::uint8_t payload_type = api::kNoPayloadType;
+  std::uint8_t telephone_event = api::kNoPayloadType;
+  std::uint8_t ptime_ms = 20;
+  std::uint16_t rtcp_port = 0;  // 0: port + 1
+  Endpoint remote;              // absent: nowhere to send to (c=0.0.0.0)
+  Direction direction = Direction::SendRecv;  // the party's view
+  friend bool operator==(const Agreement&, const Agreement&) = default;
+};
+
+// The m-lines of a session, which may never shrink or change their order (RFC 3264 section 8).
+struct MediaLine {
+  std::string type;
+  std::string protocol;
+  std::string format;  // of a refused line: the first one of the offer
+};
+struct Layout {
+  std::vector<MediaLine> lines;
+  std::size_t audio = 0;  // index of the line we use
+  static Layout one_audio();
+};
+
+struct Understood {
+  Agreement agreement;
+  Layout layout;
+};
+using Negotiated = std::variant<Understood, Refusal>;
+
+// A party's offer: the first of `accepted` (our order) that it holds. The refusal (488) names what was offered and what
+// is accepted. Accepted streams: the first audio line with a port, RTP/AVP or RTP/AVPF.
+Negotiated read_offer(std::string_view sdp, std::span<const api::Codec> accepted);
+// A party's answer to an offer of ours with `offered` and `layout`: the first codec of the answer that we offered.
+Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout);
+
+// Our side of the session towards one party.
+struct Description {
+  Endpoint local;             // where we receive: the advertised address
+  std::uint64_t session_id = 0;
+  std::uint32_t version = 1;
+  Direction direction = Direction::SendRecv;  // our view
+  std::uint8_t ptime_ms = 20;
+};
+// An answer, or a new offer within what was agreed.
+std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement);
+// An offer of every codec in `codecs`, in that order.
+std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event);
+
+}  // namespace ifgw::core

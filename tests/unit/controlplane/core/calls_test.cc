@@ -1,0 +1,487 @@
+#include "controlplane/core/calls.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/call_world.h"
+
+namespace ifgw::core {
+namespace {
+
+using test::audio_sdp;
+using test::CallWorld;
+
+const std::string kOffer = audio_sdp("10.0.0.9", 4000, "0 8");
+const std::string kAnswer = audio_sdp("192.0.2.7", 6000, "0");
+
+wire::sdp::Session parsed(const std::string& text) {
+  auto result = wire::sdp::parse(text);
+  EXPECT_TRUE(result.ok()) << text;
+  return result.ok() ? std::move(result).value() : wire::sdp::Session{};
+}
+
+TEST(Calls, ConnectsTwoLegsEachWithItsOwnCodec) {
+  CallWorld w;
+  w.caller = w.offer(audio_sdp("10.0.0.9", 4000, "0 8"));
+  EXPECT_EQ(w.only_call().state, CallState::Setup);
+  w.settle_media();
+
+  const auto* invite = w.last<OfferLeg>();
+  ASSERT_NE(invite, nullptr);
+  EXPECT_EQ(invite->request_uri, "sip:expert-safety@192.0.2.7:5060");
+  EXPECT_EQ(invite->next_hop.text(), "192.0.2.7:5060");
+  const auto ours = parsed(invite->sdp);
+  EXPECT_EQ(ours.connection->ip.text(), "10.1.0.1");  // the callee side's media address
+  ASSERT_EQ(ours.media.size(), 1u);
+  ASSERT_EQ(ours.media[0].formats.size(), 1u);
+  EXPECT_EQ(ours.media[0].formats[0].encoding, "PCMU");
+
+  w.give(LegProgressed{w.callee, 180, "Ringing", ""});
+  EXPECT_EQ(w.only_call().state, CallState::Ringing);
+  EXPECT_EQ(w.last<RingLeg>()->status, 180);
+  w.give(LegAnswered{w.callee, kAnswer});
+  EXPECT_EQ(w.last<AnswerLeg>(), nullptr);  // not before the dataplane has joined the legs
+  w.settle_media();
+
+  ASSERT_NE(w.last<AnswerLeg>(), nullptr);
+  const auto answer = parsed(w.last<AnswerLeg>()->sdp);
+  EXPECT_EQ(answer.media[0].formats[0].encoding, "PCMA");  // the caller's side prefers it, although PCMU was offered first
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+
+  const Call& call = w.only_call();
+  const auto& near = w.media.legs.at(call.side(Party::Caller).media.value);
+  const auto& far = w.media.legs.at(call.side(Party::Callee).media.value);
+  EXPECT_EQ(near.peer, call.side(Party::Callee).media);
+  EXPECT_EQ(near.media.codec, api::Codec::Pcma);
+  EXPECT_EQ(far.media.codec, api::Codec::Pcmu);
+  EXPECT_EQ(near.media.remote.text(), "10.0.0.9:4000");
+  EXPECT_EQ(far.media.remote.text(), "192.0.2.7:6000");
+  EXPECT_EQ(far.media.media_timeout_ms, 60000u);
+  EXPECT_EQ(call.side(Party::Caller).media.worker(), call.side(Party::Callee).media.worker());
+}
+
+TEST(Calls, EveryStepIsRecordedWithTheTraceIdBeforeTheAnswer) {
+  CallWorld w;
+  w.connect();
+  w.end(w.caller);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_EQ(w.witness.events(), (std::vector<std::string>{"INVITE", "POLICY_APPROVED", "INVITE", "RINGING", "BRIDGE_ESTABLISHED", "CONNECTED", "TERMINATED"}));
+  for (const auto& r : w.witness.records) EXPECT_EQ(r.trace_id, "trace-1");
+  EXPECT_TRUE(w.nothing_left());
+  ASSERT_EQ(w.calls().ended().size(), 1u);
+  EXPECT_EQ(w.calls().ended()[0].end_text, "caller hung up");
+}
+
+TEST(Calls, EitherPartyMayHangUp) {
+  for (const bool by_caller : {true, false}) {
+    CallWorld w;
+    w.connect();
+    w.end(by_caller ? w.caller : w.callee);
+    EXPECT_EQ(w.only_call().state, CallState::Disconnecting);
+    EXPECT_EQ(w.last<EndLeg>()->leg, by_caller ? w.callee : w.caller);
+    w.settle_legs();
+    EXPECT_EQ(w.calls().size(), 1u);  // the media legs are still going
+    w.settle_media();
+    EXPECT_TRUE(w.nothing_left());
+  }
+}
+
+TEST(Calls, CancelBeforeTheAnswerEndsTheCallee) {
+  CallWorld w;
+  w.caller = w.offer(kOffer);
+  w.settle_media();
+  w.give(LegProgressed{w.callee, 180, "", ""});
+  w.end(w.caller, EndCause::Cancelled, 487);
+  EXPECT_EQ(w.last<EndLeg>()->leg, w.callee);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, CancelWhileMediaIsBeingAllocatedLeavesNoLeg) {
+  CallWorld w;
+  w.caller = w.offer(kOffer);
+  w.end(w.caller, EndCause::Cancelled, 487);
+  EXPECT_EQ(w.last<OfferLeg>(), nullptr);
+  w.settle_media();
+  EXPECT_EQ(w.last<OfferLeg>(), nullptr);
+  EXPECT_TRUE(w.nothing_left());
+}
+
+struct EndCase {
+  EndCause cause;
+  int status;
+  int to_caller;
+};
+
+TEST(Calls, TheCalleesEndBecomesTheCallersStatus) {
+  for (const EndCase& c : {EndCase{EndCause::Rejected, 486, 486}, EndCase{EndCause::Rejected, 603, 603}, EndCase{EndCause::Rejected, 407, 502},
+                           EndCase{EndCause::Rejected, 302, 480}, EndCase{EndCause::TimedOut, 408, 408}, EndCase{EndCause::Transport, 0, 503}}) {
+    CallWorld w;
+    w.caller = w.offer(kOffer);
+    w.settle_media();
+    w.end(w.callee, c.cause, c.status);
+    ASSERT_NE(w.last<EndLeg>(), nullptr);
+    EXPECT_EQ(w.last<EndLeg>()->leg, w.caller);
+    EXPECT_EQ(w.last<EndLeg>()->status, c.to_caller);
+    EXPECT_NE(w.witness.last("REJECTED"), nullptr);
+    w.settle_legs();
+    w.settle_media();
+    EXPECT_TRUE(w.nothing_left());
+  }
+}
+
+TEST(Calls, NoCommonCodecIs488NamingBothSides) {
+  CallWorld w;
+  w.caller = w.offer(audio_sdp("10.0.0.9", 4000, "3 18"));
+  const auto* end = w.last<EndLeg>();
+  ASSERT_NE(end, nullptr);
+  EXPECT_EQ(end->status, 488);
+  EXPECT_EQ(end->reason, "no common codec: offered GSM/8000, G729/8000; accepted PCMA, PCMU");
+  EXPECT_EQ(w.witness.last("REJECTED")->details.at("remedy"), "offer one of PCMA, PCMU");
+  EXPECT_TRUE(w.media.legs.empty());
+  w.settle_legs();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, CodecsTheDataplaneCannotRunAreNotAccepted) {
+  CallWorld w;
+  w.media.mask = 1u << static_cast<unsigned>(api::Codec::Pcmu);
+  w.caller = w.offer(audio_sdp("10.0.0.9", 4000, "8 0"));
+  w.settle_media();
+  w.give(LegAnswered{w.callee, kAnswer});
+  w.settle_media();
+  EXPECT_EQ(w.only_call().side(Party::Caller).agreed.codec, api::Codec::Pcmu);
+}
+
+TEST(Calls, NoRouteIs404AndAsksNobody) {
+  CallWorld w;
+  w.offer(kOffer, "sip:nobody@gw.example");
+  EXPECT_EQ(w.last<EndLeg>()->status, 404);
+  EXPECT_TRUE(w.guard.asked.empty());
+}
+
+TEST(Calls, TheGuardsRefusalIsASecurityRecordWithItsReasons) {
+  CallWorld w;
+  w.guard.decision = Decision{false, "allowlist", "no-prefix", "10.0.0.9", "203.0.113.0/24", "call from an approved network", 403, 0};
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 403);
+  const auto* record = w.witness.last("SECURITY_REJECTED");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->details.at("layer"), "allowlist");
+  EXPECT_EQ(record->details.at("observed"), "10.0.0.9");
+  EXPECT_EQ(w.calls().statistics().refused_policy, 1u);
+}
+
+TEST(Calls, ALateDecisionIsHonouredAndOneForAnEndedCallIsIgnored) {
+  CallWorld w;
+  w.guard.answer_at_once = false;
+  w.caller = w.offer(kOffer);
+  const std::uint64_t id = w.guard.asked.at(0);
+  w.calls().on_decision(id, w.guard.decision, w.now);
+  w.settle_media();
+  w.collect();
+  EXPECT_NE(w.last<OfferLeg>(), nullptr);
+  w.end(w.caller);
+  w.settle_legs();
+  w.settle_media();
+  w.calls().on_decision(id, w.guard.decision, w.now);
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, AGuardThatNeverAnswersIsBoundedBySetupTimeout) {
+  CallWorld w;
+  w.guard.answer_at_once = false;
+  w.offer(kOffer);
+  w.advance(std::chrono::seconds{10});
+  EXPECT_EQ(w.last<EndLeg>()->status, 504);
+  w.settle_legs();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, RecordThatCannotBeKeptRefusesTheCall) {
+  for (std::size_t nth = 1; nth <= 6; ++nth) {  // INVITE, POLICY_APPROVED, INVITE, RINGING, BRIDGE_ESTABLISHED, CONNECTED
+    CallWorld w;
+    w.witness.fail_from = nth;
+    w.caller = w.offer(kOffer);
+    w.settle_media();
+    if (w.callee.value != 0) {
+      w.give(LegProgressed{w.callee, 180, "", ""});
+      w.give(LegAnswered{w.callee, kAnswer});
+      w.settle_media();
+    }
+    EXPECT_EQ(w.last<AnswerLeg>(), nullptr) << nth;
+    ASSERT_NE(w.last<EndLeg>(), nullptr) << nth;
+    const auto told = std::find_if(w.commands.begin(), w.commands.end(), [&](const LegCommand& c) {
+      const auto* e = std::get_if<EndLeg>(&c);
+      return e != nullptr && e->leg == w.caller && e->status == 503;
+    });
+    EXPECT_NE(told, w.commands.end()) << nth;
+    EXPECT_EQ(w.calls().statistics().refused_witness, 1u) << nth;
+    w.settle_legs();
+    w.settle_media();
+    EXPECT_TRUE(w.nothing_left()) << nth;
+  }
+}
+
+TEST(Calls, FullRegistryIs503WithRetryAfterAndKeepsNothing) {
+  CallWorld w;
+  auto s = std::make_shared<CallSettings>(*w.settings);
+  s->limits.calls = 2;
+  w.settings = s;
+  w.offer(kOffer);
+  w.offer(kOffer);
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 503);
+  EXPECT_EQ(w.last<EndLeg>()->retry_after_s, 5u);
+  EXPECT_EQ(w.calls().size(), 2u);
+  EXPECT_EQ(w.calls().statistics().refused_admission, 1u);
+  EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "max-calls");
+}
+
+TEST(Calls, CallRateAdmitsOneSecondsWorthAtOnceAndThenThatManyPerSecond) {
+  CallWorld w;
+  auto s = std::make_shared<CallSettings>(*w.settings);
+  s->limits.calls_per_second = 10;
+  w.settings = s;
+  const auto admitted = [&](int offers) {
+    const auto before = w.calls().statistics().refused_admission;
+    for (int i = 0; i < offers; ++i) w.offer(kOffer);
+    return offers - static_cast<int>(w.calls().statistics().refused_admission - before);
+  };
+  EXPECT_EQ(admitted(50), 10);
+  w.now += std::chrono::milliseconds{500};
+  EXPECT_EQ(admitted(50), 5);
+  w.now += std::chrono::seconds{60};
+  EXPECT_EQ(admitted(50), 10);
+}
+
+TEST(Calls, MediaRefusalsAre503AndLeakNoLeg) {
+  for (const MediaStatus status : {MediaStatus::TableFull, MediaStatus::PortsExhausted, MediaStatus::Overloaded}) {
+    for (const bool second : {false, true}) {
+      CallWorld w;
+      if (second) w.media.fail_next.push_back(MediaStatus::Ok);
+      w.media.fail_next.push_back(status);
+      w.offer(kOffer);
+      w.settle_media();
+      EXPECT_EQ(w.last<EndLeg>()->status, 503);
+      EXPECT_NE(w.witness.last("BRIDGE_ERROR"), nullptr);
+      w.settle_legs();
+      w.settle_media();
+      EXPECT_TRUE(w.nothing_left());
+    }
+  }
+}
+
+TEST(Calls, WithoutADataplaneTheCallIsRefused) {
+  CallWorld w;
+  w.media.is_attached = false;
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 503);
+  EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "no-dataplane");
+}
+
+TEST(Calls, ARemovalThatFoundTheRingFullIsTriedAgain) {
+  CallWorld w;
+  w.connect();
+  w.media.fail_next = {MediaStatus::Overloaded, MediaStatus::Ok};
+  w.end(w.caller);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_EQ(w.media.legs.size(), 1u);
+  EXPECT_EQ(w.calls().size(), 1u);
+  w.advance(std::chrono::milliseconds{100});
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, LosingTheDataplaneEndsCallsInError) {
+  CallWorld w;
+  w.connect();
+  w.media.legs.clear();
+  w.calls().on_media(MediaDetached{}, w.now);
+  w.collect();
+  EXPECT_EQ(w.only_call().state, CallState::Error);
+  w.settle_legs();
+  EXPECT_TRUE(w.nothing_left());
+  EXPECT_EQ(w.calls().ended().back().refusal->rule, "dataplane-lost");
+}
+
+TEST(Calls, SilenceEndsAConnectedCallButNotAHeldOne) {
+  CallWorld w;
+  w.connect();
+  const api::LegId leg = w.only_call().side(Party::Callee).media;
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
+  w.settle_media();
+  EXPECT_EQ(w.only_call().state, CallState::Hold);
+  EXPECT_EQ(w.media.legs.at(leg.value).media.media_timeout_ms, 0u);
+  w.calls().on_media(MediaTimedOut{leg, std::chrono::seconds{60}}, w.now);
+  EXPECT_EQ(w.only_call().state, CallState::Hold);
+  w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "0", "a=recvonly\r\n"), false});
+  w.give(LegUpdated{w.caller, kOffer, true});
+  w.settle_media();
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+  EXPECT_EQ(w.media.legs.at(leg.value).media.media_timeout_ms, 60000u);
+  w.calls().on_media(MediaTimedOut{leg, std::chrono::seconds{60}}, w.now);
+  w.collect();
+  EXPECT_EQ(w.only_call().state, CallState::Disconnecting);
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "media-timeout");
+}
+
+TEST(Calls, TimersRingAndDuration) {
+  CallWorld w;
+  w.offer(kOffer);
+  w.settle_media();
+  w.give(LegProgressed{w.callee, 180, "", ""});
+  w.advance(std::chrono::seconds{61});
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "no-answer");
+  w.settle_legs();
+  w.settle_media();
+  w.connect();
+  w.advance(std::chrono::hours{4});
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "max-duration");
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, ADataplaneThatDoesNotJoinIsBounded) {
+  CallWorld w;
+  w.offer(kOffer);
+  w.settle_media();
+  w.give(LegAnswered{w.callee, kAnswer});
+  w.advance(std::chrono::seconds{5});
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "bridge-timeout");
+  EXPECT_EQ(w.last<AnswerLeg>(), nullptr);
+}
+
+TEST(Calls, LegsThatNeverEndAreForgottenAndCounted) {
+  CallWorld w;
+  w.connect();
+  w.end(w.caller);
+  w.settle_media();
+  w.advance(std::chrono::seconds{40});
+  EXPECT_EQ(w.calls().size(), 0u);
+  EXPECT_EQ(w.calls().timers(), 0u);
+  EXPECT_EQ(w.calls().statistics().forced_clear, 1u);
+}
+
+TEST(Calls, KillEndsBothLegsAndSaysWho) {
+  CallWorld w;
+  w.connect();
+  EXPECT_TRUE(w.calls().kill(w.only_call().id, "uid 1000", w.now));
+  w.collect();
+  EXPECT_EQ(w.ending.size(), 2u);
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("observed"), "uid 1000");
+  EXPECT_FALSE(w.calls().kill(999, "uid 1000", w.now));
+}
+
+TEST(Calls, StopRefusesNewCallsAndEndsTheOthers) {
+  CallWorld w;
+  w.connect();
+  w.calls().stop(w.now);
+  w.collect();
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 503);
+}
+
+TEST(Calls, OnlyKnownIfHeadersReachTheCalleeAndTheTraceIdAlwaysDoes) {
+  CallWorld w;
+  w.headers = {{"x-if-hazard", "fire"}, {"X-IF-Signature", "abc"}, {"X-IF-Authenticated-User", "root"}, {"X-IF-Trace-ID", "trace-1"}};
+  w.offer(kOffer);
+  w.settle_media();
+  const Headers expected = {{"X-IF-Trace-ID", "trace-1"}, {"X-IF-Hazard", "fire"}, {"X-IF-Signature", "abc"}};
+  EXPECT_EQ(w.last<OfferLeg>()->headers, expected);
+}
+
+TEST(Calls, DuplicateAndOversizedIfHeadersAre400) {
+  CallWorld w;
+  w.headers = {{"X-IF-Hazard", "fire"}, {"X-IF-Hazard", "flood"}};
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 400);
+  w.headers = {{"X-IF-Signature", std::string(513, 'x')}};
+  w.offer(kOffer);
+  EXPECT_EQ(w.last<EndLeg>()->status, 400);
+}
+
+TEST(Calls, EarlyMediaIsBridgedBeforeTheAnswer) {
+  CallWorld w;
+  w.caller = w.offer(kOffer);
+  w.settle_media();
+  w.give(LegProgressed{w.callee, 183, "Session Progress", kAnswer});
+  w.settle_media();
+  EXPECT_EQ(w.last<RingLeg>()->status, 183);
+  const std::string early = w.last<RingLeg>()->sdp;
+  EXPECT_FALSE(early.empty());
+  EXPECT_TRUE(w.media.legs.at(w.only_call().side(Party::Caller).media.value).peer.present());
+  EXPECT_EQ(w.only_call().state, CallState::Ringing);
+  w.give(LegAnswered{w.callee, kAnswer});
+  w.settle_media();
+  EXPECT_EQ(w.last<AnswerLeg>()->sdp, early);  // RFC 3264: the same answer
+}
+
+TEST(Calls, AnswerWithoutCommonCodecRefusesTheCallerAndEndsTheCallee) {
+  CallWorld w;
+  w.caller = w.offer(kOffer);
+  w.settle_media();
+  w.give(LegAnswered{w.callee, audio_sdp("192.0.2.7", 6000, "18")});
+  EXPECT_EQ(w.ending, (std::set<std::uint64_t>{w.caller.value, w.callee.value}));
+  EXPECT_EQ(w.only_call().refusal->status, 502);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+TEST(Calls, ResyncEndsCallsWhoseLegsAreGoneAndRemovesLegsNobodyOwns) {
+  CallWorld w;
+  w.connect();
+  const api::LegId caller_leg = w.only_call().side(Party::Caller).media;
+  api::LegInfo orphan;
+  orphan.id = api::LegId::make(3, 77, 1);
+  orphan.tag = w.media.legs.at(caller_leg.value).added.tag;
+  orphan.tag[9] ^= 0x40;  // of a call that does not exist
+  w.media.legs[orphan.id.value] = {};
+  w.media.legs.erase(caller_leg.value);
+  api::LegInfo kept;
+  kept.id = w.only_call().side(Party::Callee).media;
+  kept.tag = w.media.legs.at(kept.id.value).added.tag;
+  w.calls().on_media(MediaResync{{orphan, kept}}, w.now);
+  w.collect();
+  EXPECT_EQ(w.only_call().state, CallState::Error);
+  w.settle_media();
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+  EXPECT_EQ(w.calls().statistics().orphans_removed, 1u);
+}
+
+TEST(CallsAdopted, LegsOfAnEarlierControlPlaneStayUntilBothAreSilent) {
+  CallWorld w;
+  api::LegInfo a, b;
+  a.id = api::LegId::make(1, 1, 1);
+  b.id = api::LegId::make(1, 2, 1);
+  a.peer = b.id;
+  b.peer = a.id;
+  a.media.media_timeout_ms = 30000;
+  w.media.legs[a.id.value] = {};
+  w.media.legs[b.id.value] = {};
+  w.calls().on_media(MediaAttached{{a, b}}, w.now);
+  w.settle_media();
+  EXPECT_EQ(w.calls().adopted_legs(), 2u);
+  EXPECT_TRUE(w.calls().is_adopted(a.id));
+  EXPECT_EQ(w.media.legs.at(b.id.value).media.media_timeout_ms, 60000u);  // it had none
+  w.calls().on_media(MediaTimedOut{a.id, {}}, w.now);
+  w.settle_media();
+  EXPECT_EQ(w.media.legs.size(), 2u);
+  w.calls().on_media(MediaTimedOut{b.id, {}}, w.now);
+  w.settle_media();
+  EXPECT_TRUE(w.media.legs.empty());
+  EXPECT_EQ(w.calls().adopted_legs(), 0u);
+  EXPECT_EQ(w.calls().statistics().adopted_removed, 2u);
+}
+
+}  // namespace
+}  // namespace ifgw::core

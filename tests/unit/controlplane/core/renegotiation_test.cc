@@ -1,0 +1,169 @@
+#include <gtest/gtest.h>
+
+#include "tests/support/call_world.h"
+
+namespace ifgw::core {
+namespace {
+
+using test::audio_sdp;
+using test::CallWorld;
+using wire::sdp::Direction;
+
+const std::string kOffer = audio_sdp("10.0.0.9", 4000, "0 8");
+
+Direction direction_in(const std::string& sdp) {
+  const auto s = wire::sdp::parse(sdp);
+  EXPECT_TRUE(s.ok());
+  return s->direction_of(s->media.at(0));
+}
+
+class Renegotiation : public ::testing::Test {
+ protected:
+  Renegotiation() { w.connect(kOffer); }
+  std::size_t answers() const {
+    return static_cast<std::size_t>(std::count_if(w.commands.begin(), w.commands.end(), [](const LegCommand& c) { return std::holds_alternative<AnswerLeg>(c); }));
+  }
+  const api::MediaParams& params(Party party) { return w.media.legs.at(w.only_call().side(party).media.value).media; }
+  CallWorld w;
+};
+
+TEST_F(Renegotiation, HoldIsAnsweredAndTheOtherPartyIsTold) {
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
+  EXPECT_EQ(answers(), 1u);  // only the call's own answer until the dataplane has it
+  w.settle_media();
+  EXPECT_EQ(answers(), 2u);
+  EXPECT_EQ(direction_in(w.last<AnswerLeg>()->sdp), Direction::RecvOnly);
+  ASSERT_NE(w.last<UpdateLeg>(), nullptr);
+  EXPECT_EQ(w.last<UpdateLeg>()->leg, w.callee);
+  EXPECT_EQ(direction_in(w.last<UpdateLeg>()->sdp), Direction::SendOnly);
+  EXPECT_EQ(w.only_call().state, CallState::Hold);
+  EXPECT_EQ(params(Party::Caller).send, 0);
+  EXPECT_EQ(params(Party::Caller).receive, 1);
+  EXPECT_EQ(params(Party::Callee).send, 1);
+  EXPECT_EQ(params(Party::Callee).receive, 0);
+}
+
+TEST_F(Renegotiation, ResumeWorksWhateverTheHeldPartyAnswered) {
+  for (const char* held : {"a=recvonly\r\n", "a=inactive\r\n", "refused"}) {
+    w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
+    w.settle_media();
+    w.give(LegUpdated{w.callee, std::string{held} == "refused" ? "" : audio_sdp("192.0.2.7", 6000, "0", held), false});
+    w.settle_media();
+    w.give(LegUpdated{w.caller, kOffer, true});
+    w.settle_media();
+    EXPECT_EQ(w.only_call().state, CallState::Connected) << held;
+    EXPECT_EQ(direction_in(w.last<AnswerLeg>()->sdp), Direction::SendRecv);
+    EXPECT_EQ(direction_in(w.last<UpdateLeg>()->sdp), Direction::SendRecv);
+    w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "0"), false});
+    w.settle_media();
+    EXPECT_EQ(params(Party::Callee).receive, 1) << held;
+    EXPECT_EQ(params(Party::Callee).send, 1) << held;
+  }
+}
+
+TEST_F(Renegotiation, AChangeWhileOurOfferIsOutIsToldAfterItsAnswer) {
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
+  w.settle_media();
+  w.give(LegUpdated{w.caller, kOffer, true});
+  w.settle_media();
+  const auto updates = [&] {
+    return std::count_if(w.commands.begin(), w.commands.end(), [](const LegCommand& c) { return std::holds_alternative<UpdateLeg>(c); });
+  };
+  EXPECT_EQ(updates(), 1);
+  w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "0", "a=recvonly\r\n"), false});
+  w.settle_media();
+  EXPECT_EQ(updates(), 2);
+  EXPECT_EQ(direction_in(w.last<UpdateLeg>()->sdp), Direction::SendRecv);
+}
+
+TEST_F(Renegotiation, ARefreshWithTheSameOfferIsAnsweredAtOnceWithTheSameText) {
+  const std::string before = w.last<AnswerLeg>()->sdp;
+  w.give(LegUpdated{w.caller, kOffer, true});
+  EXPECT_EQ(answers(), 2u);
+  EXPECT_EQ(w.last<AnswerLeg>()->sdp, before);
+  EXPECT_EQ(w.last<UpdateLeg>(), nullptr);
+}
+
+TEST_F(Renegotiation, ANewAddressReachesTheDataplaneAndTheVersionGrowsOnlyWithChanges) {
+  w.give(LegUpdated{w.callee, audio_sdp("192.0.2.8", 7000, "0"), true});
+  w.settle_media();
+  EXPECT_EQ(params(Party::Callee).remote.text(), "192.0.2.8:7000");
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+}
+
+TEST_F(Renegotiation, OldStyleHoldWithAZeroAddress) {
+  w.give(LegUpdated{w.caller, audio_sdp("0.0.0.0", 4000, "0 8"), true});
+  w.settle_media();
+  EXPECT_EQ(w.only_call().state, CallState::Hold);
+  EXPECT_FALSE(params(Party::Caller).remote.present());
+  EXPECT_EQ(params(Party::Caller).send, 0);
+}
+
+TEST_F(Renegotiation, AnOfferWeCannotTakeLeavesTheCallAsItWas) {
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "3"), true});
+  ASSERT_NE(w.last<RefuseUpdate>(), nullptr);
+  EXPECT_EQ(w.last<RefuseUpdate>()->status, 488);
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+  EXPECT_EQ(params(Party::Caller).codec, api::Codec::Pcma);
+}
+
+TEST_F(Renegotiation, ACodecTheDataplaneRefusesLeavesTheCallAsItWas) {
+  w.media.fail_next = {MediaStatus::CodecUnavailable};
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0"), true});
+  w.settle_media();
+  EXPECT_EQ(w.last<RefuseUpdate>()->status, 488);
+  EXPECT_EQ(w.only_call().side(Party::Caller).agreed.codec, api::Codec::Pcma);
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0"), true});
+  w.settle_media();
+  EXPECT_EQ(params(Party::Caller).codec, api::Codec::Pcmu);
+}
+
+TEST_F(Renegotiation, MLinesMayBeAddedButNotRemoved) {
+  w.give(LegUpdated{w.caller, kOffer + "m=video 5000 RTP/AVP 31\r\n", true});
+  w.settle_media();
+  const auto answer = wire::sdp::parse(w.last<AnswerLeg>()->sdp);
+  ASSERT_TRUE(answer.ok());
+  ASSERT_EQ(answer->media.size(), 2u);
+  EXPECT_EQ(answer->media[1].type, "video");
+  EXPECT_EQ(answer->media[1].port, 0);
+  w.give(LegUpdated{w.caller, kOffer, true});
+  EXPECT_EQ(w.last<RefuseUpdate>()->status, 488);
+}
+
+TEST_F(Renegotiation, AnOfferWithoutSdpIsAnsweredWithOurOffer) {
+  w.give(LegUpdated{w.caller, "", true});
+  EXPECT_EQ(answers(), 2u);
+  const auto ours = wire::sdp::parse(w.last<AnswerLeg>()->sdp);
+  EXPECT_EQ(ours->media.at(0).formats.size(), 3u);  // PCMA, PCMU, telephone-event
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4002, "0"), false});
+  w.settle_media();
+  EXPECT_EQ(params(Party::Caller).remote.text(), "10.0.0.9:4002");
+  EXPECT_EQ(params(Party::Caller).codec, api::Codec::Pcmu);
+}
+
+TEST(LateOffer, TheAckCarriesTheAnswer) {
+  CallWorld w;
+  w.connect("");
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+  const auto ours = wire::sdp::parse(w.last<AnswerLeg>()->sdp);
+  ASSERT_TRUE(ours.ok());
+  EXPECT_EQ(ours->media.at(0).formats.at(0).encoding, "PCMA");
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "8"), false});
+  w.settle_media();
+  const auto& leg = w.media.legs.at(w.only_call().side(Party::Caller).media.value);
+  EXPECT_EQ(leg.media.codec, api::Codec::Pcma);
+  EXPECT_EQ(leg.media.remote.text(), "10.0.0.9:4000");
+}
+
+TEST(LateOffer, AnAckWithoutAnAnswerEndsTheCall) {
+  CallWorld w;
+  w.connect("");
+  w.give(LegUpdated{w.caller, "", false});
+  EXPECT_EQ(w.only_call().state, CallState::Error);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+}  // namespace
+}  // namespace ifgw::core
