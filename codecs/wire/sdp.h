@@ -71,7 +71,7 @@ struct Format {
   std::string encoding;           // as written; compare with same_encoding()
   std::uint32_t clock_rate = 0;   // Hz
   std::uint16_t channels = 1;
-  std::string fmtp;               // parameters after the payload type; empty: none
+  std::string fmtp;  // parameters after the payload type; empty: none
   friend bool operator==(const Format&, const Format&) = default;
 };
 
@@ -82,10 +82,10 @@ struct RtcpAddress {
 };
 
 struct Media {
-  std::string type;      // "audio", "video", "application", ...
+  std::string type;        // "audio", "video", "application", ...
   std::uint16_t port = 0;  // 0: refused or disabled (RFC 3264 section 5.1)
   std::uint16_t port_count = 1;
-  std::string protocol;  // "RTP/AVP", ...
+  std::string protocol;             // "RTP/AVP", ...
   std::vector<std::string> tokens;  // formats as written; for RTP profiles `formats` holds them instead
   std::vector<Format> formats;      // RTP profiles only, in order of preference
   std::optional<Address> connection;
@@ -134,7 +134,7 @@ std::optional<StaticType> static_payload_type(std::uint8_t payload_type) noexcep
 
 inline constexpr std::uint8_t kPcmuPayloadType = 0;
 inline constexpr std::uint8_t kPcmaPayloadType = 8;
-inline constexpr std::uint8_t kG722PayloadType = 9;   // clock 8000 although sampled at 16000 (RFC 3551 section 4.5.2)
+inline constexpr std::uint8_t kG722PayloadType = 9;  // clock 8000 although sampled at 16000 (RFC 3551 section 4.5.2)
 inline constexpr std::uint8_t kG729PayloadType = 18;
 
 }  // namespace ifgw::wire::sdp

@@ -100,9 +100,18 @@ class Parser {
       case 'c': return connection(value);
       case 'm': return media(value);
       case 'a': return attribute(value);
-      case 'i': case 'u': case 'e': case 'p': case 'b': case 't': case 'r': case 'z': case 'k': return Success{};
+      case 'i':
+      case 'u':
+      case 'e':
+      case 'p':
+      case 'b':
+      case 't':
+      case 'r':
+      case 'z':
+      case 'k': return Success{};
       case 'v': return failure("second v= line");
-      default: return failure(std::string{"unknown line type '"} + (line[0] > ' ' && line[0] < 0x7F ? line[0] : '?') + "' (RFC 8866 section 5)");
+      default:
+        return failure(std::string{"unknown line type '"} + (line[0] > ' ' && line[0] < 0x7F ? line[0] : '?') + "' (RFC 8866 section 5)");
     }
   }
 
@@ -136,7 +145,8 @@ class Parser {
     const std::string_view ports = word(value);
     const std::size_t slash = ports.find('/');
     const auto port = number<std::uint16_t>(ports.substr(0, slash), 65535);
-    const auto count = slash == std::string_view::npos ? std::optional<std::uint16_t>{1} : number<std::uint16_t>(ports.substr(slash + 1), 65535);
+    const auto count =
+        slash == std::string_view::npos ? std::optional<std::uint16_t>{1} : number<std::uint16_t>(ports.substr(slash + 1), 65535);
     m.protocol = std::string{word(value)};
     if (!is_token(m.type) || !port || !count || *count == 0 || m.protocol.empty()) {
       return failure("m= is not <media> <port>[/<count>] <proto> <fmt> ...");
@@ -151,7 +161,8 @@ class Parser {
   Status formats(Media& m, std::string_view rest) {
     const bool rtp = m.is_rtp();
     for (std::string_view token = word(rest); !token.empty(); token = word(rest)) {
-      if (m.formats.size() + m.tokens.size() == kMaxFormats) return failure("more than " + std::to_string(kMaxFormats) + " formats in one m= line");
+      if (m.formats.size() + m.tokens.size() == kMaxFormats)
+        return failure("more than " + std::to_string(kMaxFormats) + " formats in one m= line");
       if (!rtp) {
         m.tokens.emplace_back(token);
         continue;
@@ -218,8 +229,10 @@ class Parser {
     const std::size_t second = first == std::string_view::npos ? first : map.find('/', first + 1);
     if (!type || first == std::string_view::npos) return failure("rtpmap is not <payload type> <encoding>/<clock rate>[/<channels>]");
     const std::string_view encoding = map.substr(0, first);
-    const auto clock = number<std::uint32_t>(map.substr(first + 1, second == std::string_view::npos ? second : second - first - 1), 10'000'000);
-    const auto channels = second == std::string_view::npos ? std::optional<std::uint16_t>{1} : number<std::uint16_t>(map.substr(second + 1), 255);
+    const auto clock =
+        number<std::uint32_t>(map.substr(first + 1, second == std::string_view::npos ? second : second - first - 1), 10'000'000);
+    const auto channels =
+        second == std::string_view::npos ? std::optional<std::uint16_t>{1} : number<std::uint16_t>(map.substr(second + 1), 255);
     if (!is_token(encoding) || encoding.size() > 64 || !clock || *clock == 0 || !channels || *channels == 0) {
       return failure("rtpmap names no encoding, or a clock rate or channel count out of range");
     }

@@ -22,23 +22,23 @@ constexpr Party other(Party p) noexcept { return p == Party::Caller ? Party::Cal
 constexpr std::string_view name(Party p) noexcept { return p == Party::Caller ? "caller" : "callee"; }
 
 struct Side {
-  LegKey leg;              // value 0: no signalling leg yet
+  LegKey leg;               // value 0: no signalling leg yet
   bool signalling = false;  // from opening until LegEnded
-  api::LegId media;        // absent: none
-  Endpoint local;          // where the dataplane receives
-  Endpoint advertised;     // what the party is told
+  api::LegId media;         // absent: none
+  Endpoint local;           // where the dataplane receives
+  Endpoint advertised;      // what the party is told
   api::MediaParams params;  // as last sent to the dataplane
 
-  Agreement agreed;        // codec None: nothing agreed yet
+  Agreement agreed;                      // codec None: nothing agreed yet
   Direction wish = Direction::SendRecv;  // what the party wants, its view
   Layout layout = Layout::one_audio();
   std::uint64_t session_id = 0;
   std::uint32_t version = 0;
-  std::uint64_t described = 0;   // hash of our last description without its version
+  std::uint64_t described = 0;           // hash of our last description without its version
   Direction told = Direction::SendRecv;  // our direction in it
-  bool offer_pending = false;    // we offered, the party has not answered
-  bool update_pending = false;   // the party offered, our answer waits for the dataplane
-  Agreement agreed_before;       // while update_pending: what to go back to
+  bool offer_pending = false;            // we offered, the party has not answered
+  bool update_pending = false;           // the party offered, our answer waits for the dataplane
+  Agreement agreed_before;               // while update_pending: what to go back to
   Direction wish_before = Direction::SendRecv;
 };
 
@@ -55,16 +55,16 @@ struct Call {
   std::string to;
   std::string target;
   std::string sip_call_id;
-  std::string offer;       // the caller's SDP, until it is negotiated
-  Headers headers;         // X-IF-* to pass on, until the callee is invited
+  std::string offer;  // the caller's SDP, until it is negotiated
+  Headers headers;    // X-IF-* to pass on, until the callee is invited
   SecurityContext security;
 
   std::uint8_t worker = 0;
-  unsigned media_requests = 0;    // under way
-  unsigned bridge_requests = 0;   // of these: update and join that the answer waits for
-  bool late_offer = false;        // the caller sent no SDP: our answer is the offer, its ACK the answer
+  unsigned media_requests = 0;   // under way
+  unsigned bridge_requests = 0;  // of these: update and join that the answer waits for
+  bool late_offer = false;       // the caller sent no SDP: our answer is the offer, its ACK the answer
   bool joined = false;
-  bool answered = false;          // the callee answered
+  bool answered = false;  // the callee answered
 
   std::optional<Refusal> refusal;  // why it ended, unless a party just hung up
   std::string end_text;            // one line for people: who ended it and how
@@ -77,9 +77,7 @@ struct Call {
 
   Side& side(Party p) noexcept { return sides[static_cast<std::size_t>(p)]; }
   const Side& side(Party p) const noexcept { return sides[static_cast<std::size_t>(p)]; }
-  bool held() const noexcept {
-    return !wire::sdp::receives(sides[0].wish) || !wire::sdp::receives(sides[1].wish);
-  }
+  bool held() const noexcept { return !wire::sdp::receives(sides[0].wish) || !wire::sdp::receives(sides[1].wish); }
   bool clear() const noexcept {
     return !sides[0].signalling && !sides[1].signalling && !sides[0].media.present() && !sides[1].media.present() && media_requests == 0;
   }

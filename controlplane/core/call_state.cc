@@ -53,8 +53,8 @@ constexpr std::array<Row, kCallEvents> kTable{{
     // MediaLost
     {kStrange, go(A::Fail, S::Error), go(A::Fail, S::Error), go(A::Fail, S::Error), go(A::Fail, S::Error), kLate, kLate, kLate},
     // TimerExpired
-    {kStrange, go(A::EndTimedOut, S::Disconnecting), go(A::EndTimedOut, S::Disconnecting), kLate, kLate,
-     go(A::ForceClear, S::Disconnected), kLate, go(A::ForceClear, S::Disconnected)},
+    {kStrange, go(A::EndTimedOut, S::Disconnecting), go(A::EndTimedOut, S::Disconnecting), kLate, kLate, go(A::ForceClear, S::Disconnected),
+     kLate, go(A::ForceClear, S::Disconnected)},
     // DurationReached
     {kStrange, kLate, kLate, go(A::EndDuration, S::Disconnecting), go(A::EndDuration, S::Disconnecting), kLate, kLate, kLate},
     // Killed
@@ -71,14 +71,16 @@ const Transition& transition(CallState state, CallEvent event) noexcept {
 }
 
 std::string_view name(CallState state) noexcept {
-  constexpr std::array<std::string_view, kCallStates> names{"IDLE", "SETUP", "RINGING", "CONNECTED", "HOLD", "DISCONNECTING", "DISCONNECTED", "ERROR"};
+  constexpr std::array<std::string_view, kCallStates> names{"IDLE", "SETUP",         "RINGING",      "CONNECTED",
+                                                            "HOLD", "DISCONNECTING", "DISCONNECTED", "ERROR"};
   return names[static_cast<std::size_t>(state)];
 }
 
 std::string_view name(CallEvent event) noexcept {
-  constexpr std::array<std::string_view, kCallEvents> names{
-      "Offered", "Allowed", "Refused", "MediaReady", "Progressed", "Answered", "Bridged", "Reoffered", "Reanswered", "Held",
-      "Resumed", "CallerEnded", "CalleeEnded", "MediaFailed", "MediaSilent", "MediaLost", "TimerExpired", "DurationReached", "Killed", "Cleared"};
+  constexpr std::array<std::string_view, kCallEvents> names{"Offered",   "Allowed",      "Refused",         "MediaReady",  "Progressed",
+                                                            "Answered",  "Bridged",      "Reoffered",       "Reanswered",  "Held",
+                                                            "Resumed",   "CallerEnded",  "CalleeEnded",     "MediaFailed", "MediaSilent",
+                                                            "MediaLost", "TimerExpired", "DurationReached", "Killed",      "Cleared"};
   return names[static_cast<std::size_t>(event)];
 }
 

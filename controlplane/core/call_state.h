@@ -22,17 +22,17 @@ enum class CallState : std::uint8_t {
 inline constexpr std::size_t kCallStates = 8;
 
 enum class CallEvent : std::uint8_t {
-  Offered,       // the calling party opened the call and passed admission
-  Allowed,       // guard
-  Refused,       // guard, route, negotiation, witness; the call's refusal says why. Connected: before the 200 left
-  MediaReady,    // both media legs are there
-  Progressed,    // 1xx of the called party
-  Answered,      // 2xx of the called party
-  Bridged,       // its answer is in the dataplane and the legs are joined
-  Reoffered,     // a party re-negotiates
-  Reanswered,    // a party answered our offer
-  Held,          // a party stopped receiving
-  Resumed,       // both receive again
+  Offered,     // the calling party opened the call and passed admission
+  Allowed,     // guard
+  Refused,     // guard, route, negotiation, witness; the call's refusal says why. Connected: before the 200 left
+  MediaReady,  // both media legs are there
+  Progressed,  // 1xx of the called party
+  Answered,    // 2xx of the called party
+  Bridged,     // its answer is in the dataplane and the legs are joined
+  Reoffered,   // a party re-negotiates
+  Reanswered,  // a party answered our offer
+  Held,        // a party stopped receiving
+  Resumed,     // both receive again
   CallerEnded,
   CalleeEnded,
   MediaFailed,   // allocation, join or update was refused
@@ -40,14 +40,14 @@ enum class CallEvent : std::uint8_t {
   MediaLost,     // the dataplane went away, or no longer knows a leg
   TimerExpired,  // the timer of the state
   DurationReached,
-  Killed,        // operator, or the gateway stops
-  Cleared,       // no signalling leg, media leg or media request is left
+  Killed,   // operator, or the gateway stops
+  Cleared,  // no signalling leg, media leg or media request is left
 };
 inline constexpr std::size_t kCallEvents = 20;
 
 enum class CallAction : std::uint8_t {
-  Ignore,         // a race that is normal: the other side had not heard yet
-  Unexpected,     // cannot happen unless a peer breaks its contract; counted
+  Ignore,      // a race that is normal: the other side had not heard yet
+  Unexpected,  // cannot happen unless a peer breaks its contract; counted
   AskGuard,
   AllocateMedia,
   Refuse,
@@ -55,7 +55,7 @@ enum class CallAction : std::uint8_t {
   Ring,
   Bridge,
   AnswerCaller,
-  RefuseUpdate,   // 491: not now
+  RefuseUpdate,  // 491: not now
   Renegotiate,
   TakeAnswer,
   NoteHold,
@@ -66,7 +66,7 @@ enum class CallAction : std::uint8_t {
   EndTimedOut,
   EndDuration,
   End,
-  ForceClear,     // the clearing itself took too long: forget the call, count it
+  ForceClear,  // the clearing itself took too long: forget the call, count it
   Finish,
 };
 
@@ -77,8 +77,8 @@ struct Transition {
 
 const Transition& transition(CallState state, CallEvent event) noexcept;
 
-std::string_view name(CallState state) noexcept;    // "IDLE", "SETUP", ...
-std::string_view name(CallEvent event) noexcept;    // "Offered", ...
+std::string_view name(CallState state) noexcept;  // "IDLE", "SETUP", ...
+std::string_view name(CallEvent event) noexcept;  // "Offered", ...
 
 constexpr bool is_ending(CallState s) noexcept {
   return s == CallState::Disconnecting || s == CallState::Error || s == CallState::Disconnected;

@@ -33,7 +33,8 @@ void Calls::on_decision(std::uint64_t id, const Decision& decision, Instant now)
         refuse_later(*call, witness_refusal());
       }
     } else {
-      refuse_later(*call, Refusal{decision.status, decision.layer, decision.rule, decision.observed, decision.limit, decision.remedy, decision.retry_after_s});
+      refuse_later(*call, Refusal{decision.status, decision.layer, decision.rule, decision.observed, decision.limit, decision.remedy,
+                                  decision.retry_after_s});
     }
   }
   run(now);
@@ -86,7 +87,8 @@ void Calls::stop(Instant now) {
   stopping_ = true;
   for (auto& [id, call] : calls_) {
     if (is_ending(call->state)) continue;
-    call->refusal = Refusal{503, "operator", "gateway-is-stopping", "", "", "call again when the gateway is back", settings_->limits.retry_after_s};
+    call->refusal =
+        Refusal{503, "operator", "gateway-is-stopping", "", "", "call again when the gateway is back", settings_->limits.retry_after_s};
     post(*call, CallEvent::Killed);
   }
   run(now);
@@ -128,7 +130,8 @@ void Calls::on(const LegOffered& e, Instant now) {
 void Calls::on(const LegProgressed& e, Instant) {
   Party party{};
   Call* call = by_leg(e.leg, party);
-  if (call != nullptr && party == Party::Callee) post(*call, CallEvent::Progressed, Input{.party = party, .sdp = &e.sdp, .status = e.status});
+  if (call != nullptr && party == Party::Callee)
+    post(*call, CallEvent::Progressed, Input{.party = party, .sdp = &e.sdp, .status = e.status});
 }
 
 void Calls::on(const LegAnswered& e, Instant) {
@@ -219,7 +222,8 @@ void Calls::act(Call& call, CallAction action, const Input& input, Instant now) 
     case CallAction::Bridge: return bridge(call, input, now);
     case CallAction::AnswerCaller: return answer_caller(call, now);
     case CallAction::RefuseUpdate:
-      return refuse_update(call, input.party, Refusal{491, "negotiation", "call-not-answered-yet", "", "", "re-negotiate after the answer", 0}, now);
+      return refuse_update(call, input.party,
+                           Refusal{491, "negotiation", "call-not-answered-yet", "", "", "re-negotiate after the answer", 0}, now);
     case CallAction::Renegotiate: return renegotiate(call, input, now);
     case CallAction::TakeAnswer: return take_answer(call, input, now);
     case CallAction::NoteHold: return note_hold(call, now);
@@ -228,14 +232,20 @@ void Calls::act(Call& call, CallAction action, const Input& input, Instant now) 
     case CallAction::Fail: return fail(call, now);
     case CallAction::EndSilent:
       ++statistics_.ended_by_silence;
-      return end_with(call, Refusal{480, "media", "media-timeout", std::string{name(input.party)} + " sent no media", "for " + std::to_string(call.settings->media.timeout / std::chrono::seconds{1}) + " s", "check the path of that party's RTP (ifgw legs show)", 0}, now);
+      return end_with(call,
+                      Refusal{480, "media", "media-timeout", std::string{name(input.party)} + " sent no media",
+                              "for " + std::to_string(call.settings->media.timeout / std::chrono::seconds{1}) + " s",
+                              "check the path of that party's RTP (ifgw legs show)", 0},
+                      now);
     case CallAction::EndTimedOut: return end_timed_out(call, now);
     case CallAction::EndDuration:
       ++statistics_.ended_by_timer;
-      return end_with(call, Refusal{480, "timer", "max-duration", "", std::to_string(call.settings->timers.max_duration / std::chrono::seconds{1}) + " s", "raise [call] max_duration", 0}, now);
-    case CallAction::End:
-      ++statistics_.ended_by_operator;
-      return end_with(call, *call.refusal, now);
+      return end_with(
+          call,
+          Refusal{480, "timer", "max-duration", "", std::to_string(call.settings->timers.max_duration / std::chrono::seconds{1}) + " s",
+                  "raise [call] max_duration", 0},
+          now);
+    case CallAction::End: ++statistics_.ended_by_operator; return end_with(call, *call.refusal, now);
     case CallAction::ForceClear: return force_clear(call, now);
     case CallAction::Finish: return finish(call, now);
   }

@@ -40,32 +40,32 @@ struct CallPorts {
   Guard& guard;
   Media& media;
   Witness& witness;
-  std::function<LegKey()> next_leg;      // unique in the process, shared with the protocol stacks
-  const DataplaneView* view = nullptr;   // for the counters in the TERMINATED record; may be absent
+  std::function<LegKey()> next_leg;     // unique in the process, shared with the protocol stacks
+  const DataplaneView* view = nullptr;  // for the counters in the TERMINATED record; may be absent
 };
 
 // Monotonic since start. X(name, description): one list for fields, CLI and metrics.
-#define IFGW_CALL_STATISTICS(X)                                                         \
-  X(offered, "calls offered to the gateway")                                            \
-  X(connected, "calls answered and bridged")                                            \
-  X(refused_admission, "calls refused by call count, call rate or an X-IF header")  \
-  X(refused_route, "calls refused because no route matched")                            \
-  X(refused_policy, "calls refused by the guard")                                       \
-  X(refused_negotiation, "calls refused because of their session description")          \
-  X(refused_media, "calls refused or ended for want of media"  )      \
-  X(refused_witness, "calls refused because a record could not be kept")                \
-  X(failed_callee, "calls the called party refused or could not be reached for")        \
-  X(ended_by_party, "calls ended by one of the parties")                                \
-  X(ended_by_timer, "calls ended by a timer of the gateway")                            \
-  X(ended_by_silence, "calls ended because media stopped")                              \
-  X(ended_by_operator, "calls ended by an operator or by the gateway's stop")           \
-  X(renegotiations, "re-negotiations answered")                                         \
-  X(renegotiations_refused, "re-negotiations refused")                                  \
-  X(records_lost, "audit records that could not be kept")                               \
-  X(unexpected_events, "events that do not fit the state of their call")                \
-  X(forced_clear, "calls forgotten because their legs did not end in time")             \
-  X(adopted, "media legs taken over from an earlier control plane")                     \
-  X(adopted_removed, "of these: removed after their media timeout")                     \
+#define IFGW_CALL_STATISTICS(X)                                                    \
+  X(offered, "calls offered to the gateway")                                       \
+  X(connected, "calls answered and bridged")                                       \
+  X(refused_admission, "calls refused by call count, call rate or an X-IF header") \
+  X(refused_route, "calls refused because no route matched")                       \
+  X(refused_policy, "calls refused by the guard")                                  \
+  X(refused_negotiation, "calls refused because of their session description")     \
+  X(refused_media, "calls refused or ended for want of media")                     \
+  X(refused_witness, "calls refused because a record could not be kept")           \
+  X(failed_callee, "calls the called party refused or could not be reached for")   \
+  X(ended_by_party, "calls ended by one of the parties")                           \
+  X(ended_by_timer, "calls ended by a timer of the gateway")                       \
+  X(ended_by_silence, "calls ended because media stopped")                         \
+  X(ended_by_operator, "calls ended by an operator or by the gateway's stop")      \
+  X(renegotiations, "re-negotiations answered")                                    \
+  X(renegotiations_refused, "re-negotiations refused")                             \
+  X(records_lost, "audit records that could not be kept")                          \
+  X(unexpected_events, "events that do not fit the state of their call")           \
+  X(forced_clear, "calls forgotten because their legs did not end in time")        \
+  X(adopted, "media legs taken over from an earlier control plane")                \
+  X(adopted_removed, "of these: removed after their media timeout")                \
   X(orphans_removed, "media legs without a call that were removed")
 
 struct CallStatistics {
@@ -246,8 +246,8 @@ class Calls {
   CallPorts ports_;
   HashKey key_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;
-  std::unordered_map<std::uint64_t, LegRef> legs_;        // LegKey -> call
-  std::unordered_map<std::uint64_t, LegRef> media_;       // LegId -> call
+  std::unordered_map<std::uint64_t, LegRef> legs_;   // LegKey -> call
+  std::unordered_map<std::uint64_t, LegRef> media_;  // LegId -> call
   std::unordered_map<MediaRequestId, Request> requests_;
   std::unordered_map<std::uint64_t, AdoptedLeg> adopted_;  // LegId
   std::set<std::pair<Instant, std::uint64_t>> deadlines_;

@@ -74,7 +74,8 @@ bool Calls::record_termination(Call& call, Details details, Instant now) {
       const bool caller = party == Party::Caller;
       details.emplace_back(caller ? "caller_rx_packets" : "callee_rx_packets", std::to_string(leg->rx_packets));
       details.emplace_back(caller ? "caller_tx_packets" : "callee_tx_packets", std::to_string(leg->tx_packets));
-      details.emplace_back(caller ? "caller_lost" : "callee_lost", std::to_string(leg->expected > leg->rx_packets ? leg->expected - leg->rx_packets : 0));
+      details.emplace_back(caller ? "caller_lost" : "callee_lost",
+                           std::to_string(leg->expected > leg->rx_packets ? leg->expected - leg->rx_packets : 0));
     }
   }
   return record(call, "TERMINATED", Severity::Info, LegKey{}, std::move(details), now);
@@ -112,7 +113,8 @@ void Calls::refuse(Call& call, Instant now) {
   Details details{{"from", call.from}, {"target", call.target}};
   add_refusal(details, r);
   const bool security = !is_core_layer(r.layer);
-  (void)record(call, security ? "SECURITY_REJECTED" : "REJECTED", security ? Severity::Alert : Severity::Warn, call.side(Party::Caller).leg, std::move(details), now);
+  (void)record(call, security ? "SECURITY_REJECTED" : "REJECTED", security ? Severity::Alert : Severity::Warn, call.side(Party::Caller).leg,
+               std::move(details), now);
   clear_legs(call, r.status, call.end_text, r.retry_after_s);
 }
 
@@ -152,12 +154,21 @@ void Calls::end_timed_out(Call& call, Instant now) {
   const CallTimers& timers = call.settings->timers;
   const auto seconds = [](Duration d) { return std::to_string(d / std::chrono::seconds{1}) + " s"; };
   if (call.answered) {
-    return end_with(call, Refusal{504, "timer", "bridge-timeout", "the dataplane did not join the legs", "within " + seconds(timers.bridge), "see ifgw status", 0}, now);
+    return end_with(call,
+                    Refusal{504, "timer", "bridge-timeout", "the dataplane did not join the legs", "within " + seconds(timers.bridge),
+                            "see ifgw status", 0},
+                    now);
   }
   if (call.side(Party::Callee).leg.value != 0) {
-    return end_with(call, Refusal{480, "timer", "no-answer", "the called party did not answer", "within " + seconds(timers.answer), "raise [call] answer_timeout", 0}, now);
+    return end_with(call,
+                    Refusal{480, "timer", "no-answer", "the called party did not answer", "within " + seconds(timers.answer),
+                            "raise [call] answer_timeout", 0},
+                    now);
   }
-  return end_with(call, Refusal{504, "timer", "setup-timeout", "policy or media allocation took too long", "limit " + seconds(timers.setup), "see ifgw status", 0}, now);
+  return end_with(call,
+                  Refusal{504, "timer", "setup-timeout", "policy or media allocation took too long", "limit " + seconds(timers.setup),
+                          "see ifgw status", 0},
+                  now);
 }
 
 void Calls::end_with(Call& call, Refusal refusal, Instant now) {

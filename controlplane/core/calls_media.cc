@@ -64,9 +64,14 @@ void Calls::forget_media(Call& call, Party party) {
 
 void Calls::media_failed(Call& call, Party party, std::string_view what, MediaStatus status) {
   const int sip_status = status == MediaStatus::CodecUnavailable ? 488 : status == MediaStatus::InvalidArgument ? 500 : 503;
-  call.refusal = Refusal{sip_status, "media", std::string{what} + "-failed", std::string{name(status)}, std::string{name(party)} + " leg",
-                         status == MediaStatus::TableFull || status == MediaStatus::PortsExhausted ? "wait for calls to end, or raise the dataplane's number of legs"
-                                                                                                  : "see ifgw status",
+  call.refusal = Refusal{sip_status,
+                         "media",
+                         std::string{what} + "-failed",
+                         std::string{name(status)},
+                         std::string{name(party)} + " leg",
+                         status == MediaStatus::TableFull || status == MediaStatus::PortsExhausted
+                             ? "wait for calls to end, or raise the dataplane's number of legs"
+                             : "see ifgw status",
                          sip_status == 503 ? call.settings->limits.retry_after_s : 0};
   post(call, CallEvent::MediaFailed);
 }
@@ -121,7 +126,8 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   if (request.kind == RequestKind::Bridge) --call.bridge_requests;
   if (is_ending(call.state)) return;
   if (e.status == MediaStatus::Ok) {
-    if (request.kind == RequestKind::Bridge && call.bridge_requests == 0 && call.answered && !is_answered(call.state)) post(call, CallEvent::Bridged);
+    if (request.kind == RequestKind::Bridge && call.bridge_requests == 0 && call.answered && !is_answered(call.state))
+      post(call, CallEvent::Bridged);
     if (request.kind == RequestKind::Renegotiate) finish_renegotiation(call, request.party, now);
     return;
   }
@@ -137,7 +143,9 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
     side.update_pending = false;
     side.params = media_params(call, request.party);  // the dataplane kept what it had
     const int status = e.status == MediaStatus::Overloaded ? 503 : 488;
-    return refuse_update(call, request.party, Refusal{status, "media", "update-failed", std::string{name(e.status)}, "", "try again, or offer another codec", 0}, now);
+    return refuse_update(call, request.party,
+                         Refusal{status, "media", "update-failed", std::string{name(e.status)}, "", "try again, or offer another codec", 0},
+                         now);
   }
   media_failed(call, request.party, "update", e.status);
 }
@@ -162,7 +170,8 @@ void Calls::on(const MediaFirstPacket& e, Instant now) {
   Party party{};
   const Call* call = call_of(e.leg, &party);
   if (call == nullptr) return;
-  (void)record(*call, "MEDIA_STARTED", Severity::Info, call->side(party).leg, {{"party", std::string{name(party)}}, {"source", e.source.text()}}, now);
+  (void)record(*call, "MEDIA_STARTED", Severity::Info, call->side(party).leg,
+               {{"party", std::string{name(party)}}, {"source", e.source.text()}}, now);
 }
 
 void Calls::on(const MediaTimedOut& e, Instant) {
@@ -224,7 +233,8 @@ void Calls::on(const MediaDetached&, Instant) {
     // Removals that waited for a retry were dropped with the retries; no other request is under way.
     call->media_requests = 0;
     if (!is_ending(call->state)) {
-      call->refusal = Refusal{503, "media", "dataplane-lost", "the dataplane went away", "", "see ifgw status", call->settings->limits.retry_after_s};
+      call->refusal =
+          Refusal{503, "media", "dataplane-lost", "the dataplane went away", "", "see ifgw status", call->settings->limits.retry_after_s};
       post(*call, CallEvent::MediaLost);
     }
     check_clear(*call);
@@ -241,7 +251,8 @@ void Calls::on(const MediaResync& e, Instant) {
       if (!leg.present() || present.contains(leg.value)) continue;
       forget_media(*call, party);
       if (is_ending(call->state)) continue;
-      call->refusal = Refusal{503, "media", "leg-lost", std::string{name(party)} + " leg", "", "see ifgw drops show", call->settings->limits.retry_after_s};
+      call->refusal = Refusal{
+          503, "media", "leg-lost", std::string{name(party)} + " leg", "", "see ifgw drops show", call->settings->limits.retry_after_s};
       post(*call, CallEvent::MediaLost);
     }
     check_clear(*call);

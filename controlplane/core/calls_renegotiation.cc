@@ -29,7 +29,8 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.receive = receives(direction) ? 1 : 0;
   params.send = sends(direction) ? 1 : 0;
   params.source_policy = settings.latching ? api::SourcePolicy::Latch : api::SourcePolicy::Strict;
-  params.latch_window_ms = settings.latching ? static_cast<std::uint16_t>(settings.latch_window / std::chrono::milliseconds{1}) : std::uint16_t{0};
+  params.latch_window_ms =
+      settings.latching ? static_cast<std::uint16_t>(settings.latch_window / std::chrono::milliseconds{1}) : std::uint16_t{0};
   params.dscp = settings.dscp;
   // Silence is a fault only when both have answered and nobody holds (many phones send nothing while they hold).
   const bool expect_media = call.answered && !call.held() && receives(direction);
@@ -52,7 +53,8 @@ std::vector<api::Codec> Calls::codecs(const Call& call, Party party) const {
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
   side.told = our_direction(call, party);
-  Description d{side.advertised, side.session_id, side.version, side.told, side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms};
+  Description d{side.advertised, side.session_id, side.version, side.told,
+                side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms};
   const auto text = [&] {
     return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
                                                                : describe_agreed(d, side.layout, side.agreed);
@@ -78,7 +80,9 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   const Party party = input.party;
   Side& side = call.side(party);
   if (side.update_pending || side.offer_pending) {
-    return refuse_update(call, party, Refusal{491, "negotiation", "another-offer-is-pending", "", "", "try again in a few seconds (RFC 3261 section 14.1)", 0}, now);
+    return refuse_update(
+        call, party,
+        Refusal{491, "negotiation", "another-offer-is-pending", "", "", "try again in a few seconds (RFC 3261 section 14.1)", 0}, now);
   }
   if (input.sdp->empty()) {  // an offer is asked for; its answer comes with the ACK
     side.offer_pending = true;
@@ -90,8 +94,10 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_update(call, party, *refused, now);
   auto& understood = std::get<Understood>(outcome);
   if (understood.layout.lines.size() < side.layout.lines.size()) {
-    return refuse_update(call, party, Refusal{488, "negotiation", "m-lines-removed", std::to_string(understood.layout.lines.size()) + " m= lines",
-                                              "at least " + std::to_string(side.layout.lines.size()) + " (RFC 3264 section 8)", "keep every m= line", 0}, now);
+    return refuse_update(call, party,
+                         Refusal{488, "negotiation", "m-lines-removed", std::to_string(understood.layout.lines.size()) + " m= lines",
+                                 "at least " + std::to_string(side.layout.lines.size()) + " (RFC 3264 section 8)", "keep every m= line", 0},
+                         now);
   }
   side.agreed_before = side.agreed;
   side.wish_before = side.wish;
@@ -108,8 +114,11 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
   side.update_pending = false;
   ++statistics_.renegotiations;
   (void)record(call, "UPDATED", Severity::Info, side.leg,
-               {{"party", std::string{name(party)}}, {"direction", std::string{wire::sdp::name(side.wish)}},
-                {"codec", std::string{traits(side.agreed.codec).encoding}}, {"media", side.agreed.remote.text()}}, now);
+               {{"party", std::string{name(party)}},
+                {"direction", std::string{wire::sdp::name(side.wish)}},
+                {"codec", std::string{traits(side.agreed.codec).encoding}},
+                {"media", side.agreed.remote.text()}},
+               now);
   commands_.push_back(AnswerLeg{side.leg, description(call, party, false)});
   apply_wishes(call, party, now);
 }

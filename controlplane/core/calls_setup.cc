@@ -21,23 +21,39 @@ bool same_name(std::string_view a, std::string_view b) noexcept {
 }  // namespace
 
 Refusal Calls::witness_refusal() {
-  return Refusal{503, "witness", "record-not-kept", "the audit record could not be written", "every step is recorded",
-                 "free space for the witness file ([witness] file)", 30};
+  return Refusal{503,
+                 "witness",
+                 "record-not-kept",
+                 "the audit record could not be written",
+                 "every step is recorded",
+                 "free space for the witness file ([witness] file)",
+                 30};
 }
 
 std::optional<Refusal> Calls::admit(Instant now) {
   const CallLimits& limits = settings_->limits;
-  if (stopping_) return Refusal{503, "admission", "gateway-is-stopping", "", "", "call again when the gateway is back", limits.retry_after_s};
+  if (stopping_)
+    return Refusal{503, "admission", "gateway-is-stopping", "", "", "call again when the gateway is back", limits.retry_after_s};
   if (calls_.size() >= limits.calls) {
-    return Refusal{503, "admission", "max-calls", std::to_string(calls_.size()) + " calls", "limit " + std::to_string(limits.calls),
-                   "wait for a call to end, or raise [limits] calls", limits.retry_after_s};
+    return Refusal{503,
+                   "admission",
+                   "max-calls",
+                   std::to_string(calls_.size()) + " calls",
+                   "limit " + std::to_string(limits.calls),
+                   "wait for a call to end, or raise [limits] calls",
+                   limits.retry_after_s};
   }
   if (limits.calls_per_second == 0) return std::nullopt;
   // GCRA with a burst of one second's worth: admit while the virtual clock is at most a second ahead.
   const Duration interval = std::chrono::nanoseconds{1'000'000'000 / limits.calls_per_second};
   const Instant base = std::max(rate_clock_, now);
   if (base + interval > now + std::chrono::seconds{1}) {
-    return Refusal{503, "admission", "call-rate", "", "limit " + std::to_string(limits.calls_per_second) + " calls/s", "call slower, or raise [limits] calls_per_second",
+    return Refusal{503,
+                   "admission",
+                   "call-rate",
+                   "",
+                   "limit " + std::to_string(limits.calls_per_second) + " calls/s",
+                   "call slower, or raise [limits] calls_per_second",
                    limits.retry_after_s};
   }
   rate_clock_ = base + interval;
@@ -71,8 +87,13 @@ std::optional<Refusal> Calls::pass_headers(const LegOffered& e, Call& call) cons
       if (!same_name(header, wanted)) continue;
       if (seen) return Refusal{400, "admission", "duplicate-header", std::string{wanted}, "once", "send the header once", 0};
       if (value.size() > kMaxHeaderValue) {
-        return Refusal{400, "admission", "oversized-header", std::string{wanted} + " of " + std::to_string(value.size()) + " bytes",
-                       "at most " + std::to_string(kMaxHeaderValue), "shorten the header", 0};
+        return Refusal{400,
+                       "admission",
+                       "oversized-header",
+                       std::string{wanted} + " of " + std::to_string(value.size()) + " bytes",
+                       "at most " + std::to_string(kMaxHeaderValue),
+                       "shorten the header",
+                       0};
       }
       seen = true;
       call.headers.emplace_back(wanted, value);
@@ -85,12 +106,19 @@ void Calls::ask_guard(Call& call, const LegOffered& e, Instant now) {
   call.route = find_route(call.settings->routes, call.request_uri);
   const std::string route = call.route == nullptr ? "" : call.route->id;
   if (!record(call, "INVITE", Severity::Info, e.leg,
-              {{"direction", "in"}, {"from", call.from}, {"to", call.to}, {"request_uri", call.request_uri}, {"call_id", call.sip_call_id}, {"route", route}}, now)) {
+              {{"direction", "in"},
+               {"from", call.from},
+               {"to", call.to},
+               {"request_uri", call.request_uri},
+               {"call_id", call.sip_call_id},
+               {"route", route}},
+              now)) {
     return refuse_later(call, witness_refusal());
   }
   if (auto refusal = pass_headers(e, call)) return refuse_later(call, std::move(*refusal));
   if (call.route == nullptr) {
-    return refuse_later(call, Refusal{404, "route", "no-route", call.request_uri.substr(0, 120), "no [[route]] matches", "add a route for that user and host", 0});
+    return refuse_later(call, Refusal{404, "route", "no-route", call.request_uri.substr(0, 120), "no [[route]] matches",
+                                      "add a route for that user and host", 0});
   }
   call.target = target_uri(*call.route, call.request_uri);
   ports_.guard.decide(CallRequest{call.id, e, call.route->id, call.target}, now);
@@ -112,7 +140,8 @@ std::optional<std::uint8_t> Calls::local_address(const Call& call, Party party) 
 
 void Calls::allocate_media(Call& call, Instant) {
   if (!ports_.media.attached()) {
-    return refuse_later(call, Refusal{503, "media", "no-dataplane", "no dataplane is attached", "", "start ifgw-dataplane (ifgw status)", call.settings->limits.retry_after_s});
+    return refuse_later(call, Refusal{503, "media", "no-dataplane", "no dataplane is attached", "", "start ifgw-dataplane (ifgw status)",
+                                      call.settings->limits.retry_after_s});
   }
   call.late_offer = call.offer.empty();
   Side& caller = call.side(Party::Caller);
@@ -126,12 +155,14 @@ void Calls::allocate_media(Call& call, Instant) {
     call.offer = std::string{};
   }
   if (codecs(call, Party::Callee).empty() || codecs(call, Party::Caller).empty()) {
-    return refuse_later(call, Refusal{488, "media", "codec-unavailable", "route " + call.route->id, "the dataplane runs none of its codecs", "change the route's codecs (ifgw status)", 0});
+    return refuse_later(call, Refusal{488, "media", "codec-unavailable", "route " + call.route->id, "the dataplane runs none of its codecs",
+                                      "change the route's codecs (ifgw status)", 0});
   }
   const auto near = local_address(call, Party::Caller);
   const auto far = local_address(call, Party::Callee);
   if (!near || !far) {
-    return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits", "set media_address of the route to one of the dataplane's (ifgw status)", 0});
+    return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits",
+                                      "set media_address of the route to one of the dataplane's (ifgw status)", 0});
   }
   call.worker = ports_.media.choose_worker();
   request_add(call, Party::Caller, *near);
@@ -143,7 +174,10 @@ void Calls::offer_callee(Call& call, Instant now) {
   Side& callee = call.side(Party::Callee);
   OfferLeg offer;
   offer.leg = ports_.next_leg();
-  if (!record(call, "INVITE", Severity::Info, offer.leg, {{"direction", "out"}, {"target", call.target}, {"next_hop", call.route->next_hop.text()}, {"transport", call.route->transport}}, now)) {
+  if (!record(
+          call, "INVITE", Severity::Info, offer.leg,
+          {{"direction", "out"}, {"target", call.target}, {"next_hop", call.route->next_hop.text()}, {"transport", call.route->transport}},
+          now)) {
     return refuse_later(call, witness_refusal());
   }
   offer.trace_id = call.trace_id;
@@ -220,11 +254,18 @@ void Calls::bridge(Call& call, const Input& input, Instant now) {
 void Calls::answer_caller(Call& call, Instant now) {
   const Side& caller = call.side(Party::Caller);
   const Side& callee = call.side(Party::Callee);
-  const auto codec = [](const Side& s) { return s.agreed.codec == api::Codec::None ? std::string{"-"} : std::string{traits(s.agreed.codec).encoding}; };
+  const auto codec = [](const Side& s) {
+    return s.agreed.codec == api::Codec::None ? std::string{"-"} : std::string{traits(s.agreed.codec).encoding};
+  };
   const bool kept = record(call, "BRIDGE_ESTABLISHED", Severity::Info, callee.leg,
-                           {{"caller_codec", codec(caller)}, {"callee_codec", codec(callee)}, {"caller_media", caller.agreed.remote.text()},
-                            {"callee_media", callee.agreed.remote.text()}, {"worker", std::to_string(call.worker)}}, now) &&
-                    record(call, "CONNECTED", Severity::Info, caller.leg, {{"setup_ms", std::to_string((now - call.offered_at) / std::chrono::milliseconds{1})}}, now);
+                           {{"caller_codec", codec(caller)},
+                            {"callee_codec", codec(callee)},
+                            {"caller_media", caller.agreed.remote.text()},
+                            {"callee_media", callee.agreed.remote.text()},
+                            {"worker", std::to_string(call.worker)}},
+                           now) &&
+                    record(call, "CONNECTED", Severity::Info, caller.leg,
+                           {{"setup_ms", std::to_string((now - call.offered_at) / std::chrono::milliseconds{1})}}, now);
   if (!kept) return refuse_later(call, witness_refusal());
   call.connected_at = now;
   ++statistics_.connected;

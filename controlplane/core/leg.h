@@ -45,14 +45,14 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 struct LegOffered {
   LegKey leg;
   Protocol protocol = Protocol::Sip;
-  std::string trace_id;      // X-IF-Trace-ID as received if valid, else newly made
-  std::string request_uri;   // "sip:user@host:port;params"
-  std::string from;          // address-of-record URI, without tag
-  std::string to;            // address-of-record URI
-  std::string call_id;       // as on the wire
-  Headers headers;           // X-IF-* as received
+  std::string trace_id;     // X-IF-Trace-ID as received if valid, else newly made
+  std::string request_uri;  // "sip:user@host:port;params"
+  std::string from;         // address-of-record URI, without tag
+  std::string to;           // address-of-record URI
+  std::string call_id;      // as on the wire
+  Headers headers;          // X-IF-* as received
   SecurityContext security;
-  std::string sdp;           // the offer; empty: late offer
+  std::string sdp;                 // the offer; empty: late offer
   std::uint8_t max_forwards = 69;  // hops left for the onward leg: hand it to OfferLeg
 };
 // The called party progressed (1xx above 100).
@@ -101,9 +101,9 @@ struct OfferLeg {
   std::string to;
   std::string from_display;
   Endpoint next_hop;
-  std::string transport;    // "udp", "tcp", "tls"
+  std::string transport;  // "udp", "tcp", "tls"
   Headers headers;
-  std::string sdp;          // the offer
+  std::string sdp;            // the offer
   Duration answer_timeout{};  // no final answer by then: CANCEL, LegEnded{TimedOut}; zero: only the protocol's own timers
   std::uint8_t max_forwards = 70;
 };
@@ -132,8 +132,8 @@ struct RefuseUpdate {
 // End the leg whatever its state: final response, CANCEL or BYE, as its state asks for.
 struct EndLeg {
   LegKey leg;
-  int status = 0;           // response to an unanswered calling party (400..699); ignored otherwise
-  std::string reason;       // reason phrase; also Reason: SIP ;cause ;text
+  int status = 0;                   // response to an unanswered calling party (400..699); ignored otherwise
+  std::string reason;               // reason phrase; also Reason: SIP ;cause ;text
   std::uint32_t retry_after_s = 0;  // > 0: Retry-After
 };
 using LegCommand = std::variant<OfferLeg, RingLeg, AnswerLeg, UpdateLeg, RefuseUpdate, EndLeg>;

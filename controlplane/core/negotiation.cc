@@ -22,7 +22,8 @@ constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
 bool usable_payload_type(std::uint8_t pt) noexcept { return pt <= 127 && (pt < 64 || pt > 95); }
 
 bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
-  return usable_payload_type(f.payload_type) && f.clock_rate == t.clock_rate && f.channels == t.channels && sdp::same_encoding(f.encoding, t.encoding);
+  return usable_payload_type(f.payload_type) && f.clock_rate == t.clock_rate && f.channels == t.channels &&
+         sdp::same_encoding(f.encoding, t.encoding);
 }
 
 bool is_telephone_event(const sdp::Format& f) noexcept {
@@ -92,7 +93,8 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
     return a;
   }
   if (!reachable(where->ip)) {
-    return refusal("media-address-not-reachable", where->ip.text(), "a unicast address other than loopback", "put the party's own address into the c= line");
+    return refusal("media-address-not-reachable", where->ip.text(), "a unicast address other than loopback",
+                   "put the party's own address into the c= line");
   }
   a.remote = Endpoint{where->ip, m.port};
   if (m.rtcp && m.rtcp->port != m.port + 1) a.rtcp_port = m.rtcp->port;
@@ -164,15 +166,18 @@ Layout Layout::one_audio() { return Layout{{{"audio", "RTP/AVP", ""}}, 0}; }
 Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepted) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
-    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866", "correct that line");
+    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
+                   "correct that line");
   }
   const sdp::Session& session = *parsed;
   const auto it = std::find_if(session.media.begin(), session.media.end(),
                                [](const sdp::Media& m) { return m.type == "audio" && m.port != 0 && plain_rtp(m); });
   if (it == session.media.end()) {
     std::string lines;
-    for (const sdp::Media& m : session.media) lines += (lines.empty() ? "" : ", ") + m.type + " " + m.protocol + (m.port == 0 ? " (port 0)" : "");
-    return refusal("no-audio-stream", lines.empty() ? "no m= line" : lines.substr(0, 120), "one audio stream over RTP/AVP or RTP/AVPF", "offer m=audio <port> RTP/AVP");
+    for (const sdp::Media& m : session.media)
+      lines += (lines.empty() ? "" : ", ") + m.type + " " + m.protocol + (m.port == 0 ? " (port 0)" : "");
+    return refusal("no-audio-stream", lines.empty() ? "no m= line" : lines.substr(0, 120), "one audio stream over RTP/AVP or RTP/AVPF",
+                   "offer m=audio <port> RTP/AVP");
   }
   auto stream = read_stream(session, *it);
   if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);
@@ -191,15 +196,18 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
 Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
-    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866", "correct that line");
+    return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
+                   "correct that line");
   }
   const sdp::Session& session = *parsed;
   if (layout.audio >= session.media.size()) {
-    return refusal("answer-lacks-m-line", std::to_string(session.media.size()) + " m= lines", "as many as the offer (RFC 3264 section 6)", "answer every m= line");
+    return refusal("answer-lacks-m-line", std::to_string(session.media.size()) + " m= lines", "as many as the offer (RFC 3264 section 6)",
+                   "answer every m= line");
   }
   const sdp::Media& m = session.media[layout.audio];
   if (m.type != "audio" || m.port == 0) {
-    return refusal("audio-refused", m.type + " port " + std::to_string(m.port), "offered " + codec_list(offered), "accept the audio stream");
+    return refusal("audio-refused", m.type + " port " + std::to_string(m.port), "offered " + codec_list(offered),
+                   "accept the audio stream");
   }
   auto stream = read_stream(session, m);
   if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);

@@ -30,9 +30,9 @@ struct CodecTraits {
   std::uint8_t payload_type;  // static, or the one we offer
   std::string_view fmtp;      // that we state; empty: none
 };
-const CodecTraits& traits(api::Codec codec) noexcept;                     // any but None
-std::optional<api::Codec> codec_named(std::string_view name) noexcept;   // "PCMA", "opus"; without case
-std::string codec_list(std::span<const api::Codec> codecs);              // "PCMA, PCMU"
+const CodecTraits& traits(api::Codec codec) noexcept;                   // any but None
+std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // "PCMA", "opus"; without case
+std::string codec_list(std::span<const api::Codec> codecs);             // "PCMA, PCMU"
 
 inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;
 
@@ -42,8 +42,8 @@ struct Agreement {
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t telephone_event = api::kNoPayloadType;
   std::uint8_t ptime_ms = 20;
-  std::uint16_t rtcp_port = 0;  // 0: port + 1
-  Endpoint remote;              // absent: nowhere to send to (c=0.0.0.0)
+  std::uint16_t rtcp_port = 0;                // 0: port + 1
+  Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
   Direction direction = Direction::SendRecv;  // the party's view
   friend bool operator==(const Agreement&, const Agreement&) = default;
 };
@@ -74,7 +74,7 @@ Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered
 
 // Our side of the session towards one party.
 struct Description {
-  Endpoint local;             // where we receive: the advertised address
+  Endpoint local;  // where we receive: the advertised address
   std::uint64_t session_id = 0;
   std::uint32_t version = 1;
   Direction direction = Direction::SendRecv;  // our view

@@ -7,12 +7,12 @@
 namespace ifgw::core {
 
 struct Refusal {
-  int status = 500;       // SIP status to the calling party while it is unanswered
-  std::string layer;      // "admission", "route", "policy", "negotiation", "media", "witness", "callee", "timer", "operator"
-  std::string rule;       // id of the rule that decided, from a closed set (tools/docs/protocol/audit.md)
-  std::string observed;   // the value it looked at
-  std::string limit;      // what that was held against
-  std::string remedy;     // what would have passed
+  int status = 500;      // SIP status to the calling party while it is unanswered
+  std::string layer;     // "admission", "route", "policy", "negotiation", "media", "witness", "callee", "timer", "operator"
+  std::string rule;      // id of the rule that decided, from a closed set (tools/docs/protocol/audit.md)
+  std::string observed;  // the value it looked at
+  std::string limit;     // what that was held against
+  std::string remedy;    // what would have passed
   std::uint32_t retry_after_s = 0;
 
   // One line for the reason phrase and the Reason header: "no common codec: offered GSM/8000; accepted PCMA, PCMU".

@@ -18,7 +18,8 @@ bool same(std::string_view a, std::string_view b, bool ignore_case) noexcept {
 
 // RFC 3261 section 25.1: unreserved, escaped or user-unreserved.
 bool allowed_in_user(char c) noexcept {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || std::string_view{"-_.!~*'()%&=+$,;?/"}.find(c) != std::string_view::npos;
+  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+         std::string_view{"-_.!~*'()%&=+$,;?/"}.find(c) != std::string_view::npos;
 }
 
 }  // namespace

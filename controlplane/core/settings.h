@@ -22,8 +22,8 @@ struct Pattern {
 };
 
 struct SideSettings {
-  std::vector<api::Codec> codecs;           // accepted, our preference first
-  std::optional<IpAddress> media_address;   // absent: the address signalling came in on, else the first that fits
+  std::vector<api::Codec> codecs;          // accepted, our preference first
+  std::optional<IpAddress> media_address;  // absent: the address signalling came in on, else the first that fits
 };
 
 // First match wins.
@@ -31,29 +31,29 @@ struct Route {
   std::string id;
   Pattern user;
   Pattern host;
-  std::string target;      // URI; "{user}" becomes the user part of the request URI
-  Endpoint next_hop;       // where the request goes
+  std::string target;  // URI; "{user}" becomes the user part of the request URI
+  Endpoint next_hop;   // where the request goes
   std::string transport = "udp";
   SideSettings caller;
   SideSettings callee;
 };
 
 struct CallTimers {
-  Duration setup = std::chrono::seconds{10};         // policy decision and media allocation
-  Duration answer = std::chrono::seconds{60};        // from the invitation to the answer
-  Duration max_duration = std::chrono::hours{4};     // of a connected call
-  Duration bridge = std::chrono::seconds{5};         // media commands after the answer
-  Duration clear = std::chrono::seconds{40};         // both legs ended and media removed; above 64*T1 of SIP
+  Duration setup = std::chrono::seconds{10};      // policy decision and media allocation
+  Duration answer = std::chrono::seconds{60};     // from the invitation to the answer
+  Duration max_duration = std::chrono::hours{4};  // of a connected call
+  Duration bridge = std::chrono::seconds{5};      // media commands after the answer
+  Duration clear = std::chrono::seconds{40};      // both legs ended and media removed; above 64*T1 of SIP
 };
 
 struct CallLimits {
-  std::size_t calls = 10'000;              // 1..1000000; beyond: 503
-  std::uint32_t calls_per_second = 300;    // 0: no limit; beyond: 503
-  std::uint32_t retry_after_s = 5;         // in these 503
+  std::size_t calls = 10'000;            // 1..1000000; beyond: 503
+  std::uint32_t calls_per_second = 300;  // 0: no limit; beyond: 503
+  std::uint32_t retry_after_s = 5;       // in these 503
 };
 
 struct MediaSettings {
-  Duration timeout = std::chrono::seconds{60};        // zero: never. Without media for so long, a call ends
+  Duration timeout = std::chrono::seconds{60};  // zero: never. Without media for so long, a call ends
   bool latching = false;
   Duration latch_window = std::chrono::seconds{10};
   std::uint8_t dscp = 46;

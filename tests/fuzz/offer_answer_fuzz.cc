@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto parsed = wire::sdp::parse(answer);
   if (!parsed.ok() || parsed->media.size() != understood.layout.lines.size()) std::abort();
   const core::Negotiated back = core::read_answer(answer, codecs, understood.layout);
-  if (const auto* same = std::get_if<core::Understood>(&back); same == nullptr || same->agreement.codec != a.codec || same->agreement.payload_type != a.payload_type) std::abort();
+  if (const auto* same = std::get_if<core::Understood>(&back);
+      same == nullptr || same->agreement.codec != a.codec || same->agreement.payload_type != a.payload_type)
+    std::abort();
   return 0;
 }

@@ -39,7 +39,8 @@ struct ModelMedia : core::Media {
   }
   void join_legs(core::MediaRequestId request, api::LegId a, api::LegId b) override {
     core::MediaDone done{request, next_status(), a, {}};
-    if (done.status == core::MediaStatus::Ok && (!legs.contains(a.value) || !legs.contains(b.value))) done.status = core::MediaStatus::UnknownLeg;
+    if (done.status == core::MediaStatus::Ok && (!legs.contains(a.value) || !legs.contains(b.value)))
+      done.status = core::MediaStatus::UnknownLeg;
     if (done.status == core::MediaStatus::Ok) {
       legs[a.value].peer = b;
       legs[b.value].peer = a;
@@ -73,8 +74,8 @@ struct ModelMedia : core::Media {
   std::size_t capacity = 1'000'000;
   std::uint32_t next_index = 1;
   std::map<std::uint64_t, Leg> legs;
-  std::deque<core::MediaDone> answers;        // to be delivered
-  std::deque<core::MediaStatus> fail_next;    // statuses of the next requests
+  std::deque<core::MediaDone> answers;      // to be delivered
+  std::deque<core::MediaStatus> fail_next;  // statuses of the next requests
 };
 
 struct MemoryWitness : core::Witness {
@@ -118,7 +119,8 @@ struct PlainGuard : core::Guard {
 };
 
 inline std::string audio_sdp(const std::string& address, unsigned port, const std::string& formats, const std::string& extra = "") {
-  return "v=0\r\no=- 1 1 IN IP4 " + address + "\r\ns=-\r\nc=IN IP4 " + address + "\r\nt=0 0\r\nm=audio " + std::to_string(port) + " RTP/AVP " + formats + "\r\n" + extra;
+  return "v=0\r\no=- 1 1 IN IP4 " + address + "\r\ns=-\r\nc=IN IP4 " + address + "\r\nt=0 0\r\nm=audio " + std::to_string(port) +
+         " RTP/AVP " + formats + "\r\n" + extra;
 }
 
 class CallWorld {
@@ -140,7 +142,8 @@ class CallWorld {
 
   core::Calls& calls() {
     if (!calls_) {
-      calls_ = std::make_unique<core::Calls>(settings, core::CallPorts{guard, media, witness, [this] { return core::LegKey{next_leg++}; }, nullptr}, HashKey{});
+      calls_ = std::make_unique<core::Calls>(
+          settings, core::CallPorts{guard, media, witness, [this] { return core::LegKey{next_leg++}; }, nullptr}, HashKey{});
       guard.calls = calls_.get();
     }
     return *calls_;

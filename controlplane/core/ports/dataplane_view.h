@@ -22,22 +22,22 @@ namespace ifgw::core {
 struct AttachState {
   bool attached = false;
   std::string socket_path;
-  std::string version;               // of the dataplane program; empty while detached
+  std::string version;  // of the dataplane program; empty while detached
   std::uint32_t contract_version = 0;
   std::int64_t peer_pid = 0;
-  Instant since{};                   // of attaching, or of losing it
-  std::string last_error;            // why it is not attached; empty when it is
-  std::uint32_t attaches = 0;        // since start
-  std::uint64_t events_lost = 0;     // sequence gaps seen
-  std::uint64_t invalid_messages = 0;  // ring elements that failed our validation
-  std::uint64_t commands_refused = 0;  // command ring full
+  Instant since{};                      // of attaching, or of losing it
+  std::string last_error;               // why it is not attached; empty when it is
+  std::uint32_t attaches = 0;           // since start
+  std::uint64_t events_lost = 0;        // sequence gaps seen
+  std::uint64_t invalid_messages = 0;   // ring elements that failed our validation
+  std::uint64_t commands_refused = 0;   // command ring full
   std::uint64_t datagrams_refused = 0;  // datagram ring (down) full
-  std::vector<Endpoint> signalling;  // SIP/UDP endpoints the dataplane owns
+  std::vector<Endpoint> signalling;     // SIP/UDP endpoints the dataplane owns
   std::vector<IpAddress> media_addresses;
   std::uint32_t legs_capacity = 0;
   std::optional<Duration> dataplane_uptime;
   std::optional<bool> hugepages;
-  std::optional<std::uint64_t> buffers;         // packet buffer pool
+  std::optional<std::uint64_t> buffers;  // packet buffer pool
   std::optional<std::uint64_t> buffers_in_use;
 };
 
@@ -98,7 +98,7 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row);
 
 struct PortView {
   unsigned port = 0;
-  std::string name;    // PCI address or vdev
+  std::string name;  // PCI address or vdev
   std::string driver;
   std::string mac;
   std::string address;  // IP addresses, comma separated

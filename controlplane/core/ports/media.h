@@ -53,8 +53,8 @@ constexpr std::string_view name(MediaStatus status) noexcept {
 struct MediaDone {
   MediaRequestId request = 0;
   MediaStatus status = MediaStatus::Ok;
-  api::LegId leg;   // add: the new leg; else the leg named
-  Endpoint local;   // add: where the party shall send RTP
+  api::LegId leg;  // add: the new leg; else the leg named
+  Endpoint local;  // add: where the party shall send RTP
 };
 struct MediaFirstPacket {
   api::LegId leg;
@@ -79,8 +79,7 @@ struct MediaDetached {};
 struct MediaResync {
   std::vector<api::LegInfo> legs;
 };
-using MediaEvent =
-    std::variant<MediaDone, MediaFirstPacket, MediaTimedOut, MediaAddressChanged, MediaAttached, MediaDetached, MediaResync>;
+using MediaEvent = std::variant<MediaDone, MediaFirstPacket, MediaTimedOut, MediaAddressChanged, MediaAttached, MediaDetached, MediaResync>;
 
 // ---- requests: core -> dataplane ---------------------------------------------------------------------------------
 

@@ -68,7 +68,8 @@ TEST(SdpParse, ReadsEverythingTheGatewayUses) {
 }
 
 TEST(SdpParse, DirectionOfTheSessionHoldsUnlessTheMediaSaysOtherwise) {
-  const Session s = parsed("v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\na=inactive\nm=audio 4 RTP/AVP 0\nm=audio 6 RTP/AVP 0\na=recvonly\n");
+  const Session s = parsed(
+      "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\na=inactive\nm=audio 4 RTP/AVP 0\nm=audio 6 RTP/AVP 0\na=recvonly\n");
   EXPECT_EQ(s.direction_of(s.media[0]), Direction::Inactive);
   EXPECT_EQ(s.direction_of(s.media[1]), Direction::RecvOnly);
 }
@@ -81,7 +82,8 @@ TEST(SdpParse, LineFeedAloneEndsALineAndALastLineNeedsNoEnd) {
 }
 
 TEST(SdpParse, MulticastTtlIsDroppedAndHostNamesAreKeptAsText) {
-  const Session s = parsed("v=0\r\no=- 1 1 IN IP4 host.example.com\r\ns= \r\nc=IN IP4 233.252.0.1/127\r\nt=0 0\r\nm=audio 4/2 RTP/AVP 0\r\n");
+  const Session s =
+      parsed("v=0\r\no=- 1 1 IN IP4 host.example.com\r\ns= \r\nc=IN IP4 233.252.0.1/127\r\nt=0 0\r\nm=audio 4/2 RTP/AVP 0\r\n");
   EXPECT_EQ(s.origin.address.host, "host.example.com");
   EXPECT_FALSE(s.origin.address.ip.present());
   EXPECT_EQ(s.connection->ip.text(), "233.252.0.1");
@@ -89,7 +91,9 @@ TEST(SdpParse, MulticastTtlIsDroppedAndHostNamesAreKeptAsText) {
 }
 
 TEST(SdpParse, AnRtpmapOverridesAStaticTypeAndOneWithoutFormatIsIgnored) {
-  const Session s = parsed("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4 RTP/AVP 9 18\r\na=rtpmap:9 G722/8000\r\na=rtpmap:77 X/8000\r\na=fmtp:18 annexb=no\r\n");
+  const Session s = parsed(
+      "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4 RTP/AVP 9 18\r\na=rtpmap:9 G722/8000\r\na=rtpmap:77 "
+      "X/8000\r\na=fmtp:18 annexb=no\r\n");
   ASSERT_EQ(s.media[0].formats.size(), 2u);
   EXPECT_EQ(s.media[0].formats[0].encoding, "G722");
   EXPECT_EQ(s.media[0].formats[1].encoding, "G729");

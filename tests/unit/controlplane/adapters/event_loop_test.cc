@@ -44,11 +44,13 @@ class EventLoopTest : public ::testing::Test {
 TEST_F(EventLoopTest, CallsTheHandlerOfAReadyDescriptor) {
   Pipe pipe;
   int calls = 0;
-  ASSERT_TRUE(loop->add_fd(pipe.in.get(), EPOLLIN, [&](std::uint32_t events, Instant) {
-    EXPECT_TRUE(events & EPOLLIN);
-    pipe.drain();
-    ++calls;
-  }).ok());
+  ASSERT_TRUE(loop->add_fd(pipe.in.get(), EPOLLIN,
+                           [&](std::uint32_t events, Instant) {
+                             EXPECT_TRUE(events & EPOLLIN);
+                             pipe.drain();
+                             ++calls;
+                           })
+                  .ok());
   round();
   EXPECT_EQ(calls, 0);
   pipe.poke();
@@ -117,10 +119,12 @@ TEST_F(EventLoopTest, EndOfRoundHookRunsAfterDeferredCalls) {
 
 TEST_F(EventLoopTest, SignalArrivesInTheLoopAndStopEndsIt) {
   int got = 0;
-  ASSERT_TRUE(loop->handle_signals({SIGUSR1}, [&](int signal, Instant) {
-    got = signal;
-    loop->stop();
-  }).ok());
+  ASSERT_TRUE(loop->handle_signals({SIGUSR1},
+                                   [&](int signal, Instant) {
+                                     got = signal;
+                                     loop->stop();
+                                   })
+                  .ok());
   ASSERT_EQ(raise(SIGUSR1), 0);
   ASSERT_TRUE(loop->run().ok());
   EXPECT_EQ(got, SIGUSR1);

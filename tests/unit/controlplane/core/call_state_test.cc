@@ -59,7 +59,8 @@ TEST(CallTable, AnEndingCallOnlyEnds) {
 
 TEST(CallTable, EveryLivingStateCanBeEndedByEitherPartyTheOperatorAndTheMediaPlane) {
   for (const CallState s : {CallState::Setup, CallState::Ringing, CallState::Connected, CallState::Hold}) {
-    for (const CallEvent e : {CallEvent::CallerEnded, CallEvent::CalleeEnded, CallEvent::Killed, CallEvent::MediaLost, CallEvent::MediaFailed}) {
+    for (const CallEvent e :
+         {CallEvent::CallerEnded, CallEvent::CalleeEnded, CallEvent::Killed, CallEvent::MediaLost, CallEvent::MediaFailed}) {
       const auto next = transition(s, e).next;
       ASSERT_TRUE(next) << name(s) << " " << name(e);
       EXPECT_TRUE(is_ending(*next));

@@ -65,7 +65,8 @@ TEST(Calls, EveryStepIsRecordedWithTheTraceIdBeforeTheAnswer) {
   w.end(w.caller);
   w.settle_legs();
   w.settle_media();
-  EXPECT_EQ(w.witness.events(), (std::vector<std::string>{"INVITE", "POLICY_APPROVED", "INVITE", "RINGING", "BRIDGE_ESTABLISHED", "CONNECTED", "TERMINATED"}));
+  EXPECT_EQ(w.witness.events(),
+            (std::vector<std::string>{"INVITE", "POLICY_APPROVED", "INVITE", "RINGING", "BRIDGE_ESTABLISHED", "CONNECTED", "TERMINATED"}));
   for (const auto& r : w.witness.records) EXPECT_EQ(r.trace_id, "trace-1");
   EXPECT_TRUE(w.nothing_left());
   ASSERT_EQ(w.calls().ended().size(), 1u);
@@ -115,8 +116,9 @@ struct EndCase {
 };
 
 TEST(Calls, TheCalleesEndBecomesTheCallersStatus) {
-  for (const EndCase& c : {EndCase{EndCause::Rejected, 486, 486}, EndCase{EndCause::Rejected, 603, 603}, EndCase{EndCause::Rejected, 407, 502},
-                           EndCase{EndCause::Rejected, 302, 480}, EndCase{EndCause::TimedOut, 408, 408}, EndCase{EndCause::Transport, 0, 503}}) {
+  for (const EndCase& c :
+       {EndCase{EndCause::Rejected, 486, 486}, EndCase{EndCause::Rejected, 603, 603}, EndCase{EndCause::Rejected, 407, 502},
+        EndCase{EndCause::Rejected, 302, 480}, EndCase{EndCause::TimedOut, 408, 408}, EndCase{EndCause::Transport, 0, 503}}) {
     CallWorld w;
     w.caller = w.offer(kOffer);
     w.settle_media();

@@ -40,7 +40,8 @@ TEST(ReadOffer, PayloadTypesThatCollideWithRtcpAreNotUsed) {
 }
 
 TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
-  const Agreement a = agreed(audio_sdp("10.0.0.9", 4000, "8 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=maxptime:20\r\na=rtcp:5555\r\n"));
+  const Agreement a =
+      agreed(audio_sdp("10.0.0.9", 4000, "8 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=maxptime:20\r\na=rtcp:5555\r\n"));
   EXPECT_EQ(a.telephone_event, 101);
   EXPECT_EQ(a.ptime_ms, 20);
   EXPECT_EQ(a.rtcp_port, 5555);
@@ -78,13 +79,16 @@ TEST(ReadAnswer, FollowsTheAnswersOrderWithinWhatWeOffered) {
 }
 
 TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {
-  const std::string offer = audio_sdp("10.0.0.9", 4000, "8 101", "a=rtpmap:101 telephone-event/8000\r\nm=video 5 RTP/AVP 31 34\r\nm=application 9 UDP/BFCP *\r\n");
+  const std::string offer = audio_sdp("10.0.0.9", 4000, "8 101",
+                                      "a=rtpmap:101 telephone-event/8000\r\nm=video 5 RTP/AVP 31 34\r\nm=application 9 UDP/BFCP *\r\n");
   const Negotiated outcome = read_offer(offer, kAccepted);
   const auto& understood = std::get<Understood>(outcome);
-  const std::string text = describe_agreed({*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20}, understood.layout, understood.agreement);
+  const std::string text =
+      describe_agreed({*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20}, understood.layout, understood.agreement);
   EXPECT_EQ(text,
             "v=0\r\no=ifgw 7 1 IN IP4 10.0.0.1\r\ns=ifgw\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
-            "m=audio 20000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+            "m=audio 20000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 "
+            "0-15\r\na=ptime:20\r\na=sendrecv\r\n"
             "m=video 0 RTP/AVP 31\r\nm=application 0 UDP/BFCP *\r\n");
 }
 

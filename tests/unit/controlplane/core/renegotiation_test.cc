@@ -21,7 +21,8 @@ class Renegotiation : public ::testing::Test {
  protected:
   Renegotiation() { w.connect(kOffer); }
   std::size_t answers() const {
-    return static_cast<std::size_t>(std::count_if(w.commands.begin(), w.commands.end(), [](const LegCommand& c) { return std::holds_alternative<AnswerLeg>(c); }));
+    return static_cast<std::size_t>(
+        std::count_if(w.commands.begin(), w.commands.end(), [](const LegCommand& c) { return std::holds_alternative<AnswerLeg>(c); }));
   }
   const api::MediaParams& params(Party party) { return w.media.legs.at(w.only_call().side(party).media.value).media; }
   CallWorld w;

@@ -23,7 +23,8 @@ TEST(SplitUri, AddressesBecomeEndpointsWithTheSchemesPort) {
 }
 
 TEST(SplitUri, RefusesWhatItCannotRoute) {
-  for (const char* bad : {"", "tel:+1", "sip:", "sip:x@", "sip:x@h:0", "sip:x@h:70000", "sip:x@h:", "sip:x@[::1", "http://x"}) EXPECT_FALSE(split_uri(bad)) << bad;
+  for (const char* bad : {"", "tel:+1", "sip:", "sip:x@", "sip:x@h:0", "sip:x@h:70000", "sip:x@h:", "sip:x@[::1", "http://x"})
+    EXPECT_FALSE(split_uri(bad)) << bad;
   EXPECT_FALSE(split_uri("sip:" + std::string(3000, 'x') + "@h"));
 }
 
