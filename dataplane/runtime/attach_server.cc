@@ -55,6 +55,11 @@ Status bind_listener(int fd, const std::string& path) {
 
 }  // namespace
 
+void WorkerLink::wake() noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
+  if (sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(doorbell.get(), 1);
+}
+
 AttachServer::AttachServer(AttachServerConfig config, CounterRegion& counters, std::vector<std::unique_ptr<WorkerLink>>& links)
     : config_(std::move(config)), counters_(counters), links_(links) {}
 

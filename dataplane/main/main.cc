@@ -1,0 +1,120 @@
+// ifgw-dataplane: options, then the runtime, in an explicit order. See dataplane/README.md.
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "codecs/base/check.h"
+#include "dataplane/main/options.h"
+#include "dataplane/runtime/dataplane.h"
+
+namespace {
+
+using ifgw::Error;
+using ifgw::Result;
+
+void log_line(const std::string& line) {
+  const std::string whole = "ifgw-dataplane: " + line + "\n";
+  std::fputs(whole.c_str(), stderr);
+}
+
+int fail(const Error& error) {
+  log_line(error.message);
+  return 1;
+}
+
+// The service manager's socket (sd_notify(3)), opened before system calls are restricted; none when not run by one.
+ifgw::runtime::Fd open_notify_socket() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) return {};
+  std::strcpy(address.sun_path, path);
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  ifgw::runtime::Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return {};
+  return fd;
+}
+
+void notify(const ifgw::runtime::Fd& fd, const char* state) {
+  if (fd) (void)!write(fd.get(), state, std::strlen(state));
+}
+
+Result<ifgw::runtime::DataplaneSetup> make_setup(const ifgw::dataplane::Options& options) {
+  ifgw::runtime::DataplaneSetup setup;
+  setup.ports = options.ports;
+  for (const auto& address : options.addresses) setup.addresses.push_back({address.port, address.address, address.prefix_length});
+  setup.exception = options.exception;
+  setup.exception_netns = options.exception_netns;
+  setup.packet_buffers = options.packet_buffers;
+  setup.cpus = options.cpus;
+  setup.busy_poll = options.busy_poll;
+  setup.syscall_filter = options.syscall_filter;
+  setup.exception_pps = options.exception_pps;
+  setup.log = log_line;
+  setup.engine = options.engine;
+  // Fresh on every start: sources cannot aim at a bucket, and leg ids of an earlier run mean nothing.
+  if (getrandom(&setup.engine.hash_key, sizeof setup.engine.hash_key, 0) < 0 ||
+      getrandom(&setup.engine.first_generation, sizeof setup.engine.first_generation, 0) < 0)
+    return Error{std::string("getrandom: ") + std::strerror(errno)};
+  const auto user = ifgw::runtime::find_user(options.user);
+  if (!user) return Error{"--user: " + user.error().message};
+  const auto allowed = ifgw::runtime::find_user(options.allow_user);
+  if (!allowed) return Error{"--allow-user: " + allowed.error().message};
+  setup.user = *user;
+  setup.attach.socket_path = options.socket;
+  setup.attach.socket_mode = static_cast<mode_t>(std::stoul(options.socket_mode, nullptr, 8));
+  setup.attach.allowed_uid = allowed->uid;
+  setup.attach.socket_group = allowed->gid;
+  return setup;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ifgw::set_check_handler([](const char* expression, const char* file, int line) noexcept {
+    std::fprintf(stderr, "ifgw-dataplane: internal error: %s does not hold (%s:%d); please report this\n", expression, file, line);
+  });
+  const auto parsed = ifgw::dataplane::parse_options(argc, argv);
+  if (parsed.exit_status >= 0) return parsed.exit_status;
+  const auto& options = parsed.options;
+  if (const auto checked = ifgw::dataplane::check_options(options); !checked) return fail(checked.error()), 2;
+
+  // Before any thread exists, so that all inherit it: the main thread alone takes these signals, by descriptor.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const ifgw::runtime::Fd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+
+  auto setup = make_setup(options);
+  if (!setup) return fail(setup.error());
+  ifgw::runtime::EalRequest request;
+  request.memory = options.memory;
+  request.memory_mb = ifgw::runtime::Dataplane::required_memory_mb(*setup);
+  for (const auto& port : options.ports)
+    if (ifgw::runtime::is_pci_address(port.device)) request.pci_addresses.push_back(port.device);
+  const auto profile = ifgw::runtime::choose_eal_profile(request, ifgw::runtime::read_huge_page_supply("/sys"));
+  if (!profile) return fail(profile.error());
+  log_line("memory: " + profile->reason);
+  setup->hugepages = profile->hugepages;
+  if (const auto started = ifgw::runtime::start_eal(*profile); !started) return fail(started.error());
+  const auto service_manager = open_notify_socket();
+  auto dataplane = ifgw::runtime::Dataplane::start(std::move(setup).value());
+  if (!dataplane) return fail(dataplane.error());
+  notify(service_manager, "READY=1");
+  log_line("ready: control plane may attach at " + options.socket);
+  (*dataplane)->run(stop.get());
+  notify(service_manager, "STOPPING=1");
+  log_line("stopping");
+  return 0;
+}

@@ -1,0 +1,45 @@
+// Stage exception: between a port and the kernel's side of it. What is not ours goes to the kernel (ARP, ND, ICMP,
+// signalling over TCP, fragments), the kernel's own packets go out of the port.
+#pragma once
+
+#include <rte_meter.h>
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/nodes/packets.h"
+#include "dataplane/nodes/tx.h"
+
+namespace ifgw::nodes {
+
+inline constexpr std::uint16_t kNoDevice = 0xFFFF;
+
+struct ExceptionConfig {
+  // Indexed by DPDK port id: the device on the other side, kNoDevice for none.
+  std::array<std::uint16_t, Tx::kMaxDevices> peer{};
+  std::uint32_t packets_per_second = 20'000;  // of unlimited kinds (ARP, ICMP, rest) towards the kernel, per worker
+  std::uint32_t burst = 2'000;
+};
+
+class Exception {
+ public:
+  Exception(const ExceptionConfig& config, api::WorkerBlock& block, Tx& tx) noexcept;
+
+  // ARP, ICMP and the rest: through the policer, so that a flood of them cannot starve the kernel or the poll loop.
+  void police_to_kernel(engine::Packet& packet) noexcept;
+  // Packets that the limiter has admitted.
+  void to_kernel(engine::Packet& packet) noexcept;
+  // What the kernel sends through exception device `device`.
+  void from_kernel(rte_mbuf* buffer, std::uint16_t device) noexcept;
+
+ private:
+  void drop(rte_mbuf* buffer, api::DropReason reason) noexcept;
+
+  ExceptionConfig config_;
+  api::WorkerBlock& block_;
+  Tx& tx_;
+  rte_meter_srtcm_profile profile_{};
+  rte_meter_srtcm meter_{};
+};
+
+}  // namespace ifgw::nodes

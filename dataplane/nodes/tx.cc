@@ -1,0 +1,51 @@
+#include "dataplane/nodes/tx.h"
+
+#include <rte_ethdev.h>
+
+namespace ifgw::nodes {
+
+void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg) noexcept {
+  Queue& queue = queues_[device];
+  queue.buffers[queue.size] = buffer;
+  queue.received[queue.size] = received;
+  queue.legs[queue.size] = leg;
+  if (++queue.size == kBurst) send(device);
+}
+
+void Tx::flush() noexcept {
+  for (std::uint16_t device = 0; device < kMaxDevices; ++device)
+    if (queues_[device].size != 0) send(device);
+}
+
+void Tx::send(std::uint16_t device) noexcept {
+  Queue& queue = queues_[device];
+  const std::uint16_t sent = rte_eth_tx_burst(device, queue_, queue.buffers.data(), queue.size);
+  record(queue, sent);
+  block_.tx_packets.add(sent);
+  if (sent < queue.size) {
+    block_.drops[static_cast<std::size_t>(api::DropReason::TxQueueFull)].add(queue.size - sent);
+    rte_pktmbuf_free_bulk(&queue.buffers[sent], queue.size - sent);
+  }
+  queue.size = 0;
+}
+
+// Packets of one burst share their arrival time: one histogram update stands for all of them.
+void Tx::record(const Queue& queue, std::uint16_t sent) noexcept {
+  Instant now = kNever;
+  std::uint16_t i = 0;
+  while (i < sent) {
+    const Instant received = queue.received[i];
+    if (received == kNever) {
+      ++i;
+      continue;
+    }
+    if (now == kNever) now = clock_();
+    const auto inside = static_cast<std::uint64_t>((now - received).count());
+    std::uint64_t same = 0;
+    for (; i < sent && queue.received[i] == received; ++i, ++same)
+      if (queue.legs[i] != nullptr && inside > queue.legs[i]->inside_max_ns.get()) queue.legs[i]->inside_max_ns.set(inside);
+    block_.inside.record(inside, same);
+  }
+}
+
+}  // namespace ifgw::nodes

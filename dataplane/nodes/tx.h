@@ -1,0 +1,44 @@
+// Stage tx: collects a poll iteration's packets per port and sends them together. What the queue does not take is
+// dropped and counted: a poll loop never waits for a wire.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "codecs/base/time.h"
+#include "dataplane/nodes/packets.h"
+
+namespace ifgw::nodes {
+
+using Clock = Instant (*)() noexcept;
+
+class Tx {
+ public:
+  static constexpr std::size_t kMaxDevices = 16;  // DPDK ids of ports and exception ports are below this
+
+  // `queue` of every device is this worker's alone.
+  Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
+
+  // Takes the buffer over. `received`: when the RTP packet came in, and `leg` the row of the leg it goes to; kNever
+  // and nullptr for everything whose time inside is not measured.
+  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr) noexcept;
+  // Sends everything collected. At the end of each iteration.
+  void flush() noexcept;
+
+ private:
+  struct Queue {
+    std::array<rte_mbuf*, kBurst> buffers;
+    std::array<Instant, kBurst> received;
+    std::array<api::LegRow*, kBurst> legs;
+    std::uint16_t size = 0;
+  };
+  void send(std::uint16_t device) noexcept;
+  void record(const Queue& queue, std::uint16_t sent) noexcept;
+
+  std::uint16_t queue_;
+  api::WorkerBlock& block_;
+  Clock clock_;
+  std::array<Queue, kMaxDevices> queues_{};
+};
+
+}  // namespace ifgw::nodes

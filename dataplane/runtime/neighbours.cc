@@ -1,0 +1,111 @@
+#include "dataplane/runtime/neighbours.h"
+
+#include <algorithm>
+
+namespace ifgw::runtime {
+
+bool Neighbours::on_readable() {
+  netlink_->read_events({.on_neighbour = [this](const NeighbourEvent& event) { set_mac(event); },
+                         .on_route_change = [this] { routes_changed_ = true; },
+                         .on_overrun = [this] { routes_changed_ = true; }});
+  // A burst of route messages is one look at all destinations, not one each.
+  if (routes_changed_) {
+    routes_changed_ = false;
+    resolve_all();
+  }
+  return std::exchange(told_, false);
+}
+
+bool Neighbours::on_requests() {
+  for (std::size_t w = 0; w < workers_.size(); ++w) {
+    NextHopRequest request;
+    while (workers_[w]->requests().pop(request)) {
+      if (request.epoch != epochs_[w]) {
+        forget_worker(w);
+        epochs_[w] = request.epoch;
+      }
+      auto [at, is_new] = destinations_.try_emplace(request.destination);
+      Destination& destination = at->second;
+      const Listener listener{w, request.index, request.epoch};
+      std::erase_if(destination.listeners, [&](const Listener& l) { return l.worker == w; });
+      destination.listeners.push_back(listener);
+      if (is_new || destination.hop.usable == 0) resolve(request.destination, destination);
+      tell(destination, listener);
+    }
+  }
+  return std::exchange(told_, false);
+}
+
+bool Neighbours::on_second() {
+  for (auto& [address, destination] : destinations_)
+    if (destination.via.first == 0) resolve(address, destination);
+  if (std::exchange(retell_, false))
+    for (auto& [address, destination] : destinations_) tell(destination);
+  return std::exchange(told_, false);
+}
+
+void Neighbours::resolve(const IpAddress& address, Destination& destination) {
+  const auto route = netlink_->route_to(address);
+  const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const PortInterface& p) { return route && !route->local && p.interface == route->interface; });
+  const std::pair<int, IpAddress> via = port == ports_.end() ? std::pair<int, IpAddress>{0, {}} : std::pair{port->interface, route->next_hop};
+  if (via != destination.via) {
+    unlink(address, destination);
+    destination.via = via;
+    destination.hop = {};
+    if (via.first != 0) users_of_.emplace(via, address);
+    else tell(destination);
+  }
+  if (via.first == 0) return;
+  destination.hop.port = port->port;
+  destination.hop.source = port->mac;
+  netlink_->manage_neighbour(via.first, via.second);
+  if (const auto known = netlink_->neighbour(via.first, via.second)) set_mac(*known);
+}
+
+// Nobody asks for `address` through its next hop any more; a next hop without users is the kernel's own business again.
+void Neighbours::unlink(const IpAddress& address, Destination& destination) {
+  if (destination.via.first == 0) return;
+  const auto [first, last] = users_of_.equal_range(destination.via);
+  const auto user = std::find_if(first, last, [&](const auto& entry) { return entry.second == address; });
+  if (user != last) users_of_.erase(user);
+  if (users_of_.count(destination.via) == 0) netlink_->forget_neighbour(destination.via.first, destination.via.second);
+}
+
+// The worker's table ran full and was begun anew: its old questions are void.
+void Neighbours::forget_worker(std::size_t worker) {
+  for (auto at = destinations_.begin(); at != destinations_.end();) {
+    std::erase_if(at->second.listeners, [&](const Listener& l) { return l.worker == worker; });
+    if (at->second.listeners.empty()) {
+      unlink(at->first, at->second);
+      at = destinations_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+void Neighbours::resolve_all() {
+  for (auto& [address, destination] : destinations_) resolve(address, destination);
+}
+
+void Neighbours::set_mac(const NeighbourEvent& event) {
+  const auto [first, last] = users_of_.equal_range({event.interface, event.address});
+  for (auto it = first; it != last; ++it) {
+    Destination& destination = destinations_.at(it->second);
+    const engine::NextHop before = destination.hop;
+    destination.hop.usable = event.mac ? 1 : 0;
+    if (event.mac) destination.hop.destination = *event.mac;
+    if (before.usable != destination.hop.usable || before.destination != destination.hop.destination) tell(destination);
+  }
+}
+
+void Neighbours::tell(Destination& destination) {
+  for (const Listener& listener : destination.listeners) tell(destination, listener);
+}
+
+void Neighbours::tell(const Destination& destination, const Listener& listener) {
+  if (!workers_[listener.worker]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.epoch})) retell_ = true;
+  told_ = true;
+}
+
+}  // namespace ifgw::runtime

@@ -1,0 +1,69 @@
+// A thin layer over libmnl: the few route, neighbour, link and address messages the dataplane needs. Main thread.
+// Requests wait for the kernel's answer (tens of microseconds); events are read when fd() is readable.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "codecs/base/ip.h"
+#include "codecs/base/result.h"
+
+struct mnl_socket;
+struct nlmsghdr;
+
+namespace ifgw::runtime {
+
+using Mac = std::array<std::uint8_t, 6>;
+
+struct RouteAnswer {
+  int interface = 0;     // index
+  IpAddress next_hop;    // the gateway, or the destination itself when on link
+  bool local = false;    // an address of this host
+};
+struct NeighbourEvent {
+  int interface = 0;
+  IpAddress address;
+  std::optional<Mac> mac;  // absent: failed or deleted
+};
+struct NetlinkEvents {
+  std::function<void(const NeighbourEvent&)> on_neighbour;
+  std::function<void()> on_route_change;  // some route or link changed
+  std::function<void()> on_overrun;       // events were lost: look at everything again
+};
+
+class Netlink {
+ public:
+  // Opens in the network namespace file `netns`, or the current one when empty. The calling thread is back in its own
+  // namespace afterwards.
+  static Result<std::unique_ptr<Netlink>> open(const std::string& netns);
+  ~Netlink();
+
+  int event_fd() const noexcept;
+  void read_events(const NetlinkEvents& events);
+
+  std::optional<RouteAnswer> route_to(const IpAddress& destination);
+  // Asks the kernel to resolve the neighbour and to keep it fresh (a managed neighbour, Linux 5.16; else resolved once).
+  void manage_neighbour(int interface, const IpAddress& address);
+  void forget_neighbour(int interface, const IpAddress& address);
+  std::optional<NeighbourEvent> neighbour(int interface, const IpAddress& address);
+
+  Result<int> interface_index(const std::string& name);
+  Status set_up(int interface);
+  Status add_address(int interface, const IpAddress& address, std::uint8_t prefix_length);
+  // Moves an interface of the calling thread's namespace into namespace file `netns`.
+  static Status move_interface(const std::string& name, const std::string& netns);
+
+ private:
+  Netlink() = default;
+  int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_reply);
+
+  mnl_socket* requests_ = nullptr;
+  mnl_socket* events_ = nullptr;
+  std::uint32_t sequence_ = 0;
+};
+
+}  // namespace ifgw::runtime

@@ -1,0 +1,207 @@
+#include "dataplane/runtime/worker.h"
+
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "dataplane/nodes/media.h"
+#include "dataplane/runtime/privileges.h"
+
+namespace ifgw::runtime {
+namespace {
+
+constexpr std::size_t kCommandsPerIteration = 32;
+
+}  // namespace
+
+Instant monotonic_now() noexcept {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return from_ns(t.tv_sec * 1'000'000'000LL + t.tv_nsec);
+}
+
+Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterRegion& counters, std::vector<std::unique_ptr<WorkerLink>>& links,
+               const nodes::HandoverRings& handover)
+    : setup_(setup),
+      block_(counters.worker(setup.engine.worker)),
+      links_(links),
+      link_(*links[setup.engine.worker]),
+      next_hops_(setup.engine.hash_key),
+      engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, next_hops_, *this),
+      tx_(setup.engine.worker, block_, monotonic_now),
+      exception_(setup.exception, block_, tx_),
+      signalling_(engine_, next_hops_, block_, exception_, tx_, setup.pool),
+      handover_(handover, setup.engine.worker, block_),
+      idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll) {}
+
+void Worker::run() noexcept {
+  drop_thread_capabilities();
+  prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  if (setup_.cpu >= 0) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(setup_.cpu, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+  }
+  rte_thread_register();  // a lcore id of its own: without one the packet buffer pool has no cache for us
+  settled_.store(true, std::memory_order_release);
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const Instant now = monotonic_now();
+    if (iterate(now) != 0) idle_.busy();
+    else if (idle_.tired()) sleep(now);
+  }
+  link_.taken.store(nullptr, std::memory_order_release);
+  rte_thread_unregister();
+}
+
+std::size_t Worker::iterate(Instant now) noexcept {
+  now_ = now;
+  block_.polls.add(1);
+  block_.heartbeat_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  relink();
+  next_hops_.apply();
+  const std::size_t packets = receive_ports(now) + receive_handover(now) + receive_exceptions();
+  const std::size_t messages = receive_plane(now);
+  signalling_.retry(now);
+  if (now >= engine_.next_deadline()) engine_.on_timer(now);
+  for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1) links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
+  tx_.flush();
+  if (next_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
+  ring_client();
+  if (packets != 0) {
+    block_.busy_polls.add(1);
+    if (last_busy_ != kNever) block_.poll_gap.record(static_cast<std::uint64_t>((now - last_busy_).count()), 1);
+    last_busy_ = now;
+  } else {
+    last_busy_ = kNever;
+  }
+  return packets + messages;
+}
+
+// A client came or went: from here on its rings are the ones in use, and the old ones are never touched again.
+void Worker::relink() noexcept {
+  WorkerRings* offered = link_.offered.load(std::memory_order_acquire);
+  if (offered == linked_) return;
+  linked_ = rings_ = offered;
+  link_.taken.store(offered, std::memory_order_release);
+}
+
+std::size_t Worker::receive_ports(Instant now) noexcept {
+  std::size_t total = 0;
+  rte_mbuf* buffers[nodes::kBurst];
+  for (const std::uint16_t port : setup_.ports) {
+    const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
+    if (count == 0) continue;
+    total += count;
+    std::size_t kept = 0;
+    for (std::uint16_t i = 0; i < count; ++i) {
+      if (buffers[i]->nb_segs == 1) {
+        packets_[kept++] = nodes::view(buffers[i], port);
+        continue;
+      }
+      block_.drops[static_cast<std::size_t>(api::DropReason::MalformedEthernet)].add(1);  // larger than a buffer: not on this MTU
+      rte_pktmbuf_free(buffers[i]);
+    }
+    block_.rx_packets.add(count);
+    const std::span<engine::Packet> packets(packets_.data(), kept);
+    engine_.classify(packets);
+    dispatch(packets, now, false);
+  }
+  return total;
+}
+
+std::size_t Worker::receive_handover(Instant now) noexcept {
+  if (links_.size() == 1) return 0;
+  const std::size_t count = handover_.take(packets_);
+  dispatch({packets_.data(), count}, now, true);
+  return count;
+}
+
+// Sends each packet the way its kind asks for. `owned`: by this worker, whatever the packet says (it was handed over).
+void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept {
+  media_.clear();
+  limited_.clear();
+  for (engine::Packet& packet : packets) {
+    switch (packet.kind) {
+      case engine::PacketKind::Exception: exception_.police_to_kernel(packet); continue;
+      case engine::PacketKind::Malformed: rte_pktmbuf_free(nodes::buffer_of(packet)); continue;
+      default: break;
+    }
+    if (!owned && packet.owner != setup_.engine.worker) handover_.give(packet);
+    else if (packet.kind == engine::PacketKind::Media) media_.add(packet);
+    else limited_.add(packet);
+  }
+  nodes::media(engine_, media_, now, tx_);
+  published_ |= signalling_.receive(limited_, now, rings_ == nullptr ? nullptr : &rings_->datagrams_up, setup_.engine.local_addresses) != 0;
+}
+
+std::size_t Worker::receive_exceptions() noexcept {
+  std::size_t total = 0;
+  rte_mbuf* buffers[nodes::kBurst];
+  for (const std::uint16_t device : setup_.exceptions) {
+    const std::uint16_t count = rte_eth_rx_burst(device, setup_.engine.worker, buffers, nodes::kBurst);
+    total += count;
+    for (std::uint16_t i = 0; i < count; ++i) exception_.from_kernel(buffers[i], device);
+  }
+  return total;
+}
+
+std::size_t Worker::receive_plane(Instant now) noexcept {
+  if (rings_ == nullptr) return 0;
+  std::size_t total = 0;
+  api::Command command;
+  while (total < kCommandsPerIteration && rings_->events.has_room() && rings_->commands.pop(command)) {
+    ++total;
+    engine_.on_command(command, now);
+  }
+  for (std::size_t i = 0; i < nodes::kBurst && rings_->datagrams_down.pop(*datagram_); ++i, ++total) signalling_.send(*datagram_, now);
+  if (rings_->corrupt()) {
+    link_.corrupt.store(true, std::memory_order_relaxed);
+    rings_ = nullptr;  // not touched again; the main thread sees the flag and detaches the client
+    eventfd_write(setup_.main_doorbell, 1);
+  }
+  return total;
+}
+
+void Worker::on_event(const api::Event& event) noexcept {
+  if (rings_ == nullptr) return;  // nobody to tell; a client that attaches reads the leg table
+  api::Event numbered = event;
+  numbered.worker = setup_.engine.worker;
+  numbered.sequence = ++rings_->event_sequence;
+  if (rings_->events.push(numbered)) block_.events.add(1);
+  else block_.events_lost.add(1);
+  published_ = true;
+}
+
+void Worker::ring_client() noexcept {
+  if (!std::exchange(published_, false) || rings_ == nullptr) return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
+  if (rings_->flags->client_sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(rings_->client_doorbell, 1);
+}
+
+bool Worker::something_waits() noexcept {
+  if (link_.offered.load(std::memory_order_acquire) != linked_) return true;
+  if (rings_ != nullptr && (!rings_->commands.empty() || !rings_->datagrams_down.empty())) return true;
+  if (!next_hops_.updates_waiting()) return handover_.waiting();
+  return true;
+}
+
+// Says that it sleeps, looks once more at everything that is not a descriptor, then sleeps.
+void Worker::sleep(Instant now) noexcept {
+  link_.sleeps.store(1, std::memory_order_relaxed);
+  if (rings_ != nullptr) rings_->flags->worker_sleeps.store(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!something_waits()) {
+    block_.sleeps.add(1);
+    idle_.sleep(engine_.next_deadline() - now);
+  }
+  link_.sleeps.store(0, std::memory_order_relaxed);
+  if (rings_ != nullptr) rings_->flags->worker_sleeps.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace ifgw::runtime

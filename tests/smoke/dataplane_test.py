@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The dataplane alone, with real packets: relaying, transcoding, injection, the limiter, and its control plane killed
+two hundred times while two parties talk. The control plane here is tests/support/plane_tool.cc."""
+import base64
+import pathlib
+import random
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import audio  # noqa: E402
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import tap  # noqa: E402
+
+FLOOD = """
+import socket, sys, time
+count, rate, source, target = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], sys.argv[4]
+s = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+s.bind((source, 0))
+s.setblocking(False)
+start, sent, heard = time.monotonic(), 0, 0
+while sent < count or time.monotonic() < start + count / rate + 0.5:
+    if sent < count and time.monotonic() >= start + sent / rate:
+        s.sendto(b"OPTIONS sip:x SIP/2.0 %d" % sent, (target, 5060))
+        sent += 1
+    try:
+        s.recv(2048)
+        heard += 1
+    except BlockingIOError:
+        time.sleep(0.0002)
+print(heard)
+"""
+
+
+def flood(the_lab, ns, count, rate, source, target):
+    return int(the_lab.run_in(ns, gateway.PYTHON, "-c", FLOOD, count, rate, source, target, timeout=60).stdout)
+
+
+class Media(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.dataplane = gateway.Dataplane(cls.lab)
+
+    def tearDown(self):
+        self.dataplane.tool("clear")
+        self.assertEqual(self.dataplane.legs()["in_use"], 0)
+
+    def talk(self, address_a, codec_a, address_b, codec_b, seconds=1.0):
+        """Both parties send a tone at once; returns what each heard."""
+        types = {"PCMU": 0, "PCMA": 8}
+        remote_a, remote_b = f"{address_a}:4000", f"{address_b}:4002"
+        legs = self.dataplane.call(remote_a, codec_a, remote_b, codec_b)
+        a = gateway.start_rtp(self.lab, "party_a", "caller", remote_a, legs["a"], types[codec_a], seconds, "--tone", 440)
+        b = gateway.start_rtp(self.lab, "party_b", "callee", remote_b, legs["b"], types[codec_b], seconds, "--tone", 620)
+        heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
+        self.check(heard_a, types[codec_a], 620)
+        self.check(heard_b, types[codec_b], 440)
+        return heard_a, heard_b
+
+    def check(self, heard, payload_type, frequency):
+        # The parties start one after the other; everything sent after the later one had bound must arrive.
+        packets = heard["packets"]
+        self.assertGreater(len(packets), 30)
+        sequence = [p[1] for p in packets]
+        self.assertEqual(sequence, list(range(sequence[0], sequence[0] + len(sequence))), "a packet is missing or out of order")
+        self.assertEqual({p[3] for p in packets}, {payload_type})
+        signal = audio.decode(payload_type, base64.b64decode(heard["audio"]))
+        self.assertAlmostEqual(audio.dominant_frequency(signal), frequency, delta=5)
+        self.assertAlmostEqual(audio.rms(signal), 0.3 / 2**0.5, delta=0.01)
+
+    def test_relay_ipv4(self):
+        self.talk(gateway.CALLER, "PCMU", gateway.CALLEE, "PCMU")
+
+    def test_transcode_ipv4(self):
+        self.talk(gateway.CALLER, "PCMU", gateway.CALLEE, "PCMA")
+
+    def test_relay_ipv6(self):
+        self.talk(f"[{gateway.CALLER6}]", "PCMA", f"[{gateway.CALLEE6}]", "PCMA")
+
+    def test_ipv4_to_ipv6_transcoded(self):
+        self.talk(gateway.CALLER, "PCMA", f"[{gateway.CALLEE6}]", "PCMU")
+
+    def test_injection_from_another_address_is_dropped_and_counted(self):
+        remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+        legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMU")
+        before = self.dataplane.legs()["drops"]["wrong_media_source"]
+        self.lab.address("caller", "c0", "10.1.0.66/24")
+        b = gateway.start_rtp(self.lab, "victim", "callee", remote_b, legs["b"], 0, 1)
+        intruder = gateway.start_rtp(self.lab, "intruder", "caller", "10.1.0.66:4000", legs["a"], 0, 0.5)
+        wrong_port = gateway.start_rtp(self.lab, "wrong_port", "caller", f"{gateway.CALLER}:4010", legs["a"], 0, 0.5)
+        gateway.rtp_result(intruder)
+        gateway.rtp_result(wrong_port)
+        self.assertEqual(gateway.rtp_result(b)["packets"], [])
+        self.assertEqual(self.dataplane.legs()["drops"]["wrong_media_source"] - before, 50)
+
+    def test_garbage_to_a_media_port_is_counted_not_sent(self):
+        remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+        legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMU")
+        host, port = legs["a"].rsplit(":", 1)
+        before = self.dataplane.legs()["drops"]
+        self.lab.run_in("caller", gateway.PYTHON, "-c", f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("{gateway.CALLER}", 4000))
+for payload in (b"", b"x", b"\\x80\\x00" + b"0" * 9, b"\\x40" + b"0" * 171, b"\\x8f\\x00" + b"0" * 20, b"\\x90\\x00" + b"0" * 10 + b"\\0\\0\\xff\\xff", b"\\xa0\\x00" + b"0" * 9 + b"\\xff"):
+    s.sendto(payload, ("{host}", {port}))
+s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
+""")
+        after = lab.wait_for(lambda: (lambda d: d if sum(d.values()) - sum(before.values()) >= 8 else None)(self.dataplane.legs()["drops"]), 5, "8 drops")
+        self.assertEqual(after["malformed_rtp"] - before["malformed_rtp"], 7)
+        self.assertEqual(after["unexpected_payload_type"] - before["unexpected_payload_type"], 1)
+
+    def test_control_plane_killed_two_hundred_times_costs_no_packet(self):
+        remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+        legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
+        tool = [self.dataplane.build / "tests/smoke/plane_tool", self.dataplane.SOCKET, "churn"]
+        seconds = 16
+        b = gateway.start_rtp(self.lab, "talk_b", "callee", remote_b, legs["b"], 8, seconds, "--linger", "1")
+        a = gateway.start_rtp(self.lab, "talk_a", "caller", remote_a, legs["a"], 0, seconds, "--linger", "1")
+        rng = random.Random(3)
+        kills = 0
+        end = time.monotonic() + seconds - 1
+        while kills < 200:
+            churn = self.lab.start("churn", tool)
+            if kills % 10 == 0:  # known to be in the middle of its work; the others die wherever they are
+                begun = churn.output().count("churning")
+                lab.wait_for(lambda: churn.output().count("churning") > begun or churn.output().count("churning") > kills // 10 or not churn.running(), 10, "churn began")
+            time.sleep(rng.random() * 0.05)
+            churn.stop(signal.SIGKILL)
+            self.lab.processes.remove(churn)
+            kills += 1
+        self.assertLess(time.monotonic(), end, "the kills outlasted the call: make the call longer")
+        heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
+        self.check(heard_b, 8, 440)
+        self.check(heard_a, 0, 440)
+        self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "packets from a to b were lost")
+        state = self.dataplane.legs()
+        self.assertEqual((state["corrupt_rings"], state["invalid_messages"]), (0, 0))
+        self.assertGreaterEqual(state["attaches"], 100, "most of the killed ones had attached")
+        ours = [leg for leg in state["legs"] if leg["local"] in (legs["a"], legs["b"])]
+        self.assertEqual(len(ours), 2, "a new control plane reads the leg table")
+        self.assertEqual(ours[0]["peer"], ours[1]["id"])
+
+
+class Limiter(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.dataplane = gateway.Dataplane(cls.lab)
+
+    def answerer(self, count):
+        process = self.lab.start("answerer", [self.dataplane.build / "tests/smoke/plane_tool", self.dataplane.SOCKET, "answer", count])
+        lab.wait_for(lambda: "answering" in process.output() or not process.running(), 10, "the answerer attached")
+        return process
+
+    def test_of_a_flood_exactly_thirty_pass(self):
+        answerer = self.answerer(1_000_000)
+        self.assertEqual(flood(self.lab, "caller", 1000, 500, gateway.CALLER, gateway.OUTSIDE), 30)
+        self.assertEqual(flood(self.lab, "callee", 40, 200, gateway.CALLEE6, gateway.INSIDE6), 30, "IPv6 counts by /64")
+        answerer.stop()  # one control plane at a time
+        self.assertEqual(self.dataplane.legs()["drops"]["source_limited"], 980)
+
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()

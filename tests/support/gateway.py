@@ -1,0 +1,79 @@
+"""The gateway in a lab: both planes as an operator would start them, two parties' networks around it.
+
+    caller [c0 10.1.0.2] -- veth -- [d0] dataplane [d1] -- veth -- [e0 10.2.0.2] callee
+                                    its taps ifgw-out 10.1.0.1, ifgw-in 10.2.0.1 and the control plane: in "gw"
+"""
+import json
+import os
+import pathlib
+
+import lab
+
+SUPPORT = pathlib.Path(__file__).parent
+PYTHON = "/usr/bin/python3"
+
+CALLER, CALLEE = "10.1.0.2", "10.2.0.2"
+CALLER6, CALLEE6 = "fd01::2", "fd02::2"
+OUTSIDE, INSIDE = "10.1.0.1", "10.2.0.1"
+OUTSIDE6, INSIDE6 = "fd01::1", "fd02::1"
+
+
+def build_dir():
+    path = pathlib.Path(os.environ.get("IFGW_BUILD", "build"))
+    if not (path / "dataplane/main/ifgw-dataplane").exists():
+        raise lab.LabError(f"no programs in {path.absolute()}: build first, and set IFGW_BUILD to the build directory")
+    return path.absolute()
+
+
+class Network:
+    """The namespaces and wires, without the gateway."""
+
+    def __init__(self, the_lab):
+        self.lab = the_lab
+        for ns in ("wire", "gw", "caller", "callee"):
+            the_lab.namespace(ns)
+        the_lab.link("caller", "c0", "wire", "d0")
+        the_lab.link("callee", "e0", "wire", "d1")
+        the_lab.address("caller", "c0", f"{CALLER}/24", f"{CALLER6}/64")
+        the_lab.address("callee", "e0", f"{CALLEE}/24", f"{CALLEE6}/64")
+
+
+class Dataplane:
+    SOCKET = "/run/dataplane.sock"
+
+    def __init__(self, the_lab, *options, name="dataplane", wait=True):
+        self.lab, self.build = the_lab, build_dir()
+        self.process = the_lab.start(name, [
+            self.build / "dataplane/main/ifgw-dataplane",
+            "--port", "out=net_af_packet0,iface=d0,framecnt=4096,blocksz=65536", "--port", "in=net_af_packet1,iface=d1,framecnt=4096,blocksz=65536",
+            "--address", f"out={OUTSIDE}/24", "--address", f"in={INSIDE}/24", "--address", f"out={OUTSIDE6}/64", "--address", f"in={INSIDE6}/64",
+            "--exception-netns", "/run/netns/gw", "--socket", self.SOCKET, "--allow-user", "64102", "--user", "64101", *options], ns="wire")
+        if wait:
+            lab.wait_for(lambda: "ready:" in self.process.output() or not self.process.running(), 30, "dataplane ready")
+            if not self.process.running():
+                raise lab.LabError("the dataplane ended:\n" + self.process.output())
+
+    def tool(self, *args):
+        """plane_tool, the control plane of a few lines."""
+        return lab.run(self.build / "tests/smoke/plane_tool", self.SOCKET, *args).stdout
+
+    def legs(self):
+        return json.loads(self.tool("legs"))
+
+    def call(self, remote_a, codec_a, remote_b, codec_b):
+        return json.loads(self.tool("call", remote_a, codec_a, remote_b, codec_b))
+
+
+def start_rtp(the_lab, name, ns, local, remote, payload_type, seconds, *options):
+    """An RTP party; returns it once its socket is bound. rtp_result() reads what it heard."""
+    out = the_lab.dir / f"{name}.json"
+    process = the_lab.start(name, [PYTHON, SUPPORT / "rtp_peer.py", local, remote, payload_type, seconds, "--out", out, *options], ns=ns)
+    process.out = out
+    lab.wait_for(lambda: "ready" in process.output() or not process.running(), 20, f"{name} bound its socket")
+    return process
+
+
+def rtp_result(process, seconds=60):
+    if process.wait(seconds) != 0:
+        raise lab.LabError(f"{process.name}: {process.output()}")
+    return json.loads(process.out.read_text())
