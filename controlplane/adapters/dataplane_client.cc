@@ -1,0 +1,255 @@
+#include "controlplane/adapters/dataplane_client.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace ifgw::adapters {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration kRetryInterval = 200ms;
+constexpr int kDatagramsPerRound = 64;  // per worker, so that timers and other descriptors get their turn
+constexpr std::size_t kIpUdpBytesV4 = 28;
+constexpr std::size_t kIpUdpBytesV6 = 48;
+
+core::MediaStatus media_status(api::CommandStatus status) {
+  switch (status) {
+    case api::CommandStatus::Ok: return core::MediaStatus::Ok;
+    case api::CommandStatus::UnknownLeg: return core::MediaStatus::UnknownLeg;
+    case api::CommandStatus::TableFull: return core::MediaStatus::TableFull;
+    case api::CommandStatus::PortsExhausted: return core::MediaStatus::PortsExhausted;
+    case api::CommandStatus::CodecUnavailable: return core::MediaStatus::CodecUnavailable;
+    default: return core::MediaStatus::InvalidArgument;
+  }
+}
+
+}  // namespace
+
+DataplaneClient::DataplaneClient(EventLoop& loop, DataplaneClientConfig config, DataplaneClientHandlers handlers)
+    : loop_(loop), config_(std::move(config)), handlers_(std::move(handlers)) {
+  state_.socket_path = config_.socket_path;
+  loop_.add_source(*this);
+  loop_.at_end_of_round([this](Instant now) { pump(now); });
+}
+
+DataplaneClient::~DataplaneClient() {
+  loop_.remove_source(*this);
+  if (!link_) return;
+  loop_.remove_fd(link_->connection_fd());
+  loop_.remove_fd(link_->doorbell_fd());
+}
+
+bool DataplaneClient::start(Instant now) { return try_attach(now); }
+
+void DataplaneClient::on_deadline(Instant now) { try_attach(now); }
+
+bool DataplaneClient::try_attach(Instant now) {
+  auto attached = DataplaneLink::attach(config_.socket_path);
+  if (!attached) {
+    if (state_.last_error != attached.error().message) handlers_.on_report(attached.error().message, false);
+    state_.last_error = attached.error().message;
+    retry_at_ = now + kRetryInterval;
+    return false;
+  }
+  link_ = std::move(attached).value();
+  const api::AttachReply& welcome = link_->welcome();
+  workers_ = std::vector<Worker>(welcome.workers);
+  local_addresses_.assign(welcome.local_addresses.begin(), welcome.local_addresses.begin() + welcome.local_address_count);
+  state_.attached = true;
+  state_.last_error.clear();
+  state_.contract_version = welcome.version;
+  state_.peer_pid = static_cast<std::int64_t>(link_->process().pid.get());
+  state_.since = now;
+  ++state_.attaches;
+  state_.media_addresses = local_addresses_;
+  state_.legs_capacity = welcome.workers * welcome.legs_per_worker;
+  state_.signalling.clear();
+  for (const IpAddress& address : local_addresses_)
+    for (std::uint32_t i = 0; i < welcome.signalling_port_count; ++i) state_.signalling.push_back({address, welcome.signalling_ports[i]});
+  (void)loop_.add_fd(link_->connection_fd(), EPOLLIN | EPOLLRDHUP, [this](std::uint32_t, Instant at) { detach("it closed the connection, or died", at); });
+  (void)loop_.add_fd(link_->doorbell_fd(), EPOLLIN, [this](std::uint32_t, Instant) { link_->disarm(); });
+  configure_limiter();
+  handlers_.on_report(fmt::format("attached to the dataplane at {} (pid {}, {} workers)", config_.socket_path, state_.peer_pid, welcome.workers), true);
+  loop_.defer([this](Instant at) { handlers_.on_media(core::MediaAttached{leg_table()}, at); });
+  return true;
+}
+
+void DataplaneClient::detach(const std::string& why, Instant now) {
+  loop_.remove_fd(link_->connection_fd());
+  loop_.remove_fd(link_->doorbell_fd());
+  link_.reset();
+  state_.attached = false;
+  state_.since = now;
+  state_.last_error = "lost the dataplane: " + why;
+  handlers_.on_report(state_.last_error, false);
+  retry_at_ = now + kRetryInterval;
+  std::vector<Worker> workers = std::exchange(workers_, {});
+  for (Worker& worker : workers)
+    for (Pending& pending : worker.pending) pending.answer(core::MediaStatus::Detached, {});
+  local_addresses_.clear();
+  handlers_.on_media(core::MediaDetached{}, now);
+}
+
+void DataplaneClient::configure_limiter() {
+  const auto complain = [this](const char* what) {
+    return [this, what](const std::string& error) {
+      if (!error.empty()) handlers_.on_report(fmt::format("[pike] {}: {}", what, error), false);
+    };
+  };
+  api::Command command;
+  command.type = api::CommandType::SetLimits;
+  command.set_limits = config_.limiter.limits;
+  broadcast(command, complain("requests, window or block"));
+  for (const api::SetPrefixLimit& prefix : config_.limiter.prefixes) {
+    command.type = api::CommandType::SetPrefixLimit;
+    command.set_prefix_limit = prefix;
+    broadcast(command, complain("prefix"));
+  }
+  for (const IpPrefix& prefix : config_.limiter.exemptions) exempt_prefix(prefix, true, complain("exempt"));
+}
+
+// Everything that waits, then the promise to be woken for the rest.
+void DataplaneClient::pump(Instant now) {
+  if (!link_) return;
+  bool more = false;
+  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) more |= pump_worker(w, now);
+  if (!link_) return;
+  state_.invalid_messages = link_->invalid_messages();
+  if (link_->corrupt()) return detach("it wrote an impossible ring index", now);
+  if (more || !link_->arm()) loop_.defer([](Instant) {});  // no sleep: another round at once
+}
+
+bool DataplaneClient::pump_worker(std::uint32_t worker, Instant now) {
+  std::array<api::Event, 32> events;
+  std::size_t count = 0;
+  while (link_ && (count = link_->receive(worker, events)) != 0)
+    for (std::size_t i = 0; i < count; ++i) on_event(worker, events[i], now);
+  for (int i = 0; link_ && i < kDatagramsPerRound; ++i) {
+    const api::Datagram* datagram = link_->receive_datagram(worker);
+    if (datagram == nullptr) return false;
+    handlers_.on_datagram(*datagram, now);
+  }
+  return true;
+}
+
+void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, Instant now) {
+  const std::uint64_t expected = workers_[worker].last_sequence + 1;
+  workers_[worker].last_sequence = event.sequence;
+  if (event.sequence != expected) on_gap(worker, now);
+  switch (event.type) {
+    case api::EventType::CommandDone: return on_done(worker, event.command_done);
+    case api::EventType::FirstPacket: return handlers_.on_media(core::MediaFirstPacket{event.first_packet.leg, event.first_packet.source}, now);
+    case api::EventType::MediaTimeout:
+      return handlers_.on_media(core::MediaTimedOut{event.media_timeout.leg, Duration(static_cast<std::int64_t>(event.media_timeout.silent_ns))}, now);
+    case api::EventType::AddressChange:
+      return handlers_.on_media(core::MediaAddressChanged{event.address_change.leg, event.address_change.before, event.address_change.after}, now);
+    case api::EventType::LimiterVerdict: return handlers_.on_verdict(event.limiter_verdict, now);
+    case api::EventType::SourceRow: return on_source_row(worker, event.source_row);
+  }
+  ++state_.invalid_messages;
+}
+
+// Answers come in the order of the requests: one that was passed over is lost.
+void DataplaneClient::on_done(std::uint32_t worker, const api::CommandDone& done) {
+  std::deque<Pending>& pending = workers_[worker].pending;
+  const auto at = std::find_if(pending.begin(), pending.end(), [&](const Pending& p) { return p.request_id == done.request_id; });
+  if (at == pending.end()) {
+    ++state_.invalid_messages;
+    return;
+  }
+  std::vector<Pending> answered(std::make_move_iterator(pending.begin()), std::make_move_iterator(at + 1));
+  pending.erase(pending.begin(), at + 1);
+  for (std::size_t i = 0; i + 1 < answered.size(); ++i) answered[i].answer(core::MediaStatus::Lost, {});
+  answered.back().answer(media_status(done.status), done);
+}
+
+void DataplaneClient::on_gap(std::uint32_t worker, Instant now) {
+  ++state_.events_lost;
+  handlers_.on_report("events of the dataplane were lost: reading its leg table anew", false);
+  // An answer may have been among them. One more command whose answer is known to come settles all before it.
+  api::Command command;
+  command.type = api::CommandType::ListSources;
+  command.list_sources.blocked_only = 1;
+  submit(worker, command, [](core::MediaStatus, const api::CommandDone&) {});
+  handlers_.on_media(core::MediaResync{leg_table()}, now);
+}
+
+void DataplaneClient::submit(std::uint32_t worker, api::Command command, Answer answer) {
+  const bool attached = link_ && worker < workers_.size();
+  command.request_id = next_request_id_++;
+  if (attached && link_->send(worker, command)) {
+    workers_[worker].pending.push_back({command.request_id, std::move(answer)});
+    return;
+  }
+  if (attached) ++state_.commands_refused;
+  const core::MediaStatus status = attached ? core::MediaStatus::Overloaded : core::MediaStatus::Detached;
+  loop_.defer([answer = std::move(answer), status](Instant) { answer(status, {}); });
+}
+
+void DataplaneClient::submit_media(core::MediaRequestId request, std::uint32_t worker, const api::Command& command) {
+  submit(worker, command, [this, request](core::MediaStatus status, const api::CommandDone& done) {
+    handlers_.on_media(core::MediaDone{request, status, done.leg, done.local}, loop_.now());
+  });
+}
+
+std::uint8_t DataplaneClient::choose_worker() {
+  std::uint8_t best = 0;
+  for (std::uint32_t w = 1; link_ && w < workers_.size(); ++w)
+    if (link_->worker(w).legs_in_use.get() < link_->worker(best).legs_in_use.get()) best = static_cast<std::uint8_t>(w);
+  return best;
+}
+
+void DataplaneClient::add_leg(core::MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) {
+  api::Command command;
+  command.type = api::CommandType::AddLeg;
+  command.add_leg = leg;
+  submit_media(request, worker, command);
+}
+
+void DataplaneClient::join_legs(core::MediaRequestId request, api::LegId a, api::LegId b) {
+  api::Command command;
+  command.type = api::CommandType::JoinLegs;
+  command.join_legs = {a, b};
+  submit_media(request, a.worker(), command);
+}
+
+void DataplaneClient::update_leg(core::MediaRequestId request, api::LegId leg, const api::MediaParams& media) {
+  api::Command command;
+  command.type = api::CommandType::UpdateLeg;
+  command.update_leg = {leg, media};
+  submit_media(request, leg.worker(), command);
+}
+
+void DataplaneClient::remove_leg(core::MediaRequestId request, api::LegId leg) {
+  api::Command command;
+  command.type = api::CommandType::RemoveLeg;
+  command.remove_leg = {leg};
+  submit_media(request, leg.worker(), command);
+}
+
+bool DataplaneClient::fits(const Endpoint& remote, std::size_t bytes) const noexcept {
+  const std::size_t headers = remote.ip.is_v6() ? kIpUdpBytesV6 : kIpUdpBytesV4;
+  return link_ && bytes + headers <= link_->welcome().mtu && bytes <= api::kMaxDatagramPayload;
+}
+
+bool DataplaneClient::owns(const Endpoint& local) const noexcept {
+  return std::find(state_.signalling.begin(), state_.signalling.end(), local) != state_.signalling.end();
+}
+
+bool DataplaneClient::send_datagram(const Endpoint& local, const Endpoint& remote, Bytes payload, std::uint8_t dscp) {
+  if (!fits(remote, payload.size())) return false;
+  api::DatagramHeader header;
+  header.local = local;
+  header.remote = remote;
+  header.dscp = dscp;
+  // Always the same worker for one peer, so that messages to it stay in order.
+  const std::uint32_t worker = (remote.port + remote.ip.bytes[3] + remote.ip.bytes[15]) % static_cast<std::uint32_t>(workers_.size());
+  if (link_->send_datagram(worker, header, payload)) return true;
+  ++state_.datagrams_refused;
+  return false;
+}
+
+}  // namespace ifgw::adapters

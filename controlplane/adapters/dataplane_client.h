@@ -1,0 +1,121 @@
+// The dataplane as core and the operator see it: attaches (and attaches again), turns requests into commands and
+// events into answers, carries SIP datagrams. Implements core's ports over DataplaneLink.
+//
+// On the event loop's thread only. Nothing blocks but the attach handshake (microseconds with a live dataplane, one
+// second at the most with one that hangs).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codecs/base/bytes.h"
+#include "controlplane/adapters/dataplane_link.h"
+#include "controlplane/adapters/event_loop.h"
+#include "controlplane/core/ports/dataplane_view.h"
+#include "controlplane/core/ports/media.h"
+
+namespace ifgw::adapters {
+
+// What the dataplane's limiter is told at every attach.
+struct LimiterSettings {
+  api::SetLimits limits;
+  std::vector<api::SetPrefixLimit> prefixes;
+  std::vector<IpPrefix> exemptions;
+};
+
+struct DataplaneClientConfig {
+  std::string socket_path;
+  LimiterSettings limiter;
+};
+
+// To whom it tells what. All are called from the event loop, never from inside a request.
+struct DataplaneClientHandlers {
+  std::function<void(const core::MediaEvent& event, Instant now)> on_media;
+  std::function<void(const api::Datagram& datagram, Instant now)> on_datagram;  // reference good for the call
+  std::function<void(const api::LimiterVerdict& verdict, Instant now)> on_verdict;
+  std::function<void(const std::string& line, bool good)> on_report;            // attach, detach, refusals: for the log
+};
+
+class DataplaneClient final : public core::Media, public core::DataplaneView, private DeadlineSource {
+ public:
+  DataplaneClient(EventLoop& loop, DataplaneClientConfig config, DataplaneClientHandlers handlers);
+  ~DataplaneClient() override;
+
+  // Tries to attach now, and every 200 ms from then on whenever it is not. False: not attached yet (on_report says why).
+  bool start(Instant now);
+
+  // One SIP datagram through the ring. False: not attached, ring full (both counted), or it does not fit a packet of
+  // this dataplane (fits()): use the kernel's socket.
+  bool send_datagram(const Endpoint& local, const Endpoint& remote, Bytes payload, std::uint8_t dscp);
+  bool fits(const Endpoint& remote, std::size_t bytes) const noexcept;
+  // Whether the dataplane receives UDP for this endpoint.
+  bool owns(const Endpoint& local) const noexcept;
+
+  // core::Media
+  bool attached() const override { return link_ != nullptr; }
+  std::uint8_t choose_worker() override;
+  const std::vector<IpAddress>& local_addresses() const override { return local_addresses_; }
+  std::uint32_t codec_mask() const override { return link_ ? link_->welcome().codec_mask : 0; }
+  void add_leg(core::MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) override;
+  void join_legs(core::MediaRequestId request, api::LegId a, api::LegId b) override;
+  void update_leg(core::MediaRequestId request, api::LegId leg, const api::MediaParams& media) override;
+  void remove_leg(core::MediaRequestId request, api::LegId leg) override;
+
+  // core::DataplaneView
+  core::AttachState attach_state() const override;
+  std::vector<core::LegView> legs(std::size_t limit) const override;
+  std::optional<core::LegView> leg(api::LegId id) const override;
+  std::vector<core::WorkerView> workers() const override;
+  std::vector<core::PortView> ports() const override;
+  void list_sources(bool blocked_only, std::size_t limit, SourcesDone done) override;
+  void block_source(const IpAddress& source, Duration duration, Done done) override;
+  void unblock_source(const IpAddress& source, Done done) override;
+  void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) override;
+
+ private:
+  // Answered once: with the worker's CommandDone, or with Lost or Detached.
+  using Answer = std::function<void(core::MediaStatus status, const api::CommandDone& done)>;
+  struct Pending {
+    std::uint32_t request_id = 0;
+    Answer answer;
+  };
+  struct Worker {
+    std::deque<Pending> pending;  // in the order sent, which is the order of the answers
+    std::uint64_t last_sequence = 0;
+  };
+  struct Listing;    // a list_sources under way
+  struct Broadcast;  // a change that every worker gets
+
+  Instant next_deadline() const override { return link_ ? kNever : retry_at_; }
+  void on_deadline(Instant now) override;
+  bool try_attach(Instant now);
+  void detach(const std::string& why, Instant now);
+  void configure_limiter();
+  void pump(Instant now);
+  bool pump_worker(std::uint32_t worker, Instant now);
+  void on_event(std::uint32_t worker, const api::Event& event, Instant now);
+  void on_done(std::uint32_t worker, const api::CommandDone& done);
+  void on_source_row(std::uint32_t worker, const api::SourceRow& row);
+  void on_gap(std::uint32_t worker, Instant now);
+  void submit(std::uint32_t worker, api::Command command, Answer answer);
+  void submit_media(core::MediaRequestId request, std::uint32_t worker, const api::Command& command);
+  void broadcast(const api::Command& command, Done done);
+  void list_next(const std::shared_ptr<Listing>& listing);
+  std::vector<api::LegInfo> leg_table() const;
+
+  EventLoop& loop_;
+  DataplaneClientConfig config_;
+  DataplaneClientHandlers handlers_;
+  std::unique_ptr<DataplaneLink> link_;
+  std::vector<Worker> workers_;
+  std::vector<IpAddress> local_addresses_;
+  std::uint32_t next_request_id_ = 1;
+  std::vector<std::shared_ptr<Listing>> listings_;
+  Instant retry_at_ = kNever;
+  core::AttachState state_;
+};
+
+}  // namespace ifgw::adapters

@@ -1,0 +1,168 @@
+// DataplaneClient, the operator's half: reading counters, and asking and changing the limiter.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controlplane/adapters/dataplane_client.h"
+
+namespace ifgw::adapters {
+namespace {
+
+std::string text(core::MediaStatus status, const api::CommandDone& done) {
+  if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::NotFound) return "no such entry";
+  if (status == core::MediaStatus::TableFull) return "the dataplane's table for this is full";
+  if (status == core::MediaStatus::InvalidArgument) return fmt::format("the dataplane refused a value (status {}, field at byte {})", static_cast<int>(done.status), done.value);
+  return std::string(core::name(status));
+}
+
+template <std::size_t N>
+std::string text_of(const std::array<char, N>& chars) {
+  return {chars.data(), strnlen(chars.data(), N)};
+}
+
+}  // namespace
+
+// A list_sources under way: worker after worker, page after page.
+struct DataplaneClient::Listing {
+  bool blocked_only = false;
+  std::size_t limit = 0;
+  SourcesDone done;
+  std::uint32_t worker = 0;
+  std::uint32_t request_id = 0;  // of the command under way
+  std::uint64_t cursor = 0;
+  std::vector<core::SourceView> rows;
+};
+
+// A change on its way to every worker. A source is known to one of them only, so "not found" counts when all say it.
+struct DataplaneClient::Broadcast {
+  std::size_t left = 0;
+  std::size_t not_found = 0;
+  std::size_t workers = 0;
+  std::string error;
+  Done done;
+};
+
+core::AttachState DataplaneClient::attach_state() const { return state_; }
+
+std::vector<api::LegInfo> DataplaneClient::leg_table() const {
+  std::vector<api::LegInfo> legs;
+  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w)
+    for (const api::LegRow& row : link_->legs(w))
+      if (const auto info = api::read_leg(row)) legs.push_back(*info);
+  return legs;
+}
+
+std::vector<core::LegView> DataplaneClient::legs(std::size_t limit) const {
+  std::vector<core::LegView> views;
+  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w)
+    for (const api::LegRow& row : link_->legs(w)) {
+      if (views.size() == limit) return views;
+      if (const auto info = api::read_leg(row)) views.push_back(core::snapshot(*info, row));
+    }
+  return views;
+}
+
+std::optional<core::LegView> DataplaneClient::leg(api::LegId id) const {
+  const api::LegRow* row = link_ ? link_->leg(id) : nullptr;
+  const auto info = row == nullptr ? std::nullopt : api::read_leg(*row);
+  if (!info || info->id != id) return std::nullopt;
+  return core::snapshot(*info, *row);
+}
+
+std::vector<core::WorkerView> DataplaneClient::workers() const {
+  std::vector<core::WorkerView> views;
+  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) views.push_back(core::snapshot(w, link_->worker(w)));
+  return views;
+}
+
+std::vector<core::PortView> DataplaneClient::ports() const {
+  std::vector<core::PortView> views;
+  if (!link_) return views;
+  const auto count = std::min<std::uint64_t>(link_->process().port_count.get(), api::kMaxPorts * 2);
+  for (std::size_t i = 0; i < count; ++i) {
+    const api::PortBlock& block = link_->port(i);
+    core::PortView& view = views.emplace_back();
+    view.port = static_cast<unsigned>(i);
+    view.name = text_of(block.name);
+    view.driver = text_of(block.driver);
+    view.mac = fmt::format("{:02x}", fmt::join(block.mac, ":"));
+    view.link_up = block.link_up.get() != 0;
+    view.queues = static_cast<unsigned>(workers_.size());
+    view.rx_packets = block.rx_packets.get();
+    view.rx_bytes = block.rx_bytes.get();
+    view.tx_packets = block.tx_packets.get();
+    view.tx_bytes = block.tx_bytes.get();
+    view.rx_missed = block.rx_missed.get();
+    view.rx_errors = block.rx_errors.get();
+    view.tx_errors = block.tx_errors.get();
+  }
+  return views;
+}
+
+void DataplaneClient::broadcast(const api::Command& command, Done done) {
+  const std::size_t workers = std::max<std::size_t>(workers_.size(), 1);  // detached: one answer that says so
+  auto state = std::make_shared<Broadcast>(Broadcast{workers, 0, workers, {}, std::move(done)});
+  for (std::uint32_t w = 0; w < workers; ++w)
+    submit(w, command, [state](core::MediaStatus status, const api::CommandDone& answer) {
+      const bool not_found = status == core::MediaStatus::InvalidArgument && answer.status == api::CommandStatus::NotFound;
+      if (not_found) ++state->not_found;
+      else if (status != core::MediaStatus::Ok && state->error.empty()) state->error = text(status, answer);
+      if (--state->left != 0) return;
+      if (state->error.empty() && state->not_found == state->workers) state->error = "no such entry";
+      state->done(state->error);
+    });
+}
+
+void DataplaneClient::list_sources(bool blocked_only, std::size_t limit, SourcesDone done) {
+  auto listing = std::make_shared<Listing>();
+  listing->blocked_only = blocked_only;
+  listing->limit = limit;
+  listing->done = std::move(done);
+  listings_.push_back(listing);
+  list_next(listing);
+}
+
+void DataplaneClient::list_next(const std::shared_ptr<Listing>& listing) {
+  api::Command command;
+  command.type = api::CommandType::ListSources;
+  command.list_sources.cursor = listing->cursor;
+  command.list_sources.blocked_only = listing->blocked_only ? 1 : 0;
+  listing->request_id = next_request_id_;  // the one submit() is about to give it
+  submit(listing->worker, command, [this, listing](core::MediaStatus status, const api::CommandDone& answer) {
+    const bool failed = status != core::MediaStatus::Ok;
+    listing->cursor = answer.value;
+    if (!failed && listing->cursor == 0) ++listing->worker;
+    if (!failed && listing->worker < workers_.size() && listing->rows.size() < listing->limit) return list_next(listing);
+    std::erase(listings_, listing);
+    listing->done(failed ? text(status, answer) : "", std::move(listing->rows));
+  });
+}
+
+void DataplaneClient::on_source_row(std::uint32_t worker, const api::SourceRow& row) {
+  for (const auto& listing : listings_)
+    if (listing->request_id == row.request_id && listing->worker == worker && listing->rows.size() < listing->limit)
+      listing->rows.push_back({row.source, worker, row.in_window, row.refused, row.blocked != 0, row.blocked_until_ns});
+}
+
+void DataplaneClient::block_source(const IpAddress& source, Duration duration, Done done) {
+  api::Command command;
+  command.type = api::CommandType::BlockSource;
+  command.block_source = {source, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count())};
+  broadcast(command, std::move(done));
+}
+
+void DataplaneClient::unblock_source(const IpAddress& source, Done done) {
+  api::Command command;
+  command.type = api::CommandType::UnblockSource;
+  command.unblock_source = {source};
+  broadcast(command, std::move(done));
+}
+
+void DataplaneClient::exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) {
+  api::Command command;
+  command.type = api::CommandType::ExemptPrefix;
+  command.exempt_prefix = {prefix, exempt ? std::uint8_t{1} : std::uint8_t{0}};
+  broadcast(command, std::move(done));
+}
+
+}  // namespace ifgw::adapters
