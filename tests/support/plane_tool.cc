@@ -143,9 +143,10 @@ void legs(Tool& tool) {
     comma = ", ";
   }
   const api::ProcessBlock& process = tool.link().process();
-  std::printf("}, \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu}\n", static_cast<unsigned long long>(process.corrupt_rings.get()),
+  std::printf("}, \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu, \"sleeps\": %llu, \"polls\": %llu}\n", static_cast<unsigned long long>(process.corrupt_rings.get()),
               static_cast<unsigned long long>(worker.invalid_messages.get()), static_cast<unsigned long long>(process.attaches.get()),
-              static_cast<unsigned long long>(worker.limiter_sources.get()));
+              static_cast<unsigned long long>(worker.limiter_sources.get()), static_cast<unsigned long long>(worker.sleeps.get()),
+              static_cast<unsigned long long>(worker.polls.get()));
 }
 
 void churn(Tool& tool) {
