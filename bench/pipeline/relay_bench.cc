@@ -1,0 +1,299 @@
+// The whole way of a media packet through one worker, as the dataplane runs it: receive burst on a net_ring port,
+// classify, engine, transmit burst. 100 000 legs, packets for legs in random order, bursts of 32 as they come from a
+// busy NIC, and bursts of 1 as from an idle one.
+//
+// What is timed is Worker::iterate() alone, with the cycle counter; between two calls the harness takes the frames from
+// the far end of the port, makes them new arrivals and puts them back. Their bytes are therefore in the cache, as a NIC
+// that writes into the cache leaves them. Counters: ns_min (best window: the cost) and ns_median (how quiet the host was).
+//
+// Usage: ifgw-pipeline [--memory=auto|hugepages|none] [--legs=N] [google benchmark options]
+#include <benchmark/benchmark.h>
+#include <rte_cycles.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <rte_ring.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string_view>
+#include <thread>
+
+#include "controlplane/adapters/dataplane_link.h"
+#include "dataplane/engine/headers.h"
+#include "dataplane/runtime/eal_profile.h"
+#include "dataplane/runtime/worker.h"
+
+namespace ifgw::bench {
+namespace {
+
+constexpr std::size_t kPairsPerAddress = 12'500;
+constexpr std::size_t kFrames = 1024;          // in flight
+constexpr std::size_t kPacketsPerWindow = 32'768;
+constexpr std::size_t kRtpBytes = 12 + 160;
+
+std::size_t g_legs = 100'000;
+bool g_hugepages = false;
+
+// Everything a dataplane process has, with rings where the wires are.
+class Rig {
+ public:
+  Rig() {
+    pool_ = rte_pktmbuf_pool_create("bench", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
+    in_ = rte_ring_create("bench_in", 2048, static_cast<int>(rte_socket_id()), RING_F_SP_ENQ | RING_F_SC_DEQ);
+    out_ = rte_ring_create("bench_out", 2048, static_cast<int>(rte_socket_id()), RING_F_SP_ENQ | RING_F_SC_DEQ);
+    const int id = rte_eth_from_rings("bench", &in_, 1, &out_, 1, rte_socket_id());
+    IFGW_CHECK(pool_ != nullptr && in_ != nullptr && out_ != nullptr && id >= 0);
+    port_ = static_cast<std::uint16_t>(id);
+    rte_eth_conf conf{};
+    IFGW_CHECK(rte_eth_dev_configure(port_, 1, 1, &conf) == 0 && rte_eth_rx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr, pool_) == 0 &&
+               rte_eth_tx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr) == 0 && rte_eth_dev_start(port_) == 0);
+    make_worker();
+    attach();
+    add_legs();
+  }
+
+  // One burst through the worker; returns the cycles it took.
+  std::uint64_t burst(std::size_t packets) {
+    rte_mbuf* buffers[nodes::kBurst];
+    for (std::size_t i = 0; i < packets; ++i) buffers[i] = arrival();
+    IFGW_CHECK(rte_ring_enqueue_bulk(in_, reinterpret_cast<void**>(buffers), static_cast<unsigned>(packets), nullptr) == packets);
+    const std::uint64_t before = rte_rdtsc();
+    worker_->iterate(runtime::monotonic_now());
+    const std::uint64_t spent = rte_rdtsc() - before;
+    const unsigned sent = rte_ring_dequeue_burst(out_, reinterpret_cast<void**>(buffers), nodes::kBurst, nullptr);
+    for (unsigned i = 0; i < sent; ++i) free_.push_back(buffers[i]);
+    relayed_ += sent;
+    expected_ += packets;
+    return spent;
+  }
+  bool lossless() const { return relayed_ == expected_; }
+  void set_codec(api::Codec b) {
+    for (std::size_t i = 1; i < legs_.size(); i += 2) {
+      api::Command update;
+      update.type = api::CommandType::UpdateLeg;
+      update.update_leg = {legs_[i].id, params(i, b)};
+      command(update);
+    }
+  }
+
+ private:
+  struct Leg {
+    api::LegId id;
+    Endpoint local;
+    std::uint16_t sequence = 0;
+  };
+
+  static std::uint64_t ns_to_addresses(std::size_t legs) { return (legs + kPairsPerAddress - 1) / kPairsPerAddress; }
+  static Endpoint remote(std::size_t leg) {
+    return {IpAddress::v4(0x0A000002 + static_cast<std::uint32_t>(leg / 1000)), static_cast<std::uint16_t>(20'000 + 2 * (leg % 1000))};
+  }
+  static api::MediaParams params(std::size_t leg, api::Codec codec) {
+    api::MediaParams media;
+    media.remote = remote(leg);
+    media.codec = codec;
+    media.payload_type = codec == api::Codec::Pcmu ? 0 : 8;
+    return media;
+  }
+
+  void make_worker() {
+    runtime::WorkerSetup setup;
+    setup.engine.first_media_port = 16384;
+    setup.engine.last_media_port = static_cast<std::uint16_t>(16384 + 2 * kPairsPerAddress - 1);
+    for (std::uint32_t i = 0; i < ns_to_addresses(g_legs); ++i) setup.engine.local_addresses.push_back(IpAddress::v4(0xC0A80001 + i));
+    setup.engine.sip_udp_ports = {5060};
+    setup.ports = {port_};
+    setup.exception.peer.fill(nodes::kNoDevice);
+    setup.busy_poll = true;
+    setup.pool = pool_;
+    doorbell_ = runtime::Fd(eventfd(0, EFD_NONBLOCK));
+    setup.main_doorbell = doorbell_.get();
+    const std::uint32_t rows = engine::Engine::leg_rows(setup.engine);
+    counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows)).value());
+    links_.push_back(std::make_unique<runtime::WorkerLink>());
+    links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
+    handover_ = nodes::HandoverRings::create(1);
+    const std::size_t bytes = engine::Engine::required_bytes(setup.engine);
+    void* memory = rte_zmalloc("engine", bytes, 64);
+    IFGW_CHECK(memory != nullptr);
+    worker_ = std::make_unique<runtime::Worker>(setup, std::span(static_cast<std::byte*>(memory), bytes), *counters_, links_, *handover_);
+    runtime::AttachServerConfig config;
+    config.socket_path = "/tmp/ifgw-bench-" + std::to_string(getpid()) + ".sock";
+    config.welcome.workers = 1;
+    config.welcome.legs_per_worker = rows;
+    server_ = std::move(runtime::AttachServer::start(config, *counters_, links_)).value();
+    path_ = config.socket_path;
+  }
+
+  // The real handshake: client and server in threads of their own, the worker here.
+  void attach() {
+    std::atomic<bool> attached{false};
+    std::thread client([&] {
+      link_ = std::move(adapters::DataplaneLink::attach(path_)).value();
+      attached = true;
+    });
+    std::thread server([&] {
+      while (!attached) server_->on_listener_readable();
+    });
+    while (!attached) worker_->iterate(runtime::monotonic_now());
+    client.join();
+    server.join();
+  }
+
+  api::CommandDone command(api::Command value) {
+    value.request_id = ++request_;
+    IFGW_CHECK(link_->send(0, value));
+    api::Event event;
+    do {
+      worker_->iterate(runtime::monotonic_now());
+      answer_next_hops();
+    } while (link_->receive(0, std::span(&event, 1)) == 0 || event.type != api::EventType::CommandDone);
+    IFGW_CHECK(event.command_done.status == api::CommandStatus::Ok);
+    return event.command_done;
+  }
+
+  void answer_next_hops() {
+    runtime::NextHopRequest request;
+    while (worker_->next_hops().requests().pop(request)) {
+      runtime::NextHopUpdate update;
+      update.hop.port = port_;
+      update.hop.usable = 1;
+      update.index = request.index;
+      update.epoch = request.epoch;
+      IFGW_CHECK(worker_->next_hops().updates().push(update));
+    }
+  }
+
+  void add_legs() {
+    for (std::size_t i = 0; i < g_legs; ++i) {
+      api::Command add;
+      add.type = api::CommandType::AddLeg;
+      add.add_leg = {};
+      add.add_leg.local_address = static_cast<std::uint8_t>(i / kPairsPerAddress);
+      add.add_leg.media = params(i, api::Codec::Pcmu);
+      const api::CommandDone done = command(add);
+      legs_.push_back({done.leg, done.local, 0});
+      if (i % 2 == 0) continue;
+      api::Command join;
+      join.type = api::CommandType::JoinLegs;
+      join.join_legs = {legs_[i - 1].id, legs_[i].id};
+      command(join);
+    }
+    order_.resize(g_legs);
+    std::iota(order_.begin(), order_.end(), 0);
+    std::shuffle(order_.begin(), order_.end(), std::mt19937(1));
+    std::erase_if(order_, [](std::uint32_t leg) { return leg % 2 == 1; });  // from the PCMU side
+    free_.resize(kFrames);
+    IFGW_CHECK(rte_pktmbuf_alloc_bulk(pool_, free_.data(), kFrames) == 0);
+  }
+
+  // The next frame off the wire: 20 ms of G.711 for the next leg.
+  rte_mbuf* arrival() {
+    rte_mbuf* buffer = free_.back();
+    free_.pop_back();
+    const std::size_t number = order_[next_++ % order_.size()];
+    Leg& leg = legs_[number];
+    rte_pktmbuf_reset(buffer);
+    constexpr std::size_t kHeaders = engine::kEthernetBytes + engine::kIpv4Bytes + engine::kUdpBytes;
+    auto* frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(buffer, kHeaders + kRtpBytes));
+    std::memset(frame, 0, 12);
+    store_be16(frame + 12, 0x0800);
+    std::uint8_t* rtp = frame + kHeaders;
+    rtp[0] = 0x80;
+    rtp[1] = 0;
+    store_be16(rtp + 2, leg.sequence++);
+    store_be32(rtp + 4, leg.sequence * 160u);
+    store_be32(rtp + 8, static_cast<std::uint32_t>(number));
+    // A checksum of 0 (none) is what many endpoints send on IPv4; a set one costs the relay the same.
+    const auto path = engine::make_udp_template(remote(number), leg.local, 46);
+    engine::write_udp_headers(path, frame + engine::kEthernetBytes, kRtpBytes, 0);
+    return buffer;
+  }
+
+  rte_mempool* pool_ = nullptr;
+  rte_ring* in_ = nullptr;
+  rte_ring* out_ = nullptr;
+  std::uint16_t port_ = 0;
+  runtime::Fd doorbell_;
+  std::unique_ptr<runtime::CounterRegion> counters_;
+  std::vector<std::unique_ptr<runtime::WorkerLink>> links_;
+  std::unique_ptr<nodes::HandoverRings> handover_;
+  std::unique_ptr<runtime::Worker> worker_;
+  std::unique_ptr<runtime::AttachServer> server_;
+  std::string path_;
+  std::unique_ptr<adapters::DataplaneLink> link_;
+  std::uint32_t request_ = 0;
+  std::vector<Leg> legs_;
+  std::vector<std::uint32_t> order_;
+  std::vector<rte_mbuf*> free_;
+  std::size_t next_ = 0;
+  std::uint64_t relayed_ = 0;
+  std::uint64_t expected_ = 0;
+};
+
+Rig& rig() {
+  static Rig& only = *new Rig;  // one EAL per process, and no order of destruction to get wrong
+  return only;
+}
+
+void run(benchmark::State& state, api::Codec b) {
+  Rig& r = rig();
+  r.set_codec(b);
+  const auto packets = static_cast<std::size_t>(state.range(0));
+  const double ns_per_cycle = 1e9 / static_cast<double>(rte_get_tsc_hz());
+  std::vector<double> ns;
+  for (auto _ : state) {
+    std::uint64_t cycles = 0;
+    for (std::size_t done = 0; done < kPacketsPerWindow / 32 * packets; done += packets) cycles += r.burst(packets);
+    ns.push_back(static_cast<double>(cycles) * ns_per_cycle / static_cast<double>(kPacketsPerWindow / 32 * packets));
+    state.SetIterationTime(static_cast<double>(cycles) * ns_per_cycle * 1e-9);
+  }
+  if (!r.lossless()) state.SkipWithError("the worker did not relay every packet");
+  std::sort(ns.begin(), ns.end());
+  state.counters["ns_min"] = ns.front();
+  state.counters["ns_median"] = ns[ns.size() / 2];
+  state.counters["legs"] = static_cast<double>(g_legs);
+  state.SetLabel(g_hugepages ? "huge pages" : "ordinary pages");
+}
+
+void BM_Relay(benchmark::State& state) { run(state, api::Codec::Pcmu); }
+void BM_TranscodePcmuToPcma(benchmark::State& state) { run(state, api::Codec::Pcma); }
+BENCHMARK(BM_Relay)->ArgName("burst")->Arg(32)->Arg(1)->UseManualTime();
+BENCHMARK(BM_TranscodePcmuToPcma)->ArgName("burst")->Arg(32)->UseManualTime();
+
+}  // namespace
+}  // namespace ifgw::bench
+
+int main(int argc, char** argv) {
+  ifgw::runtime::EalRequest request;
+  request.memory_mb = 256;
+  std::vector<char*> rest{argv[0]};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    if (arg == "--memory=hugepages") request.memory = ifgw::runtime::MemoryChoice::HugePages;
+    else if (arg == "--memory=none") request.memory = ifgw::runtime::MemoryChoice::None;
+    else if (arg.starts_with("--legs=")) ifgw::bench::g_legs = static_cast<std::size_t>(std::atol(arg.data() + 7)) / 2 * 2;
+    else if (arg != "--memory=auto") rest.push_back(argv[i]);
+  }
+  int count = static_cast<int>(rest.size());
+  benchmark::Initialize(&count, rest.data());
+  if (benchmark::ReportUnrecognizedArguments(count, rest.data()) || ifgw::bench::g_legs < 2 || ifgw::bench::g_legs > 100'000) return 2;
+  const auto profile = ifgw::runtime::choose_eal_profile(request, ifgw::runtime::read_huge_page_supply("/sys"));
+  if (!profile) {
+    std::fprintf(stderr, "%s\n", profile.error().message.c_str());
+    return 1;
+  }
+  std::fprintf(stderr, "memory: %s\n", profile->reason.c_str());
+  ifgw::bench::g_hugepages = profile->hugepages;
+  if (const auto started = ifgw::runtime::start_eal(*profile); !started) {
+    std::fprintf(stderr, "%s\n", started.error().message.c_str());
+    return 1;
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
