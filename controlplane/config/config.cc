@@ -1,0 +1,264 @@
+#include "controlplane/config/config.h"
+
+#include <algorithm>
+#include <array>
+
+#include "controlplane/config/reader.h"
+#include "controlplane/core/negotiation.h"
+#include "controlplane/core/uri.h"
+
+namespace ifgw::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::size_t kMaxPath = 107;  // sun_path of a Unix socket
+constexpr std::array<std::string_view, 3> kTransports{"udp", "tcp", "tls"};
+
+struct Listener {
+  std::string_view key;
+  const std::optional<Endpoint>& at;
+  bool stream;
+};
+
+class Loader {
+ public:
+  explicit Loader(Problems& problems) : problems_(problems) {}
+
+  Config run(const Table& root) {
+    Reader reader{root, "", {1, 1}, problems_};
+    reader.table("dataplane", [&](Reader& r) { r.text("socket", kMaxPath, config_.dataplane_socket); });
+    if (!reader.has("sip")) reader.require("sip");
+    reader.table("sip", [&](Reader& r) { sip(r); });
+    reader.table("limits", [&](Reader& r) { limits(r); });
+    reader.table("call", [&](Reader& r) { call(r); });
+    reader.table("media", [&](Reader& r) { media(r); });
+    reader.table("pike", [&](Reader& r) { pike(r); });
+    reader.require("route");
+    reader.tables("route", core::kMaxRoutes, [&](Reader& r) { route(r); });
+    reader.require("witness");
+    reader.table("witness", [&](Reader& r) {
+      r.require("file");
+      r.text("file", 4096, config_.witness_file);
+    });
+    reader.table("admin", [&](Reader& r) { admin(r); });
+    reader.table("log", [&](Reader& r) {
+      constexpr std::array<std::string_view, 4> levels{"debug", "info", "warning", "error"};
+      auto level = static_cast<std::size_t>(config_.log_level);
+      r.choice("level", levels, level);
+      config_.log_level = static_cast<LogLevel>(level);
+    });
+    reader.finish();
+    // A leg that was told to end ends within 64*T1 (RFC 3261 section 17); the call waits a little longer.
+    calls_.timers.clear = 64 * config_.sip.t1 + seconds{8};
+    config_.calls = std::make_shared<const core::CallSettings>(std::move(calls_));
+    return std::move(config_);
+  }
+
+ private:
+  void sip(Reader& r) {
+    Sip& s = config_.sip;
+    r.endpoint("udp", s.udp);
+    r.endpoint("tcp", s.tcp);
+    r.endpoint("tls", s.tls);
+    r.text("advertised", 255, s.advertised);
+    r.duration("t1", milliseconds{10}, seconds{5}, s.t1);
+    r.duration("t2", milliseconds{100}, seconds{30}, s.t2);
+    r.duration("t4", milliseconds{100}, seconds{30}, s.t4);
+    r.text("tls_certificate", 4096, s.tls_certificate);
+    r.text("tls_key", 4096, s.tls_key);
+    r.flag("tls13_only", s.tls13_only);
+    r.number("max_connections", 1, 100'000, "connections", s.max_connections);
+    r.number("max_connections_per_source", 1, 100'000, "connections", s.max_connections_per_source);
+    r.duration("connection_idle", seconds{10}, hours{24}, s.connection_idle);
+    check_listeners(r);
+  }
+
+  void check_listeners(Reader& r) {
+    const Sip& s = config_.sip;
+    const std::array<Listener, 3> listeners{{{"udp", s.udp, false}, {"tcp", s.tcp, true}, {"tls", s.tls, true}}};
+    if (!s.udp && !s.tcp && !s.tls) r.problem("", "needs at least one of udp, tcp, tls");
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+      if (listeners[i].at && s.advertised.empty() && is_any(listeners[i].at->ip)) {
+        r.problem(listeners[i].key, "listens on every address: set sip.advertised to the one others shall use");
+      }
+      for (std::size_t j = 0; j < i; ++j) {
+        if (listeners[i].stream && listeners[j].stream && overlap(listeners[i].at, listeners[j].at)) {
+          r.problem(listeners[i].key, "uses the TCP port " + listeners[i].at->text() + " that " + r.name_of(listeners[j].key) +
+                                          " uses already (" + listeners[j].at->text() + "): give them different ports");
+        }
+      }
+    }
+    if (s.tls && (s.tls_certificate.empty() || s.tls_key.empty())) {
+      r.problem("tls", "needs sip.tls_certificate and sip.tls_key (PEM files)");
+    }
+    if (s.t2 < s.t1) r.problem("t2", "value " + duration_text(s.t2) + " is below sip.t1 (" + duration_text(s.t1) + ")");
+  }
+
+  static bool is_any(const IpAddress& ip) {
+    return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
+  }
+  static bool overlap(const std::optional<Endpoint>& a, const std::optional<Endpoint>& b) {
+    return a && b && a->port == b->port && (a->ip == b->ip || is_any(a->ip) || is_any(b->ip));
+  }
+
+  void limits(Reader& r) {
+    core::CallLimits& c = calls_.limits;
+    SipLimits& s = config_.sip_limits;
+    r.number("calls", 1, 1'000'000, "calls", c.calls);
+    r.number("calls_per_second", 0, 100'000, "calls/s", c.calls_per_second);
+    r.number("retry_after", 1, 3600, "s", c.retry_after_s);
+    r.number("sip_transactions", 64, 4'000'000, "transactions", s.transactions);
+    r.number("sip_legs", 2, 2'000'000, "legs", s.legs);
+    r.number("setups_in_flight", 1, 100'000, "calls", s.setups_in_flight);
+    r.number("setups_per_second", 0, 100'000, "calls/s", s.setups_per_second);
+    r.number("setup_burst", 1, 100'000, "calls", s.setup_burst);
+    r.bytes("sip_message", 4096, 65536, s.message_bytes);
+    if (s.legs < 2 * c.calls && r.has("sip_legs")) {
+      r.problem("sip_legs", "value " + std::to_string(s.legs) + " is below two per call (limits.calls is " + std::to_string(c.calls) + ")");
+    }
+    s.legs = std::max(s.legs, 2 * c.calls);
+  }
+
+  void call(Reader& r) {
+    core::CallTimers& t = calls_.timers;
+    r.duration("setup_timeout", milliseconds{100}, minutes{1}, t.setup);
+    r.duration("answer_timeout", seconds{1}, minutes{10}, t.answer);
+    r.duration("max_duration", seconds{1}, hours{168}, t.max_duration);
+  }
+
+  void media(Reader& r) {
+    core::MediaSettings& m = calls_.media;
+    r.duration("timeout", Duration::zero(), hours{24}, m.timeout);
+    if (m.timeout != Duration::zero() && m.timeout < seconds{1})
+      r.problem("timeout", "value " + duration_text(m.timeout) + " is not 0s or in 1s..24h");
+    r.flag("latching", m.latching);
+    r.duration("latch_window", milliseconds{100}, seconds{60}, m.latch_window);
+    r.number("dscp", 0, 63, "", m.dscp);
+    r.tables("address", 16, [&](Reader& t) {
+      std::optional<IpAddress> local, advertised;
+      t.require("local");
+      t.require("advertised");
+      t.address("local", local);
+      t.address("advertised", advertised);
+      if (!local || !advertised) return;
+      if (local->family != advertised->family) t.problem("advertised", "is of another IP version than local");
+      m.advertised.emplace_back(*local, *advertised);
+    });
+  }
+
+  void pike(Reader& r) {
+    Pike& p = config_.pike;
+    r.number("requests", 1, 100'000, "requests", p.requests);
+    r.duration("window", milliseconds{100}, minutes{10}, p.window);
+    r.duration("block", Duration::zero(), hours{24}, p.block);
+    r.tables("prefix", kMaxPikePrefixes, [&](Reader& t) {
+      std::optional<IpPrefix> prefix;
+      PrefixLimit limit;
+      t.require("prefix");
+      t.require("requests");
+      t.prefix("prefix", prefix);
+      t.number("requests", 1, 1'000'000, "requests", limit.requests);
+      t.duration("window", milliseconds{100}, minutes{10}, limit.window);
+      if (!prefix) return;
+      limit.prefix = *prefix;
+      p.prefixes.push_back(limit);
+    });
+    r.tables("exempt", kMaxPikePrefixes, [&](Reader& t) {
+      std::optional<IpPrefix> prefix;
+      t.require("prefix");
+      t.prefix("prefix", prefix);
+      if (prefix) p.exempt.push_back(*prefix);
+    });
+  }
+
+  void codecs(Reader& r, std::string_view key, std::vector<api::Codec>& target) {
+    target = {api::Codec::Pcma, api::Codec::Pcmu};
+    bool first = true;
+    r.texts(key, api::kMaxCodec, [&](const std::string& text, Position at) {
+      if (first) target.clear();
+      first = false;
+      const auto codec = core::codec_named(text);
+      if (!codec) return r.problem_at(at, key, "value \"" + text.substr(0, 20) + "\" is none of PCMU, PCMA, G722, G729, opus");
+      if (std::find(target.begin(), target.end(), *codec) != target.end()) return r.problem_at(at, key, "names \"" + text + "\" twice");
+      target.push_back(*codec);
+    });
+  }
+
+  static void pattern(Reader& r, std::string_view key, core::Pattern& target) {
+    r.text(key, 255, target.text);
+    const std::size_t star = target.text.find('*');
+    if (star != std::string::npos && star + 1 != target.text.size()) r.problem(key, "may hold '*' only as its last character");
+  }
+
+  void route(Reader& r) {
+    core::Route route;
+    r.require("id");
+    r.require("target");
+    r.text("id", 64, route.id);
+    pattern(r, "user", route.user);
+    pattern(r, "host", route.host);
+    r.text("target", 1024, route.target);
+    std::optional<Endpoint> next_hop;
+    r.endpoint("next_hop", next_hop);
+    std::size_t transport = 0;
+    r.choice("transport", kTransports, transport);
+    route.transport = std::string{kTransports[transport]};
+    codecs(r, "caller_codecs", route.caller.codecs);
+    codecs(r, "callee_codecs", route.callee.codecs);
+    r.address("caller_media_address", route.caller.media_address);
+    r.address("callee_media_address", route.callee.media_address);
+    finish_route(r, route, next_hop);
+  }
+
+  void finish_route(Reader& r, core::Route& route, const std::optional<Endpoint>& next_hop) {
+    for (const core::Route& other : calls_.routes) {
+      if (other.id == route.id) r.problem("id", "\"" + route.id + "\" is the id of another route");
+    }
+    const Sip& s = config_.sip;
+    const bool listens = route.transport == "udp" ? s.udp.has_value() : route.transport == "tcp" ? s.tcp.has_value() : s.tls.has_value();
+    if (!listens) r.problem("transport", "\"" + route.transport + "\" has no listener: set sip." + route.transport);
+    if (route.target.empty()) return;
+    std::string sample = route.target;
+    if (const std::size_t at = sample.find("{user}"); at != std::string::npos) sample.replace(at, 6, "x");
+    const auto uri = core::split_uri(sample);
+    if (!uri || sample.find_first_of("{} \"<>") != std::string::npos) {
+      return r.problem("target", "value \"" + route.target + "\" is no SIP URI like \"sip:{user}@192.0.2.7:5060\"");
+    }
+    const auto from_uri = uri->endpoint();
+    if (!next_hop && !from_uri) return r.problem("target", "names a host: set next_hop to its address (names are not resolved)");
+    route.next_hop = next_hop ? *next_hop : *from_uri;
+    if (!next_hop && route.transport == "tls" && uri->port == 0) route.next_hop.port = 5061;
+    calls_.routes.push_back(std::move(route));
+  }
+
+  void admin(Reader& r) {
+    r.text("socket", kMaxPath, config_.admin_socket);
+    r.file_mode("mode", config_.admin_mode);
+    r.numbers("uids", 0, 0xFFFF'FFFE, 64, config_.admin_uids);
+    if (config_.admin_socket == config_.dataplane_socket) r.problem("socket", "is also dataplane.socket: give them different paths");
+  }
+
+  Problems& problems_;
+  Config config_;
+  core::CallSettings calls_;
+};
+
+}  // namespace
+
+Loaded parse_config(std::string_view text, std::string_view file_name) {
+  Problems problems{file_name};
+  const auto document = parse_document(text);
+  if (const auto* error = std::get_if<SyntaxError>(&document)) {
+    problems.add(error->position, "", error->message);
+    return problems.lines();
+  }
+  Config config = Loader{problems}.run(std::get<Table>(document));
+  if (!problems.empty()) return problems.lines();
+  return config;
+}
+
+}  // namespace ifgw::config

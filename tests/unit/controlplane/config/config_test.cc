@@ -1,0 +1,178 @@
+#include "controlplane/config/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "controlplane/config/reader.h"
+
+namespace ifgw::config {
+namespace {
+
+const std::string kGood =
+    "[sip]\nudp = \"192.0.2.1:5060\"\n[[route]]\nid = \"a\"\ntarget = \"sip:{user}@192.0.2.7\"\n[witness]\nfile = \"/tmp/w\"\n";
+
+std::vector<std::string> problems(const std::string& text) {
+  const Loaded loaded = parse_config(text, "x.toml");
+  return std::holds_alternative<Config>(loaded) ? std::vector<std::string>{} : std::get<std::vector<std::string>>(loaded);
+}
+std::string only_problem(const std::string& text) {
+  const auto found = problems(text);
+  EXPECT_EQ(found.size(), 1u) << text;
+  for (std::size_t i = 1; i < found.size(); ++i) ADD_FAILURE() << found[i];
+  return found.empty() ? "" : found[0];
+}
+Config good(const std::string& text) {
+  Loaded loaded = parse_config(text, "x.toml");
+  if (const auto* lines = std::get_if<std::vector<std::string>>(&loaded)) {
+    for (const std::string& line : *lines) ADD_FAILURE() << line;
+    return {};
+  }
+  return std::get<Config>(std::move(loaded));
+}
+
+TEST(Config, DefaultsAndTheRoute) {
+  const Config c = good(kGood);
+  EXPECT_EQ(c.sip.udp->text(), "192.0.2.1:5060");
+  EXPECT_EQ(c.pike.requests, 30u);
+  EXPECT_EQ(c.pike.window, std::chrono::seconds{10});
+  ASSERT_EQ(c.calls->routes.size(), 1u);
+  EXPECT_EQ(c.calls->routes[0].next_hop.text(), "192.0.2.7:5060");
+  EXPECT_EQ(c.calls->routes[0].caller.codecs, (std::vector<api::Codec>{api::Codec::Pcma, api::Codec::Pcmu}));
+  EXPECT_EQ(c.calls->timers.clear, std::chrono::seconds{40});
+}
+
+TEST(Config, ExamplesLoad) {
+  for (const char* name : {"minimal.toml", "gateway.toml"}) {
+    std::ifstream in(std::string{IFGW_SOURCE_ROOT} + "/tools/config/" + name);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    ASSERT_FALSE(text.empty()) << name;
+    (void)good(text);
+  }
+}
+
+TEST(Config, TheFullExampleShowsTheDefaults) {
+  std::ifstream in(std::string{IFGW_SOURCE_ROOT} + "/tools/config/gateway.toml");
+  const Config full = good({std::istreambuf_iterator<char>(in), {}});
+  const Config plain = good(kGood);
+  EXPECT_EQ(full.sip.t1, plain.sip.t1);
+  EXPECT_EQ(full.sip.max_connections, plain.sip.max_connections);
+  EXPECT_EQ(full.sip_limits.transactions, plain.sip_limits.transactions);
+  EXPECT_EQ(full.sip_limits.legs, plain.sip_limits.legs);
+  EXPECT_EQ(full.sip_limits.message_bytes, plain.sip_limits.message_bytes);
+  EXPECT_EQ(full.calls->limits.calls, plain.calls->limits.calls);
+  EXPECT_EQ(full.calls->limits.calls_per_second, plain.calls->limits.calls_per_second);
+  EXPECT_EQ(full.calls->timers.answer, plain.calls->timers.answer);
+  EXPECT_EQ(full.calls->timers.max_duration, plain.calls->timers.max_duration);
+  EXPECT_EQ(full.calls->media.timeout, plain.calls->media.timeout);
+  EXPECT_EQ(full.pike.block, plain.pike.block);
+  EXPECT_EQ(full.admin_mode, plain.admin_mode);
+}
+
+struct BadCase {
+  const char* text;
+  const char* says;
+};
+
+TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
+  const std::vector<BadCase> cases = {
+      {"[pike]\nreqests = 3\n", "x.toml:9:1: pike.reqests: unknown key, did you mean \"requests\"?"},
+      {"[zzzzzzzz]\n", "x.toml:8:2: zzzzzzzz: unknown key"},
+      {"[pike]\nrequests = 0\n", "x.toml:9:12: pike.requests: value 0 is not in 1..100000 requests"},
+      {"[pike]\nrequests = \"many\"\n", "pike.requests: is a text, must be a number in 1..100000 requests"},
+      {"[pike]\nwindow = 10\n", "pike.window: is a number, must be a text like \"10s\""},
+      {"[pike]\nwindow = \"10\"\n", "pike.window: value \"10\" is no duration: a whole number with ms, s, m or h, like \"10s\""},
+      {"[pike]\nwindow = \"1h\"\n", "pike.window: value 1h is not in 100ms..10m"},
+      {"[pike]\nwindow = 1.5\n", "pike.window: is a number with a point"},
+      {"[limits]\nsip_message = \"16kb\"\n",
+       "limits.sip_message: value \"16kb\" is no size: a whole number with B, KB or MB, like \"16KB\""},
+      {"[limits]\nsip_message = \"1MB\"\n", "limits.sip_message: value 1MB is not in 4096..65536 B"},
+      {"[limits]\ncalls = 100\nsip_legs = 150\n", "limits.sip_legs: value 150 is below two per call"},
+      {"[media]\ntimeout = \"10ms\"\n", "media.timeout: value 10ms is not 0s or in 1s..24h"},
+      {"[media]\nlatching = 1\n", "media.latching: is a number, must be true or false"},
+      {"[[pike.exempt]]\nprefix = \"10.0.0.1/8\"\n", "pike.exempt[1].prefix: value \"10.0.0.1/8\" is no prefix"},
+      {"[[pike.prefix]]\nprefix = \"10.0.0.0/8\"\n", "pike.prefix[1].requests: is missing"},
+      {"[admin]\nmode = \"0666\"\n", "admin.mode: value \"0666\" is no octal mode"},
+      {"[admin]\nsocket = \"/run/ifgw/dataplane.sock\"\n", "admin.socket: is also dataplane.socket"},
+      {"[log]\nlevel = \"loud\"\n", "log.level: value \"loud\" is none of debug, info, warning, error"},
+      {"[[route]]\nid = \"a\"\ntarget = \"sip:x@192.0.2.7\"\n", "route[2].id: \"a\" is the id of another route"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@host.example\"\n", "route[2].target: names a host: set next_hop"},
+      {"[[route]]\nid = \"b\"\ntarget = \"http://x\"\n", "route[2].target: value \"http://x\" is no SIP URI"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ntransport = \"tcp\"\n",
+       "route[2].transport: \"tcp\" has no listener: set sip.tcp"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ncaller_codecs = [\"GSM\"]\n",
+       "route[2].caller_codecs: value \"GSM\" is none of"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\nuser = \"a*b\"\n", "route[2].user: may hold '*' only as its last character"},
+      {"[call\n", "x.toml:8:"},
+  };
+  for (const BadCase& c : cases) {
+    const std::string found = only_problem(kGood + c.text);
+    EXPECT_NE(found.find(c.says), std::string::npos) << "wanted: " << c.says << "\nfound:  " << found;
+  }
+}
+
+TEST(Config, TwoListenersOnOnePortNameBoth) {
+  const std::string sip = "tcp = \"192.0.2.1:5061\"\ntls = \"192.0.2.1:5061\"\ntls_certificate = \"c\"\ntls_key = \"k\"\n";
+  std::string text = kGood;
+  text.insert(text.find("[[route]]"), sip);
+  EXPECT_EQ(only_problem(text),
+            "x.toml:4:7: sip.tls: uses the TCP port 192.0.2.1:5061 that sip.tcp uses already (192.0.2.1:5061): give them different ports");
+  // UDP and TCP share a number without harm.
+  text = kGood;
+  text.insert(text.find("[[route]]"), "tcp = \"192.0.2.1:5060\"\n");
+  (void)good(text);
+  // Any address covers the others.
+  text = kGood;
+  text.insert(text.find("[[route]]"),
+              "advertised = \"192.0.2.1\"\ntcp = \"0.0.0.0:5061\"\ntls = \"192.0.2.1:5061\"\ntls_certificate = \"c\"\ntls_key = \"k\"\n");
+  EXPECT_NE(only_problem(text).find("that sip.tcp uses already"), std::string::npos);
+}
+
+TEST(Config, AllProblemsAreReportedAtOnceInTheOrderOfTheFile) {
+  const auto found = problems("[sip]\nt1 = \"0ms\"\n[pike]\nrequests = -1\nwindow = \"x\"\n");
+  ASSERT_EQ(found.size(), 6u);
+  EXPECT_NE(found[0].find("x.toml:1:1: sip: needs at least one of udp, tcp, tls"), std::string::npos);
+  EXPECT_NE(found[1].find("route: is missing"), std::string::npos);
+  EXPECT_NE(found[2].find("witness: is missing"), std::string::npos);
+  EXPECT_NE(found[3].find("sip.t1"), std::string::npos);
+  EXPECT_NE(found[4].find("pike.requests"), std::string::npos);
+  EXPECT_NE(found[5].find("pike.window"), std::string::npos);
+}
+
+TEST(Config, ListeningOnEveryAddressNeedsAnAdvertisedOne) {
+  std::string text = kGood;
+  text.replace(text.find("192.0.2.1"), 9, "0.0.0.0");
+  EXPECT_NE(only_problem(text).find("set sip.advertised"), std::string::npos);
+}
+
+TEST(Config, ProblemsAreBoundedAndHostileTextIsNotEchoed) {
+  std::string text = kGood;
+  for (int i = 0; i < 500; ++i) text += "[\"\\u0007key" + std::to_string(i) + "\"]\n";
+  const auto found = problems(text);
+  EXPECT_EQ(found.size(), kMaxProblems);
+  for (const std::string& line : found) EXPECT_EQ(line.find('\a'), std::string::npos);
+}
+
+TEST(Units, DurationsAndSizes) {
+  EXPECT_EQ(parse_duration("500ms"), std::chrono::milliseconds{500});
+  EXPECT_EQ(parse_duration("2h"), std::chrono::hours{2});
+  EXPECT_EQ(parse_duration("0s"), Duration::zero());
+  for (const char* bad : {"", "10", "s", "-1s", "1.5s", "10 s", "99999999999999999999s", "9223372036854775807h"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  EXPECT_EQ(parse_bytes("16KB"), 16384u);
+  EXPECT_EQ(parse_bytes("3B"), 3u);
+  for (const char* bad : {"", "16", "16kb", "18446744073709551615MB"}) EXPECT_FALSE(parse_bytes(bad)) << bad;
+  EXPECT_EQ(duration_text(std::chrono::milliseconds{1500}), "1500ms");
+  EXPECT_EQ(duration_text(std::chrono::seconds{120}), "2m");
+}
+
+TEST(Units, NearestNameIsASlipAtMost) {
+  const std::vector<std::string_view> names{"requests", "window", "block"};
+  EXPECT_EQ(nearest("windwo", names), "window");
+  EXPECT_EQ(nearest("blok", names), "block");
+  EXPECT_FALSE(nearest("latching", names));
+}
+
+}  // namespace
+}  // namespace ifgw::config
