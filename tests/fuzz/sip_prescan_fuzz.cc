@@ -20,12 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                       scan.from_tag, scan.to_tag, scan.call_id, scan.cseq_method, scan.headers, scan.body}) {
     if (!inside(part, text)) std::abort();
   }
-  sip::describe_defect(scan);
+  const std::string defect = sip::describe_defect(scan);
   if (!scan.answerable()) return 0;
   // A response to it is itself sound, whatever the request was, unless the request lacked what a response needs.
   sip::ResponseParts parts;
   parts.status = 400;
-  parts.reason = sip::describe_defect(scan);
+  parts.reason = defect;
   const std::string stem = sip::make_stem(scan, *Endpoint::parse("192.0.2.1:5060"), "tag");
   const std::string answer = sip::make_response(parts, stem);
   const sip::PreScan back = sip::prescan(as_bytes(answer));
