@@ -39,7 +39,7 @@ std::size_t WindowLimiter::entry_bytes(std::uint32_t max_requests) noexcept {
 }
 
 std::uint32_t WindowLimiter::set_count(std::size_t keys) noexcept {
-  const std::size_t slots = keys + (keys + 2) / 3;
+  const std::size_t slots = keys + (keys + 1) / 2;
   return static_cast<std::uint32_t>(std::max<std::size_t>((slots + kWays - 1) / kWays, 2));
 }
 
@@ -72,40 +72,9 @@ bool WindowLimiter::set_limits(const WindowLimits& limits) noexcept {
   return true;
 }
 
-WindowLimiter::Probe WindowLimiter::begin(std::uint64_t key) const noexcept {
-  const std::uint64_t hash = keyed_hash(key, hash_key_);
-  Probe probe;
-  probe.key = key;
-  probe.set[0] = static_cast<std::uint32_t>(((hash & 0xFFFFFFFF) * sets_) >> 32);
-  probe.set[1] = static_cast<std::uint32_t>(((hash >> 32) * sets_) >> 32);
-  if (probe.set[1] == probe.set[0]) probe.set[1] = probe.set[0] + 1 < sets_ ? probe.set[0] + 1 : 0;
-  probe.slot = probe.set[0] * kWays;
-  __builtin_prefetch(&tags(probe.set[0]));
-  __builtin_prefetch(&tags(probe.set[1]));
-  return probe;
-}
-
 std::uint32_t WindowLimiter::find_in(std::uint32_t set, std::uint64_t key) const noexcept {
-  const TagLine& line = tags(set);
-  unsigned hits = 0;
-  for (unsigned way = 0; way < kWays; ++way) hits |= static_cast<unsigned>(line.keys[way] == key) << way;
-  return hits == 0 ? kNoSlot : set * kWays + static_cast<std::uint32_t>(__builtin_ctz(hits));
-}
-
-std::uint32_t WindowLimiter::find(const Probe& probe) const noexcept {
-  if (tag(probe.slot) == probe.key) return probe.slot;
-  const std::uint32_t slot = find_in(probe.set[0], probe.key);
-  return slot != kNoSlot ? slot : find_in(probe.set[1], probe.key);
-}
-
-void WindowLimiter::locate(Probe& probe) const noexcept {
-  const std::uint32_t slot = find(probe);
-  if (slot == kNoSlot) return;
-  probe.slot = slot;
-  const std::byte* at = entries_ + std::size_t{slot} * entry_bytes_;
-  __builtin_prefetch(at, 1);
-  // Which stamp is read depends on the head, which is not here yet: the usual two lines are cheaper than a third step.
-  if (entry_bytes_ > 64) __builtin_prefetch(at + 64, 1);
+  const unsigned hits = match(tags(set), key);
+  return hits == 0 ? kNoSlot : set * kWays + static_cast<std::uint32_t>(__builtin_ctz(hits)) / 2;
 }
 
 void WindowLimiter::empty_window(Entry& e, Tick now) noexcept {
@@ -123,9 +92,7 @@ void WindowLimiter::reset(std::uint32_t slot, Tick now) noexcept {
 // A free slot of the emptier set, else one that an idle key gives up.
 std::uint32_t WindowLimiter::insert(const Probe& probe, Tick now) noexcept {
   unsigned free[2] = {0, 0};
-  for (unsigned i = 0; i < 2; ++i) {
-    for (unsigned way = 0; way < kWays; ++way) free[i] += static_cast<unsigned>(tags(probe.set[i]).keys[way] == 0);
-  }
+  for (unsigned i = 0; i < 2; ++i) free[i] = static_cast<unsigned>(__builtin_popcount(match(tags(probe.set[i]), 0)));
   const std::uint32_t set = free[1] > free[0] ? probe.set[1] : probe.set[0];
   std::uint32_t slot = find_in(set, 0);
   if (slot == kNoSlot) slot = evict(probe, now);
@@ -136,16 +103,21 @@ std::uint32_t WindowLimiter::insert(const Probe& probe, Tick now) noexcept {
   return slot;
 }
 
+// From the set with more idle keys, so that two choices keep their effect in a table full of idle keys.
 std::uint32_t WindowLimiter::evict(const Probe& probe, Tick now) noexcept {
-  for (const std::uint32_t set : probe.set) {
+  std::uint32_t victim[2] = {kNoSlot, kNoSlot};
+  unsigned idle_keys[2] = {0, 0};
+  for (unsigned i = 0; i < 2; ++i) {
     for (std::uint32_t way = 0; way < kWays; ++way) {
-      const std::uint32_t slot = set * kWays + way;
+      const std::uint32_t slot = probe.set[i] * kWays + way;
       if (!idle(entry(slot), now)) continue;
-      release(slot);
-      return slot;
+      victim[i] = slot;
+      ++idle_keys[i];
     }
   }
-  return kNoSlot;
+  const std::uint32_t slot = victim[idle_keys[1] > idle_keys[0] ? 1 : 0];
+  if (slot != kNoSlot) release(slot);
+  return slot;
 }
 
 void WindowLimiter::release(std::uint32_t slot) noexcept {
@@ -203,8 +175,7 @@ WindowLimiter::Decision WindowLimiter::refuse_limited(Entry& e, bool block_ended
   return decision;
 }
 
-WindowLimiter::Decision WindowLimiter::check(const Probe& probe, Instant now) noexcept {
-  const Tick tick = enter(now);
+WindowLimiter::Decision WindowLimiter::check_slowly(const Probe& probe, Tick tick) noexcept {
   std::uint32_t slot = find(probe);
   if (slot == kNoSlot) slot = insert(probe, tick);
   if (slot == kNoSlot) {

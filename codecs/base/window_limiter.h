@@ -17,6 +17,10 @@
 // One thread. No allocation, no clock. Cost: two to four cache lines per check.
 #pragma once
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -78,8 +82,8 @@ class WindowLimiter {
     Instant blocked_until = kNever;  // only with `blocked`; kNever: until unblocked
   };
 
-  // Memory for `keys` keys at once, `max_requests` (1..kMaxRequests) stamps each. A third more slots than keys are
-  // laid out, so that a new key practically always finds room in one of its two sets. 30 stamps: 182 bytes per key.
+  // Memory for `keys` keys at once, `max_requests` (1..kMaxRequests) stamps each. Half as many slots more than keys are
+  // laid out, so that a new key practically always finds room in one of its two sets. 30 stamps: 204 bytes per key.
   static std::size_t required_bytes(std::size_t keys, std::uint32_t max_requests) noexcept;
 
   // `memory`: at least required_bytes(), aligned to 64, kept by the caller as long as the limiter lives; overwritten.
@@ -89,7 +93,8 @@ class WindowLimiter {
   WindowLimiter(const WindowLimiter&) = delete;
   WindowLimiter& operator=(const WindowLimiter&) = delete;
 
-  // Takes effect at once on every key, also on requests admitted before. False, nothing changed: a value out of range.
+  // Takes effect at once on every key, also on requests admitted before; but a longer window cannot count what the
+  // shorter one had already let go of (keys that were idle under it). False, nothing changed: a value out of range.
   [[nodiscard]] bool set_limits(const WindowLimits& limits) noexcept;
   const WindowLimits& limits() const noexcept { return limits_; }
   std::uint32_t max_requests() const noexcept { return max_requests_; }
@@ -167,8 +172,13 @@ class WindowLimiter {
   Entry& entry(std::uint32_t slot) const noexcept { return *reinterpret_cast<Entry*>(entries_ + std::size_t{slot} * entry_bytes_); }
   Tick* stamps(Entry& e) const noexcept { return reinterpret_cast<Tick*>(&e + 1); }
 
+  static unsigned match(const TagLine& line, std::uint64_t key) noexcept;
   std::uint32_t find_in(std::uint32_t set, std::uint64_t key) const noexcept;
-  std::uint32_t find(const Probe& probe) const noexcept;
+  std::uint32_t search(const Probe& probe) const noexcept;
+  std::uint32_t find(const Probe& probe) const noexcept {
+    return __builtin_expect(tag(probe.slot) == probe.key, 1) ? probe.slot : search(probe);
+  }
+  Decision check_slowly(const Probe& probe, Tick now) noexcept;
   std::uint32_t insert(const Probe& probe, Tick now) noexcept;
   std::uint32_t evict(const Probe& probe, Tick now) noexcept;
   void reset(std::uint32_t slot, Tick now) noexcept;
@@ -213,6 +223,67 @@ class WindowLimiter {
   std::uint64_t previous_pass_ = 0;  // ticks: every entry was swept at or after this
   std::uint64_t current_pass_ = 0;   // ticks: when the pass under way began
 };
+
+inline WindowLimiter::Probe WindowLimiter::begin(std::uint64_t key) const noexcept {
+  const std::uint64_t hash = keyed_hash(key, hash_key_);
+  Probe probe;
+  probe.key = key;
+  probe.set[0] = static_cast<std::uint32_t>(((hash & 0xFFFFFFFF) * sets_) >> 32);
+  probe.set[1] = static_cast<std::uint32_t>(((hash >> 32) * sets_) >> 32);
+  if (__builtin_expect(probe.set[1] == probe.set[0], 0)) probe.set[1] = probe.set[0] + 1 < sets_ ? probe.set[0] + 1 : 0;
+  probe.slot = probe.set[0] * kWays;
+  __builtin_prefetch(&tags(probe.set[0]));
+  __builtin_prefetch(&tags(probe.set[1]));
+  return probe;
+}
+
+// Bit 2 * way is set where the key stands.
+inline unsigned WindowLimiter::match(const TagLine& line, std::uint64_t key) noexcept {
+#if defined(__SSE2__)
+  const __m128i wanted = _mm_set1_epi64x(static_cast<long long>(key));
+  const auto* at = reinterpret_cast<const __m128i*>(line.keys);
+  const __m128i low = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(at), wanted), _mm_cmpeq_epi32(_mm_load_si128(at + 1), wanted));
+  const __m128i high = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(at + 2), wanted), _mm_cmpeq_epi32(_mm_load_si128(at + 3), wanted));
+  const auto halves = static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+  return halves & (halves >> 1) & 0x5555;
+#else
+  unsigned hits = 0;
+  for (unsigned way = 0; way < kWays; ++way) hits |= static_cast<unsigned>(line.keys[way] == key) << (2 * way);
+  return hits;
+#endif
+}
+
+// Both sets at once: which of them has the key is a coin toss no branch predictor wins.
+inline std::uint32_t WindowLimiter::search(const Probe& probe) const noexcept {
+  const unsigned hits = match(tags(probe.set[0]), probe.key) | match(tags(probe.set[1]), probe.key) << 16;
+  if (hits == 0) return kNoSlot;
+  const auto first = static_cast<unsigned>(__builtin_ctz(hits));
+  return probe.set[first >> 4] * kWays + (first & 15) / 2;
+}
+
+inline void WindowLimiter::locate(Probe& probe) const noexcept {
+  const std::uint32_t slot = search(probe);
+  if (slot == kNoSlot) return;
+  probe.slot = slot;
+  const std::byte* at = entries_ + std::size_t{slot} * entry_bytes_;
+  __builtin_prefetch(at, 1);
+  // Which stamp is read depends on the head, which is not here yet: the usual two lines are cheaper than a third step.
+  if (entry_bytes_ > 64) __builtin_prefetch(at + 64, 1);
+}
+
+inline WindowLimiter::Decision WindowLimiter::check(const Probe& probe, Instant now) noexcept {
+  const Tick tick = enter(now);
+  if (__builtin_expect(tag(probe.slot) != probe.key, 0)) return check_slowly(probe, tick);
+  Entry& e = entry(probe.slot);
+  Tick* stamp = stamps(e);
+  if (is_block(e) || tick - stamp[position(e, limits_.requests)] <= window_ticks_) return check_slowly(probe, tick);
+  stamp[e.head] = tick;
+  const std::uint32_t next = e.head + 1;
+  e.head = static_cast<std::uint8_t>(next == max_requests_ ? 0 : next);
+  e.told = 0;
+  ++stats_.admitted;
+  return {Verdict::Admitted};
+}
 
 template <typename Callback>
 std::uint64_t WindowLimiter::list(std::uint64_t cursor, std::size_t max_slots, std::size_t max_rows, Instant now,

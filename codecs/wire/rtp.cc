@@ -2,18 +2,7 @@
 
 namespace ifgw {
 
-bool parse_rtp(Bytes packet, RtpHeader& header) noexcept {
-  if (packet.size() < kRtpFixedBytes || packet.size() > 0xFFFF || packet[0] >> 6 != 2) return false;
-  header.csrc_count = packet[0] & 0x0F;
-  header.has_extension = (packet[0] & 0x10) != 0;
-  header.marker = (packet[1] & 0x80) != 0;
-  header.payload_type = packet[1] & 0x7F;
-  header.sequence = load_be16(&packet[2]);
-  header.timestamp = load_be32(&packet[4]);
-  header.ssrc = load_be32(&packet[8]);
-  header.padding = 0;
-  header.extension_profile = header.extension_offset = header.extension_length = 0;
-
+bool parse_rtp_options(Bytes packet, RtpHeader& header) noexcept {
   std::size_t offset = kRtpFixedBytes + std::size_t{4} * header.csrc_count;
   if (offset > packet.size()) return false;
   if (header.has_extension) {

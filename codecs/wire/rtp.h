@@ -27,8 +27,25 @@ struct RtpHeader {
   std::uint16_t payload_length = 0;       // without padding; 0 is valid
 };
 
+// CSRC list, extension and padding; parse_rtp() is what one calls.
+[[nodiscard]] bool parse_rtp_options(Bytes packet, RtpHeader& header) noexcept;
+
 // False when it is not RTP version 2, or CSRC list, extension or padding run past the end. At most 65535 bytes.
-[[nodiscard]] bool parse_rtp(Bytes packet, RtpHeader& header) noexcept;
+[[nodiscard]] inline bool parse_rtp(Bytes packet, RtpHeader& header) noexcept {
+  if (packet.size() < kRtpFixedBytes || packet.size() > 0xFFFF || packet[0] >> 6 != 2) return false;
+  header.marker = (packet[1] & 0x80) != 0;
+  header.payload_type = packet[1] & 0x7F;
+  header.sequence = load_be16(&packet[2]);
+  header.timestamp = load_be32(&packet[4]);
+  header.ssrc = load_be32(&packet[8]);
+  header.padding = 0;
+  header.extension_profile = header.extension_offset = header.extension_length = 0;
+  header.csrc_count = packet[0] & 0x0F;
+  header.has_extension = (packet[0] & 0x10) != 0;
+  header.payload_offset = kRtpFixedBytes;
+  header.payload_length = static_cast<std::uint16_t>(packet.size() - kRtpFixedBytes);
+  return packet[0] == 0x80 || parse_rtp_options(packet, header);
+}
 
 inline std::uint32_t rtp_csrc(Bytes packet, std::size_t i) noexcept { return load_be32(&packet[kRtpFixedBytes + 4 * i]); }
 

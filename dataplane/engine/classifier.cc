@@ -1,6 +1,7 @@
 #include "dataplane/engine/classifier.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "dataplane/engine/source_limiter.h"
 
@@ -21,7 +22,10 @@ bool contains(const Ports& ports, std::uint16_t port) noexcept {
 }  // namespace
 
 Classifier::Classifier(const EngineConfig& config, const SourceLimiter& limiter) : ports_(config), limiter_(limiter) {
-  for (const IpAddress& address : config.local_addresses) IFGW_CHECK(addresses_.push_back(address));
+  for (const IpAddress& address : config.local_addresses) {
+    if (address.is_v4()) std::memcpy(&v4_[addresses_.size()], address.bytes.data(), sizeof v4_[0]);
+    IFGW_CHECK(addresses_.push_back(address));
+  }
   for (const std::uint16_t port : config.sip_udp_ports) IFGW_CHECK(udp_ports_.push_back(port));
   for (const std::uint16_t port : config.signalling_tcp_ports) IFGW_CHECK(tcp_ports_.push_back(port));
 }
@@ -38,6 +42,7 @@ void Classifier::classify(Packet& packet) const noexcept {
   packet.verdict = PacketVerdict::Pending;
   packet.tx_leg = kNoLegRow;
   packet.owner = 0;
+  if (__builtin_expect(classify_plain_media(packet), 1)) return;
   const ParseOutcome parsed = parse_headers(packet);
   if (!parsed.ok) return malformed(packet, parsed.reason);
   const Headers& headers = parsed.headers;
@@ -46,6 +51,24 @@ void Classifier::classify(Packet& packet) const noexcept {
   if (local < 0) return;
   packet.local_address = static_cast<std::uint8_t>(local);
   classify_l4(packet, headers);
+}
+
+// What nearly every packet is. False: nothing was decided.
+bool Classifier::classify_plain_media(Packet& packet) const noexcept {
+  if (!parse_plain_ipv4_udp(packet) || !ports_.is_media(packet.destination_port)) return false;
+  const std::uint8_t* ip = packet.data + kEthernetBytes;
+  if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224) return false;
+  std::uint32_t destination;
+  std::memcpy(&destination, ip + 16, sizeof destination);
+  for (std::size_t i = 0; i < addresses_.size(); ++i) {
+    if (v4_[i] != destination || destination == 0) continue;
+    packet.kind = PacketKind::Media;
+    packet.local_address = static_cast<std::uint8_t>(i);
+    packet.owner = ports_.owner(packet.destination_port);
+    packet.leg_index = ports_.index(packet.local_address, packet.destination_port);
+    return true;
+  }
+  return false;
 }
 
 void Classifier::classify_l4(Packet& packet, const Headers& headers) const noexcept {

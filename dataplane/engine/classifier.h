@@ -28,12 +28,14 @@ class Classifier {
   bool is_sip_udp_port(std::uint16_t port) const noexcept;
 
  private:
+  bool classify_plain_media(Packet& packet) const noexcept;
   void classify_l4(Packet& packet, const Headers& headers) const noexcept;
   void signalling(Packet& packet, const Headers& headers, PacketKind kind) const noexcept;
 
   PortMap ports_;
   const SourceLimiter& limiter_;
   FixedVector<IpAddress, kMaxLocalAddresses> addresses_;
+  std::array<std::uint32_t, kMaxLocalAddresses> v4_{};  // the IPv4 ones as in memory, at the same index; else 0
   FixedVector<std::uint16_t, kMaxSignallingPorts> udp_ports_;
   FixedVector<std::uint16_t, 2 * kMaxSignallingPorts> tcp_ports_;
 };

@@ -52,14 +52,18 @@ struct PortMap {
       : first_port(config.first_media_port),
         pairs((static_cast<std::uint32_t>(config.last_media_port) - config.first_media_port + 1) / 2),
         workers(config.worker_count),
+        reciprocal(((1U << kReciprocalBits) + workers - 1) / workers),
         pairs_per_worker((pairs + workers - 1) / workers),
         addresses(static_cast<std::uint32_t>(config.local_addresses.size())) {}
 
   bool is_media(std::uint16_t port) const noexcept { return static_cast<std::uint32_t>(port) - first_port < 2 * pairs; }
   std::uint32_t pair(std::uint16_t port) const noexcept { return (static_cast<std::uint32_t>(port) - first_port) / 2; }
-  std::uint8_t owner(std::uint16_t port) const noexcept { return static_cast<std::uint8_t>(pair(port) % workers); }
+  std::uint8_t owner(std::uint16_t port) const noexcept {
+    const std::uint32_t p = pair(port);
+    return static_cast<std::uint8_t>(p - by_workers(p) * workers);
+  }
   std::uint32_t index(std::uint8_t address, std::uint16_t port) const noexcept {
-    return address * pairs_per_worker + pair(port) / workers;
+    return address * pairs_per_worker + by_workers(pair(port));
   }
   // RTP port of slot `index` of `worker`; 0: the slot lies beyond the port range.
   std::uint16_t port(std::uint8_t worker, std::uint32_t index) const noexcept {
@@ -68,10 +72,16 @@ struct PortMap {
   }
   std::uint8_t address(std::uint32_t index) const noexcept { return static_cast<std::uint8_t>(index / pairs_per_worker); }
   std::uint32_t slots() const noexcept { return addresses * pairs_per_worker; }
+  // pair / workers without a division: exact, because pair * workers < 2^kReciprocalBits.
+  std::uint32_t by_workers(std::uint32_t pair) const noexcept {
+    return static_cast<std::uint32_t>((std::uint64_t{pair} * reciprocal) >> kReciprocalBits);
+  }
 
+  static constexpr unsigned kReciprocalBits = 21;
   std::uint32_t first_port;
   std::uint32_t pairs;
   std::uint32_t workers;
+  std::uint32_t reciprocal;
   std::uint32_t pairs_per_worker;
   std::uint32_t addresses;
 };

@@ -21,12 +21,6 @@ constexpr int kMaxExtensionHeaders = 8;
 constexpr std::size_t kTcpBytes = 20;
 constexpr std::uint16_t kDontFragment = 0x4000;
 
-std::uint16_t load_raw16(const std::uint8_t* p) noexcept {
-  std::uint16_t v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-void store_raw16(std::uint8_t* p, std::uint16_t v) noexcept { std::memcpy(p, &v, sizeof v); }
 constexpr std::uint16_t to_raw(std::uint16_t host_order) noexcept { return __builtin_bswap16(host_order); }
 
 ParseOutcome fail(api::DropReason reason, const Headers& headers) noexcept { return {false, reason, headers}; }
@@ -223,23 +217,6 @@ UdpTemplate make_udp_template(const Endpoint& local, const Endpoint& remote, std
   store_be16(ip + udp_at + 2, remote.port);
   path.pseudo_sum = add_sum(path.pseudo_sum, std::uint32_t{to_raw(local.port)} + to_raw(remote.port));
   return path;
-}
-
-void write_udp_headers(const UdpTemplate& path, std::uint8_t* ip, std::uint16_t payload_length, std::uint16_t udp_checksum) noexcept {
-  const auto udp_length = static_cast<std::uint16_t>(kUdpBytes + payload_length);
-  std::uint8_t* udp = ip + kIpv4Bytes;
-  if (path.is_v6()) {
-    std::memcpy(ip, path.bytes.data(), kIpv6Bytes + kUdpBytes);
-    store_be16(ip + 4, udp_length);
-    udp = ip + kIpv6Bytes;
-  } else {
-    std::memcpy(ip, path.bytes.data(), kIpv4Bytes + kUdpBytes);
-    const std::uint16_t total = to_raw(static_cast<std::uint16_t>(kIpv4Bytes + udp_length));
-    store_raw16(ip + 2, total);
-    store_raw16(ip + 10, static_cast<std::uint16_t>(~add_sum(path.ip_sum, total)));
-  }
-  store_be16(udp + 4, udp_length);
-  store_raw16(udp + 6, udp_checksum);
 }
 
 std::uint16_t fresh_udp_checksum(const UdpTemplate& path, Bytes payload) noexcept {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "codecs/base/bytes.h"
 #include "codecs/base/ip.h"
@@ -40,15 +41,13 @@ struct ParseOutcome {
 };
 ParseOutcome parse_headers(Packet& packet) noexcept;
 
-// A source no packet may come from over a network: unspecified, loopback, multicast, class E, broadcast; for IPv6
-// everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
-bool is_martian_source(const IpAddress& address) noexcept;
-
-// UDP checksum over the parsed packet. IPv4 may leave it out (0: accepted); IPv6 may not (RFC 8200 section 8.1).
-bool udp_checksum_ok(const Packet& packet) noexcept;
-
-// Source address of a parsed packet; absent when it is not IP.
-IpAddress packet_source(const Packet& packet) noexcept;
+// 16 bits in the byte order of memory, which is the one checksums are computed in.
+inline std::uint16_t load_raw16(const std::uint8_t* p) noexcept {
+  std::uint16_t v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store_raw16(std::uint8_t* p, std::uint16_t v) noexcept { std::memcpy(p, &v, sizeof v); }
 
 // One's complement sum of `bytes` (as if padded with a zero), folded to 16 bits, in the byte order of memory: add sums
 // with add_sum(), store the complement as it is.
@@ -58,6 +57,49 @@ inline std::uint16_t add_sum(std::uint32_t a, std::uint32_t b) noexcept {
   s = (s & 0xFFFF) + (s >> 16);
   return static_cast<std::uint16_t>((s & 0xFFFF) + (s >> 16));
 }
+
+// The common case, without anything that parse_headers() would have to refuse or walk: untagged IPv4 without options or
+// fragments, UDP, lengths and header checksum right. False: nothing was decided, call parse_headers().
+inline bool parse_plain_ipv4_udp(Packet& packet) noexcept {
+  constexpr std::size_t kIp = kEthernetBytes;
+  constexpr std::size_t kUdp = kIp + kIpv4Bytes;
+  const std::uint8_t* f = packet.data;
+  if (packet.length < kUdp + kUdpBytes || load_be16(f + 12) != 0x0800 || f[kIp] != 0x45 || f[kIp + 9] != 17) return false;
+  const std::size_t total = load_be16(f + kIp + 2);
+  const std::size_t udp_length = load_be16(f + kUdp + 4);
+  if ((load_be16(f + kIp + 6) & 0x3FFF) != 0 || total > packet.length - kIp || udp_length < kUdpBytes || udp_length + kIpv4Bytes > total) {
+    return false;
+  }
+  if (packet.ip_checksum != Checksum::Good) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kIpv4Bytes; i += 4) {
+      std::uint32_t word;
+      std::memcpy(&word, f + kIp + i, sizeof word);
+      sum += word;
+    }
+    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+    if (packet.ip_checksum == Checksum::Bad || add_sum(sum & 0xFFFF, static_cast<std::uint32_t>(sum >> 16)) != 0xFFFF) return false;
+    packet.ip_checksum = Checksum::Good;
+  }
+  packet.ip_version = 4;
+  packet.ip_offset = kIp;
+  packet.l4_offset = kUdp;
+  packet.payload_offset = kUdp + kUdpBytes;
+  packet.payload_length = static_cast<std::uint16_t>(udp_length - kUdpBytes);
+  packet.source_port = load_be16(f + kUdp);
+  packet.destination_port = load_be16(f + kUdp + 2);
+  return true;
+}
+
+// A source no packet may come from over a network: unspecified, loopback, multicast, class E, broadcast; for IPv6
+// everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
+bool is_martian_source(const IpAddress& address) noexcept;
+
+// UDP checksum over the parsed packet. IPv4 may leave it out (0: accepted); IPv6 may not (RFC 8200 section 8.1).
+bool udp_checksum_ok(const Packet& packet) noexcept;
+
+// Source address of a parsed packet; absent when it is not IP.
+IpAddress packet_source(const Packet& packet) noexcept;
 
 // Sum of both addresses and both ports as they are in a parsed UDP packet: what UdpTemplate::pseudo_sum is for a path.
 std::uint16_t packet_pseudo_sum(const Packet& packet) noexcept;
@@ -78,7 +120,23 @@ struct UdpTemplate {
 UdpTemplate make_udp_template(const Endpoint& local, const Endpoint& remote, std::uint8_t dscp) noexcept;
 // Writes the headers that go before `payload_length` bytes of payload to `ip` (the first byte of the IP header).
 // `udp_checksum`: as it goes on the wire; fresh_udp_checksum() or an updated one.
-void write_udp_headers(const UdpTemplate& path, std::uint8_t* ip, std::uint16_t payload_length, std::uint16_t udp_checksum) noexcept;
+inline void write_udp_headers(const UdpTemplate& path, std::uint8_t* ip, std::uint16_t payload_length,
+                              std::uint16_t udp_checksum) noexcept {
+  const auto udp_length = static_cast<std::uint16_t>(kUdpBytes + payload_length);
+  std::uint8_t* udp = ip + kIpv4Bytes;
+  if (path.is_v6()) {
+    std::memcpy(ip, path.bytes.data(), kIpv6Bytes + kUdpBytes);
+    store_be16(ip + 4, udp_length);
+    udp = ip + kIpv6Bytes;
+  } else {
+    std::memcpy(ip, path.bytes.data(), kIpv4Bytes + kUdpBytes);
+    const std::uint16_t total = __builtin_bswap16(static_cast<std::uint16_t>(kIpv4Bytes + udp_length));
+    store_raw16(ip + 2, total);
+    store_raw16(ip + 10, static_cast<std::uint16_t>(~add_sum(path.ip_sum, total)));
+  }
+  store_be16(udp + 4, udp_length);
+  store_raw16(udp + 6, udp_checksum);
+}
 std::uint16_t fresh_udp_checksum(const UdpTemplate& path, Bytes payload) noexcept;
 
 }  // namespace ifgw::engine

@@ -82,6 +82,15 @@ class LegTable {
   api::LegId id(std::uint32_t index) const noexcept;
   Endpoint local(std::uint32_t index) const noexcept;
 
+  // What a packet from the leg's party touches, and what one to it does.
+  void prefetch_rx(std::uint32_t index) const noexcept {
+    __builtin_prefetch(&rx_[index], 1);
+    __builtin_prefetch(&rows_[index].rx_packets, 1);
+  }
+  void prefetch_tx(std::uint32_t index) const noexcept {
+    __builtin_prefetch(&tx_[index], 1);
+    __builtin_prefetch(&rows_[index].tx_packets, 1);
+  }
   LegRx& rx(std::uint32_t index) noexcept { return rx_[index]; }
   LegTx& tx(std::uint32_t index) noexcept { return tx_[index]; }
   LegCold& cold(std::uint32_t index) noexcept { return cold_[index]; }

@@ -12,22 +12,17 @@ namespace {
 constexpr std::int32_t kMaxLatchGap = 50;  // packets: one second, after which a stream is not the same stream any more
 constexpr Duration kNextHopRetry = std::chrono::milliseconds(100);
 
-std::uint16_t load_raw16(const std::uint8_t* p) noexcept {
-  std::uint16_t v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-
-// RFC 1624: what a checksum becomes when words whose sum was `before` are replaced by words whose sum is `after`.
-std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t before, std::uint16_t after) noexcept {
-  const std::uint32_t sum = std::uint32_t{static_cast<std::uint16_t>(~checksum)} + static_cast<std::uint16_t>(~before) + after;
-  const auto updated = static_cast<std::uint16_t>(~add_sum(sum, 0));
+// RFC 1624 equation 3: what a checksum becomes when words that sum up to `before` give way to words that sum up to
+// `after`. Both may be plain sums of a few words, not folded.
+std::uint16_t update_checksum(std::uint16_t checksum, std::uint32_t before, std::uint32_t after) noexcept {
+  const std::uint32_t removed = static_cast<std::uint16_t>(~add_sum(before, 0));
+  const auto updated = static_cast<std::uint16_t>(~add_sum(std::uint32_t{static_cast<std::uint16_t>(~checksum)} + removed, after));
   return updated == 0 ? std::uint16_t{0xFFFF} : updated;
 }
 
 bool same_address(const Packet& packet, const IpAddress& expected) noexcept {
   const std::uint8_t* ip = packet.data + packet.ip_offset;
-  if (packet.ip_version == 4) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
+  if (__builtin_expect(packet.ip_version == 4, 1)) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
   return expected.is_v6() && std::memcmp(ip + 8, expected.bytes.data(), 16) == 0;
 }
 
@@ -39,15 +34,11 @@ Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, Ev
     : legs_(legs), next_hops_(next_hops), events_(events), block_(block), worker_(config.worker), mtu_(config.mtu) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
-  for (const Packet* packet : packets) {
-    __builtin_prefetch(&legs_.rx(packet->leg_index), 1);
-    __builtin_prefetch(&legs_.row(packet->leg_index).rx_packets, 1);
-  }
+  // Packets handed over by another worker were not prefetched by classify(); for the others this costs little.
+  for (const Packet* packet : packets) legs_.prefetch_rx(packet->leg_index);
   for (const Packet* packet : packets) {
     const std::uint32_t peer = legs_.rx(packet->leg_index).peer;
-    if (peer == kNoLeg) continue;
-    __builtin_prefetch(&legs_.tx(peer), 1);
-    __builtin_prefetch(&legs_.row(peer).tx_packets, 1);
+    if (peer != kNoLeg) legs_.prefetch_tx(peer);
   }
   waiting_.clear();
   for (Packet* packet : packets) receive(*packet, now);
@@ -102,12 +93,14 @@ void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexce
   const std::uint32_t to = legs_.rx(packet.leg_index).peer;
   const UdpTemplate& path = legs_.tx(to).path;
   std::uint8_t* rtp = packet.data + packet.payload_offset;
+  // The payload type's byte as part of a 16-bit word: writing the byte and reading the word back would stall.
   const std::uint16_t word_before = load_raw16(rtp);
-  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | payload_type);
+  const auto word_after = static_cast<std::uint16_t>((word_before & 0x80FF) | payload_type << 8);
+  store_raw16(rtp, word_after);
   std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
   if (checksum != 0) {
-    checksum = update_checksum(checksum, add_sum(legs_.rx(packet.leg_index).pseudo_sum, word_before),
-                               add_sum(path.pseudo_sum, load_raw16(rtp)));
+    checksum = update_checksum(checksum, std::uint32_t{legs_.rx(packet.leg_index).pseudo_sum} + word_before,
+                               std::uint32_t{path.pseudo_sum} + word_after);
   } else if (path.is_v6()) {
     checksum = fresh_udp_checksum(path, payload(packet));
   }
@@ -226,24 +219,15 @@ bool Media::write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& pat
   return true;
 }
 
-const NextHop* Media::next_hop(std::uint32_t leg, Instant now) noexcept {
+const NextHop* Media::resolve_next_hop(std::uint32_t leg, Instant now) noexcept {
   LegTx& tx = legs_.tx(leg);
-  const auto table = next_hops_.table();
-  const bool current = tx.next_hop_generation == next_hops_.generation();
-  if (__builtin_expect(current && tx.next_hop < table.size() && table[tx.next_hop].usable != 0, 1)) return &table[tx.next_hop];
   LegCold& cold = legs_.cold(leg);
-  if (current && now < cold.next_hop_retry) return nullptr;
+  if (tx.next_hop_generation == next_hops_.generation() && now < cold.next_hop_retry) return nullptr;
   cold.next_hop_retry = now + kNextHopRetry;
   tx.next_hop = next_hops_.lookup(legs_.info(leg).current_remote.ip);
   tx.next_hop_generation = next_hops_.generation();
-  const auto fresh = next_hops_.table();
-  return tx.next_hop < fresh.size() && fresh[tx.next_hop].usable != 0 ? &fresh[tx.next_hop] : nullptr;
-}
-
-void Media::count_sent(Packet& packet, std::uint32_t to) noexcept {
-  legs_.row(to).tx_packets.add(1);
-  legs_.row(to).tx_bytes.add(packet.payload_length);
-  packet.tx_leg = to;
+  const auto table = next_hops_.table();
+  return tx.next_hop < table.size() && table[tx.next_hop].usable != 0 ? &table[tx.next_hop] : nullptr;
 }
 
 void Media::drop(Packet& packet, api::DropReason reason) noexcept {

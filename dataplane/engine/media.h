@@ -57,8 +57,18 @@ class Media {
   void transcode(const Waiting& waiting, Instant now) noexcept;
   bool write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
-  const NextHop* next_hop(std::uint32_t leg, Instant now) noexcept;
-  void count_sent(Packet& packet, std::uint32_t to) noexcept;
+  const NextHop* next_hop(std::uint32_t leg, Instant now) noexcept {
+    const LegTx& tx = legs_.tx(leg);
+    const auto table = next_hops_.table();
+    const bool known = tx.next_hop_generation == next_hops_.generation() && tx.next_hop < table.size();
+    return __builtin_expect(known && table[tx.next_hop].usable != 0, 1) ? &table[tx.next_hop] : resolve_next_hop(leg, now);
+  }
+  const NextHop* resolve_next_hop(std::uint32_t leg, Instant now) noexcept;
+  void count_sent(Packet& packet, std::uint32_t to) noexcept {
+    legs_.row(to).tx_packets.add(1);
+    legs_.row(to).tx_bytes.add(packet.payload_length);
+    packet.tx_leg = to;
+  }
   void drop(Packet& packet, api::DropReason reason) noexcept;
   api::Event event(api::EventType type, Instant now) const noexcept;
 

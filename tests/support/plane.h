@@ -5,26 +5,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "dataplane/engine/engine.h"
+#include "tests/support/aligned_bytes.h"
 #include "tests/support/frames.h"
 
 namespace ifgw::test {
-
-class AlignedBytes {
- public:
-  explicit AlignedBytes(std::size_t size) : size_(size), data_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))) {}
-  ~AlignedBytes() { ::operator delete(data_, std::align_val_t{64}); }
-  AlignedBytes(const AlignedBytes&) = delete;
-  AlignedBytes& operator=(const AlignedBytes&) = delete;
-  std::span<std::byte> span() { return {data_, size_}; }
-
- private:
-  std::size_t size_;
-  std::byte* data_;
-};
 
 class PlainNextHops : public engine::NextHops {
  public:

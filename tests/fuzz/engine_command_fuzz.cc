@@ -1,0 +1,37 @@
+// Commands from a hostile control plane: every sequence of 128-byte blocks is answered block by block, and whatever was
+// accepted leaves an engine that still handles packets and timers.
+#include <cstdlib>
+#include <cstring>
+
+#include "tests/support/plane.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace ifgw;
+  test::Plane plane;
+  // Two legs to begin with, so that short inputs can reach the commands about legs.
+  const api::LegId a = plane.add(test::media_to("198.51.100.10:40000")).leg;
+  const api::LegId b = plane.add(test::media_to("198.51.100.10:40002", api::Codec::Pcma)).leg;
+  (void)plane.join(a, b);
+  const test::Frame rtp = test::rtp_packet(0, 1, 1, 1, test::Frame(160, 0x55));
+  const test::Frame media = test::udp_frame(*Endpoint::parse("198.51.100.10:40000"), *Endpoint::parse("192.0.2.1:20000"), rtp);
+  const test::Frame sip = test::udp_frame(*Endpoint::parse("198.51.100.10:5060"), *Endpoint::parse("192.0.2.1:5060"), {'x'});
+  while (size >= sizeof(api::Command)) {
+    api::Command command;
+    std::memcpy(static_cast<void*>(&command), data, sizeof command);
+    data += sizeof command;
+    size -= sizeof command;
+    // An id that exists is out of reach of chance; the lowest byte chooses one sometimes.
+    if (command.type == api::CommandType::UpdateLeg && command.update_leg.leg.value % 4 == 0) command.update_leg.leg = a;
+    if (command.type == api::CommandType::RemoveLeg && command.remove_leg.leg.value % 4 == 0) command.remove_leg.leg = b;
+    if (command.type == api::CommandType::JoinLegs && command.join_legs.a.value % 4 == 0) command.join_legs.a = a;
+    if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 0) command.join_legs.b = b;
+    plane.events.events.clear();
+    plane.engine.on_command(command, plane.now);
+    if (plane.events.count(api::EventType::CommandDone) != 1) std::abort();
+    if (plane.events.last(api::EventType::CommandDone)->command_done.request_id != command.request_id) std::abort();
+    (void)plane.send(media);
+    (void)plane.send(sip);
+    plane.run(std::chrono::milliseconds(20));
+  }
+  return 0;
+}
