@@ -98,13 +98,43 @@ void scan_number(std::string_view value, std::optional<std::uint32_t>& to, std::
   to = number;
 }
 
+// What may stand in a host name or address, brackets of IPv6 included.
+bool is_host(std::string_view text) noexcept {
+  for (const char c : text) {
+    const char l = lower(c);
+    if (!is_digit(c) && (l < 'a' || l > 'z') && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']') return false;
+  }
+  return !text.empty();
+}
+
+// Printable, no blanks: what a Call-ID is made of, more or less (section 25.1 `word`).
+bool is_visible(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7F) return false;
+  }
+  return true;
+}
+
+// Every quoted string closes.
+bool quotes_balanced(std::string_view text) noexcept {
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    }
+  }
+  return !quoted;
+}
+
 void scan_address(std::string_view value, std::string_view& whole, std::string_view& tag, std::string_view name, PreScan& scan) noexcept {
   if (!whole.empty()) return note(scan, Defect::Duplicate, name);
   whole = value;
   // addr-spec form: parameters after the URI belong to the header (section 20.10).
   int count = 0;
   const auto found = parameter(value, "tag", &count);
-  if (value.empty() || count > 1 || (found && !is_token(*found))) return note(scan, Defect::Value, name);
+  if (value.empty() || count > 1 || (found && !is_token(*found)) || !quotes_balanced(value)) return note(scan, Defect::Value, name);
   if (found) tag = *found;
 }
 
@@ -126,7 +156,7 @@ void scan_field(const HeaderField& field, bool& via_seen, PreScan& scan) noexcep
     case HeaderId::To: return scan_address(field.value, scan.to, scan.to_tag, "To", scan);
     case HeaderId::CallId:
       scan_once(field.value, scan.call_id, "Call-ID", scan);
-      if (scan.call_id.find_first_of(" \t\r\n") != std::string_view::npos) note(scan, Defect::Value, "Call-ID");
+      if (!is_visible(scan.call_id)) note(scan, Defect::Value, "Call-ID");
       return;
     case HeaderId::CSeq:
       if (!scan.cseq_method.empty()) return note(scan, Defect::Duplicate, "CSeq");
@@ -224,7 +254,7 @@ bool scan_via(std::string_view value, TopVia& via) noexcept {
     via.port = static_cast<std::uint16_t>(*port);
     sent_by = trim(sent_by.substr(0, colon));
   }
-  if (sent_by.empty() || sent_by.find_first_of(" \t\r\n\"<>,@") != std::string_view::npos) return false;
+  if (!is_host(sent_by)) return false;
   via.host = sent_by;
   if (semicolon == std::string_view::npos) return true;
 

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "controlplane/adapters": CODECS + ["controlplane/", "dataplane/api/"],
     "controlplane/main": CODECS + ["controlplane/", "dataplane/api/"],
     "tools": CODECS + ["controlplane/admin/", "controlplane/witness/", "tools/"],
-    "bench": CODECS + ["dataplane/", "controlplane/", "bench/", "tests/support/"],
+    "bench": CODECS + ["dataplane/", "controlplane/", "bench/", "tests/support/", "tests/sim/"],
     "tests": [""],
 }
 NEVER = re.compile(r"^(dataplane|controlplane)/main/")  # nothing includes main/, but main/ itself

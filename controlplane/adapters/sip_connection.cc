@@ -1,0 +1,206 @@
+#include "controlplane/adapters/sip_connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ifgw::adapters {
+namespace {
+
+// One connection may keep the loop this long per round: 4 reads of 16 KiB.
+constexpr int kReadsPerRound = 4;
+constexpr std::size_t kReadBytes = 16 * 1024;
+
+bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+}  // namespace
+
+SipConnection::SipConnection(UniqueFd fd, sip::Transport transport, Endpoint peer, Endpoint local, std::unique_ptr<TlsSession> tls,
+                             bool connecting, const ConnectionLimits& limits, Instant now)
+    : fd_(std::move(fd)),
+      transport_(transport),
+      peer_(peer),
+      local_(local),
+      tls_(std::move(tls)),
+      limits_(limits),
+      state_(connecting ? State::Connecting : State::Handshaking),
+      framer_(limits.message_bytes),
+      setup_by_(now + limits.setup) {
+  if (!connecting && tls_ == nullptr) opened(now);
+}
+
+Instant SipConnection::deadline() const noexcept { return std::min({setup_by_, message_by_, progress_by_, idle_at_, close_by_}); }
+
+void SipConnection::die(std::string reason) {
+  if (state_ == State::Dead) return;
+  state_ = State::Dead;
+  reason_ = std::move(reason);
+  setup_by_ = message_by_ = progress_by_ = idle_at_ = close_by_ = kNever;
+}
+
+void SipConnection::opened(Instant now) {
+  state_ = State::Open;
+  setup_by_ = kNever;
+  idle_at_ = now + limits_.idle;
+  if (tls_ != nullptr) {
+    tls_version_ = tls_->version();
+    cipher_suite_ = tls_->cipher();
+  }
+  for (const auto& [bytes, ticket] : early_) queue(bytes, ticket);
+  early_.clear();
+  early_bytes_ = 0;
+}
+
+void SipConnection::finish_connect(Instant now) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return die(std::string("connect: ") + std::strerror(error));
+  if (tls_ == nullptr) return opened(now);
+  state_ = State::Handshaking;
+  (void)decrypt({}, now);  // the hello
+}
+
+void SipConnection::on_ready(std::uint32_t events, Instant now, const OnMessage& on_message) {
+  if (state_ == State::Connecting && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) finish_connect(now);
+  if (wants_read() && (events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0) read(now, on_message);
+  if (state_ != State::Dead && state_ != State::Connecting) flush(now);
+}
+
+void SipConnection::read(Instant now, const OnMessage& on_message) {
+  std::uint8_t buffer[kReadBytes];
+  for (int turn = 0; turn < kReadsPerRound && wants_read(); ++turn) {
+    const ssize_t got = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    if (got < 0 && would_block(errno)) return;
+    if (got <= 0) return die(got == 0 ? "closed by the peer" : std::strerror(errno));
+    if (state_ == State::Open) idle_at_ = now + limits_.idle;
+    if (!decrypt(Bytes(buffer, static_cast<std::size_t>(got)), now)) return;
+    frame(now, on_message);
+    if (static_cast<std::size_t>(got) < sizeof buffer) return;
+  }
+}
+
+// Into plaintext_. False: the connection is over.
+bool SipConnection::decrypt(Bytes bytes, Instant now) {
+  if (tls_ == nullptr) {
+    plaintext_.append(as_text(bytes));
+    return true;
+  }
+  const bool was_open = state_ != State::Handshaking;
+  const TlsSession::State tls_state = tls_->feed(bytes, plaintext_);
+  tls_->take_output(output_);
+  if (!was_open && tls_state == TlsSession::State::Open) opened(now);
+  if (tls_state == TlsSession::State::Handshaking || tls_state == TlsSession::State::Open) return true;
+  flush(now);  // the alert
+  die(tls_state == TlsSession::State::Closed ? "closed by the peer" : "TLS: " + tls_->error());
+  return false;
+}
+
+void SipConnection::frame(Instant now, const OnMessage& on_message) {
+  using sip::FrameEvent;
+  framer_.feed(as_bytes(plaintext_));
+  plaintext_.clear();
+  while (state_ == State::Open) {
+    switch (framer_.next()) {
+      case FrameEvent::NeedMore:
+        if (!framer_.mid_message()) message_by_ = kNever;
+        else if (message_by_ == kNever) message_by_ = now + limits_.message;
+        return;
+      case FrameEvent::Message:
+        message_by_ = kNever;
+        on_message(framer_.message());
+        break;
+      case FrameEvent::Pong: queue("\r\n", 0); break;
+      case FrameEvent::KeepAlive: break;
+      case FrameEvent::TooLarge:
+      case FrameEvent::Bad:
+        // The user agent may still say what was wrong; then the connection goes, for its frame is lost.
+        if (framer_.message().size() > 0) on_message(framer_.message());
+        reason_ = "message without a usable Content-Length, or larger than " + std::to_string(limits_.message_bytes) + " bytes";
+        return close(now);
+    }
+  }
+}
+
+void SipConnection::queue(std::string_view bytes, std::uint64_t ticket) {
+  if (tls_ == nullptr) {
+    output_.append(bytes);
+  } else {
+    if (!tls_->write(as_bytes(bytes))) return die("TLS: " + tls_->error());
+    tls_->take_output(output_);
+  }
+  if (ticket != 0) tickets_.push_back({ticket, flushed_total_ + output_.size()});
+}
+
+bool SipConnection::send(std::string_view message, std::uint64_t ticket, Instant now) {
+  if (state_ == State::Dead) return false;
+  if (output_.size() - sent_ + early_bytes_ + message.size() > limits_.send_queue_bytes) {
+    die("the peer does not read: " + std::to_string(limits_.send_queue_bytes) + " bytes wait for it");
+    return false;
+  }
+  if (state_ == State::Connecting || state_ == State::Handshaking) {
+    early_.emplace_back(message, ticket);
+    early_bytes_ += message.size();
+    return true;
+  }
+  queue(message, ticket);
+  flush(now);
+  return state_ != State::Dead;
+}
+
+void SipConnection::flush(Instant now) {
+  while (state_ != State::Dead && sent_ < output_.size()) {
+    const ssize_t put = ::send(fd_.get(), output_.data() + sent_, output_.size() - sent_, MSG_NOSIGNAL);
+    if (put < 0 && would_block(errno)) {
+      if (progress_by_ == kNever) progress_by_ = now + limits_.progress;
+      return;
+    }
+    if (put <= 0) return die(std::string("send: ") + std::strerror(errno));
+    sent_ += static_cast<std::size_t>(put);
+    progress_by_ = kNever;
+    while (!tickets_.empty() && tickets_.front().end <= flushed_total_ + sent_) tickets_.pop_front();
+  }
+  if (sent_ == output_.size()) {
+    flushed_total_ += sent_;
+    output_.clear();
+    sent_ = 0;
+  }
+}
+
+std::vector<std::uint64_t> SipConnection::take_unsent() {
+  std::vector<std::uint64_t> out;
+  for (const Ticket& ticket : tickets_) out.push_back(ticket.ticket);
+  for (const auto& [bytes, ticket] : early_) {
+    if (ticket != 0) out.push_back(ticket);
+  }
+  tickets_.clear();
+  early_.clear();
+  return out;
+}
+
+void SipConnection::close(Instant now) {
+  if (state_ != State::Open) return die(reason_.empty() ? "closed" : reason_);
+  state_ = State::Closing;
+  message_by_ = idle_at_ = kNever;
+  close_by_ = now + limits_.linger;
+}
+
+void SipConnection::on_deadline(Instant now) {
+  if (now >= close_by_) {
+    if (tls_ != nullptr) {
+      tls_->close();
+      tls_->take_output(output_);
+      flush(now);
+    }
+    return die(reason_.empty() ? "closed" : reason_);
+  }
+  if (now >= setup_by_) return die(state_ == State::Connecting ? "no connection in time" : "no TLS handshake in time");
+  if (now >= message_by_) return die("a message was begun and not finished in time");
+  if (now >= progress_by_) return die("the peer does not read");
+  if (now >= idle_at_) return die("idle");
+}
+
+}  // namespace ifgw::adapters

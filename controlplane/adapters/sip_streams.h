@@ -1,0 +1,113 @@
+// SIP over TCP and TLS: listeners and connections on the control plane's event loop. Frames whole messages for the user
+// agent and sends what it produces, over the connection it names, over another one to the same peer, or over a new one.
+//
+// Thread: the loop's. Handlers are called from inside the loop; they may call send(). Everything is bounded: connections
+// in all and per source (IPv6: per /64), bytes per message and per queue, time per handshake, message and idleness.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "codecs/base/result.h"
+#include "controlplane/adapters/event_loop.h"
+#include "controlplane/adapters/sip_connection.h"
+#include "controlplane/adapters/tls_context.h"
+#include "controlplane/sip/slot_table.h"
+#include "controlplane/sip/transport.h"
+
+namespace ifgw::adapters {
+
+struct SipStreamsConfig {
+  std::size_t connections = 4096;
+  std::size_t connections_per_source = 64;
+  ConnectionLimits connection;
+  TlsConfig tls;                                 // of TLS listeners and of our own TLS connections
+  std::map<Endpoint, std::string> server_names;  // what a TLS peer's certificate must name; absent: its IP address
+};
+
+// Monotonic.
+struct SipStreamsStatistics {
+  std::uint64_t accepted = 0;
+  std::uint64_t connected = 0;         // connections we opened
+  std::uint64_t refused_total = 0;     // beyond `connections`
+  std::uint64_t refused_source = 0;    // beyond `connections_per_source`
+  std::uint64_t refused_filter = 0;    // the accept filter said no
+  std::uint64_t closed = 0;
+  std::uint64_t accept_failures = 0;   // out of descriptors or memory: accepting pauses
+  std::uint64_t connect_failures = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t messages_sent = 0;     // handed to a connection
+};
+
+class SipStreams final : public DeadlineSource {
+ public:
+  struct Handlers {
+    std::function<void(const sip::InboundMessage&, Instant)> on_message;
+    std::function<void(sip::ConnectionId, Instant)> on_closed;
+    std::function<void(std::uint64_t ticket, Instant)> on_send_failed;
+    // May this source connect? Empty: anyone. Called before anything is read or allocated.
+    std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;
+    // Why a connection ended, for the log. May be empty.
+    std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason)> on_end;
+  };
+
+  // `loop` outlives this. TLS is set up only when tls.certificate_file is given or a TLS leg is opened.
+  SipStreams(EventLoop& loop, SipStreamsConfig config, Handlers handlers);
+  ~SipStreams() override;
+
+  // Error: the address and what to do (taken port, missing privilege, unreadable certificate).
+  Status listen(sip::Transport transport, const Endpoint& local);
+  // Where listener number `index` (order of listen()) is bound; with port 0 the kernel chose.
+  Endpoint bound(std::size_t index) const;
+
+  // TCP or TLS messages of the user agent's. Failures come through on_send_failed, later, from the loop.
+  void send(const sip::OutboundMessage& message, Instant now);
+
+  std::size_t connections() const noexcept { return connections_.size(); }
+  const SipStreamsStatistics& statistics() const noexcept { return statistics_; }
+
+  Instant next_deadline() const override { return connections_.next_deadline() < resume_at_ ? connections_.next_deadline() : resume_at_; }
+  void on_deadline(Instant now) override;
+
+ private:
+  struct Listener {
+    UniqueFd fd;
+    sip::Transport transport;
+    Endpoint local;
+  };
+  using Peer = std::pair<sip::Transport, Endpoint>;
+
+  Result<std::shared_ptr<const TlsContext>> tls_context(TlsContext::Role role);
+  void on_acceptable(const Listener& listener, Instant now);
+  bool may_accept(const Endpoint& source, sip::Transport transport);
+  void pause_accepting(Instant now);
+  void adopt(UniqueFd fd, sip::Transport transport, const Endpoint& peer, const Endpoint& local, Instant now);
+  Result<sip::ConnectionId> connect(const sip::OutboundMessage& message, Instant now);
+  sip::ConnectionId add(std::unique_ptr<SipConnection> connection, Instant now);
+  sip::ConnectionId choose(const sip::OutboundMessage& message);
+  void on_ready(sip::ConnectionId id, std::uint32_t events, Instant now);
+  // After any step: watch what it waits for, or bury it.
+  void settle(sip::ConnectionId id, Instant now);
+  void bury(sip::ConnectionId id);
+  void fail_later(std::uint64_t ticket);
+  SipConnection* find(sip::ConnectionId id);
+
+  EventLoop& loop_;
+  const SipStreamsConfig config_;
+  Handlers handlers_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  sip::SlotTable<std::unique_ptr<SipConnection>> connections_;
+  std::map<Peer, sip::ConnectionId> by_peer_;       // the newest connection to each
+  std::map<IpAddress, std::size_t> per_source_;
+  std::shared_ptr<const TlsContext> server_tls_;
+  std::shared_ptr<const TlsContext> client_tls_;
+  SipStreamsStatistics statistics_;
+  Instant resume_at_ = kNever;                      // listeners are paused until then
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // deferred calls look here first
+};
+
+}  // namespace ifgw::adapters

@@ -1,0 +1,326 @@
+// TCP and TLS transports over real sockets on a loopback of their own.
+#include "controlplane/adapters/sip_streams.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <random>
+
+#include "controlplane/sip/user_agent.h"
+#include "tests/support/net_namespace.h"
+#include "tests/support/tls_identity.h"
+
+namespace ifgw::adapters {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+bool own_network() {
+  static const bool entered = enter_own_network();
+  return entered;
+}
+
+std::string options(int number, std::size_t body = 0) {
+  return "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK" + std::to_string(number) +
+         "\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:b@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: " +
+         std::to_string(body) + "\r\n\r\n" + std::string(body, 'b');
+}
+
+// One end: a SipStreams that writes down what happens to it.
+struct End {
+  struct Got {
+    std::string text, transport, tls_version, cipher;
+    Endpoint source, local;
+    sip::ConnectionId connection;
+  };
+  std::vector<Got> got;
+  std::vector<sip::ConnectionId> closed;
+  std::vector<std::uint64_t> failed;
+  std::vector<std::string> reasons;
+  std::function<bool(const Endpoint&, sip::Transport)> filter;
+  std::unique_ptr<SipStreams> streams;
+
+  End(EventLoop& loop, SipStreamsConfig config) {
+    SipStreams::Handlers handlers;
+    handlers.on_message = [this](const sip::InboundMessage& m, Instant) {
+      got.push_back({std::string(as_text(m.bytes)), std::string(sip::transport_name(m.transport)), std::string(m.tls_version),
+                     std::string(m.cipher_suite), m.source, m.local, m.connection});
+    };
+    handlers.on_closed = [this](sip::ConnectionId id, Instant) { closed.push_back(id); };
+    handlers.on_send_failed = [this](std::uint64_t ticket, Instant) { failed.push_back(ticket); };
+    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason) { reasons.push_back(reason); };
+    handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
+    streams = std::make_unique<SipStreams>(loop, std::move(config), std::move(handlers));
+  }
+};
+
+class SipStreamsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!own_network()) GTEST_SKIP() << "needs a network namespace of its own (root, or user namespaces)";
+    auto made = EventLoop::create();
+    ASSERT_TRUE(made);
+    loop = std::move(*made);
+    config.tls = {identity.certificate_file(), identity.key_file(), identity.certificate_file(), false, true};
+  }
+  void open(sip::Transport which = sip::Transport::Tcp) {
+    server = std::make_unique<End>(*loop, config);
+    const Status listening = server->streams->listen(which, *Endpoint::parse("127.0.0.1:0"));
+    ASSERT_TRUE(listening) << listening.error().message;
+    client = std::make_unique<End>(*loop, config);
+    to = server->streams->bound(0);
+    transport = which;
+  }
+  // Turns the loop until `done` or, as a failure, for 5 s.
+  template <typename Done>
+  bool until(Done done) {
+    const Instant end = read_clock() + seconds(5);
+    while (!done()) {
+      if (read_clock() > end) return false;
+      EXPECT_TRUE(loop->run_once(milliseconds(50)));
+    }
+    return true;
+  }
+  void send(End& from, const std::string& text, sip::ConnectionId connection = 0, std::uint64_t ticket = 0, const Endpoint* where = nullptr) {
+    sip::OutboundMessage message;
+    message.transport = transport;
+    message.destination = where != nullptr ? *where : to;
+    message.connection = connection;
+    message.ticket = ticket;
+    message.is_request = text.substr(0, 4) != "SIP/";
+    message.bytes = std::make_shared<const std::string>(text);
+    from.streams->send(message, loop->now());
+  }
+  // A plain blocking socket to the server, for misbehaviour.
+  UniqueFd raw() {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(to.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+    return fd;
+  }
+
+  TlsIdentity identity{"IP:127.0.0.1"};
+  std::unique_ptr<EventLoop> loop;
+  SipStreamsConfig config;
+  std::unique_ptr<End> server, client;
+  Endpoint to;
+  sip::Transport transport = sip::Transport::Tcp;
+};
+
+TEST_F(SipStreamsTest, CarriesRequestsAndAnswersOnOneConnection) {
+  for (const sip::Transport which : {sip::Transport::Tcp, sip::Transport::Tls}) {
+    SCOPED_TRACE(sip::transport_name(which));
+    open(which);
+    send(*client, options(1, 20000), 0, 7);
+    send(*client, options(2), 0, 8);
+    ASSERT_TRUE(until([&] { return server->got.size() == 2; }));
+    EXPECT_EQ(server->got[0].text, options(1, 20000));
+    EXPECT_EQ(server->got[0].transport, sip::transport_name(which));
+    EXPECT_EQ(server->got[0].local, to);
+    if (which == sip::Transport::Tls) {
+      EXPECT_EQ(server->got[0].tls_version, "TLSv1.3");
+      EXPECT_EQ(server->got[0].cipher.substr(0, 4), "TLS_");
+    }
+    send(*server, "SIP/2.0 200 OK\r\nl: 0\r\n\r\n", server->got[0].connection);
+    ASSERT_TRUE(until([&] { return client->got.size() == 1; }));
+    EXPECT_EQ(server->streams->connections(), 1u);
+    EXPECT_EQ(client->streams->connections(), 1u);
+    EXPECT_TRUE(client->failed.empty());
+    client.reset();
+    ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+    EXPECT_EQ(server->streams->connections(), 0u);
+  }
+}
+
+TEST_F(SipStreamsTest, RefusesACertificateForAnotherName) {
+  config.server_names[*Endpoint::parse("127.0.0.1:5061")] = "elsewhere.example";
+  server = std::make_unique<End>(*loop, config);
+  to = *Endpoint::parse("127.0.0.1:5061");
+  ASSERT_TRUE(server->streams->listen(sip::Transport::Tls, to));
+  client = std::make_unique<End>(*loop, config);
+  transport = sip::Transport::Tls;
+  send(*client, options(1), 0, 42);
+  ASSERT_TRUE(until([&] { return !client->failed.empty(); }));
+  EXPECT_EQ(client->failed[0], 42u);
+  EXPECT_NE(client->reasons.at(0).find("hostname mismatch"), std::string::npos) << client->reasons.at(0);
+  EXPECT_TRUE(server->got.empty());
+}
+
+TEST_F(SipStreamsTest, RefusesTls11) {
+  open(sip::Transport::Tls);
+  SSL_CTX* old = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_security_level(old, 0);
+  SSL_CTX_set_min_proto_version(old, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(old, TLS1_1_VERSION);
+  SSL* ssl = SSL_new(old);
+  const UniqueFd fd = raw();
+  SSL_set_fd(ssl, fd.get());
+  int error = SSL_ERROR_WANT_READ;
+  EXPECT_TRUE(until([&] {
+    const int result = SSL_connect(ssl);
+    error = SSL_get_error(ssl, result);
+    return result == 1 || (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE);
+  }));
+  EXPECT_EQ(error, SSL_ERROR_SSL);
+  SSL_free(ssl);
+  SSL_CTX_free(old);
+  ASSERT_TRUE(until([&] { return server->streams->connections() == 0; }));
+}
+
+TEST_F(SipStreamsTest, ReportsWhatCouldNotBeSent) {
+  open();
+  const Endpoint nobody = *Endpoint::parse("127.0.0.1:9");
+  send(*client, options(1), 0, 5, &nobody);
+  ASSERT_TRUE(until([&] { return client->failed.size() == 1; }));
+  EXPECT_EQ(client->failed[0], 5u);
+  EXPECT_NE(client->reasons.at(0).find("refused"), std::string::npos);
+  const Endpoint unreachable = *Endpoint::parse("198.51.100.1:5060");
+  send(*client, options(1), 0, 6, &unreachable);
+  ASSERT_TRUE(until([&] { return client->failed.size() == 2; }));
+  EXPECT_EQ(client->streams->connections(), 0u);
+}
+
+TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
+  config.connection.message = config.connection.setup = milliseconds(60);
+  config.connection.idle = milliseconds(150);
+  open();
+  const UniqueFd slow = raw();
+  ASSERT_EQ(::send(slow.get(), "OPTIONS sip", 11, MSG_NOSIGNAL), 11);
+  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  EXPECT_EQ(server->reasons.at(0), "a message was begun and not finished in time");
+  const UniqueFd idle = raw();
+  ASSERT_TRUE(until([&] { return server->closed.size() == 2; }));
+  EXPECT_EQ(server->reasons.at(1), "idle");
+  open(sip::Transport::Tls);
+  const UniqueFd silent = raw();
+  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  EXPECT_EQ(server->reasons.at(0), "no TLS handshake in time");
+}
+
+TEST_F(SipStreamsTest, BoundsConnectionsInAllAndPerSource) {
+  config.connections = 3;
+  config.connections_per_source = 2;
+  open();
+  std::vector<UniqueFd> many;
+  for (int i = 0; i < 5; ++i) many.push_back(raw());
+  ASSERT_TRUE(until([&] { return server->streams->statistics().refused_source == 3; }));
+  EXPECT_EQ(server->streams->connections(), 2u);
+  many.clear();
+  ASSERT_TRUE(until([&] { return server->streams->connections() == 0; }));
+  server->filter = [](const Endpoint&, sip::Transport) { return false; };
+  const UniqueFd unwanted = raw();
+  ASSERT_TRUE(until([&] { return server->streams->statistics().refused_filter == 1; }));
+}
+
+TEST_F(SipStreamsTest, HandsOverAMessageItCannotFrameThenCloses) {
+  open();
+  const UniqueFd bad = raw();
+  const std::string text = "OPTIONS sip:x SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n";
+  ASSERT_EQ(::send(bad.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
+  send(*server, "SIP/2.0 400 Missing Content-Length header\r\nl: 0\r\n\r\n", server->got[0].connection);
+  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  char answer[100];
+  ASSERT_GT(::recv(bad.get(), answer, sizeof answer, 0), 12);
+  EXPECT_EQ(std::string_view(answer, 11), "SIP/2.0 400");
+}
+
+TEST_F(SipStreamsTest, AnswersKeepAlives) {
+  open();
+  const UniqueFd phone = raw();
+  ASSERT_EQ(::send(phone.get(), "\r\n\r\n", 4, MSG_NOSIGNAL), 4);
+  char answer[10];
+  ssize_t got = -1;
+  ASSERT_TRUE(until([&] { return (got = ::recv(phone.get(), answer, sizeof answer, 0)) > 0; }));
+  EXPECT_EQ(std::string_view(answer, static_cast<std::size_t>(got)), "\r\n");
+}
+
+TEST_F(SipStreamsTest, DropsAPeerThatDoesNotRead) {
+  config.connection.send_queue_bytes = 100'000;
+  open();
+  const UniqueFd deaf = raw();
+  ASSERT_EQ(::send(deaf.get(), options(1).data(), options(1).size(), MSG_NOSIGNAL), static_cast<ssize_t>(options(1).size()));
+  ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
+  for (std::uint64_t i = 1; i < 2000 && server->closed.empty(); ++i) {
+    send(*server, options(1, 20000), server->got[0].connection, i);
+    EXPECT_TRUE(loop->run_once(Duration::zero()));
+  }
+  ASSERT_FALSE(server->closed.empty());
+  EXPECT_FALSE(server->failed.empty());
+  EXPECT_NE(server->reasons.at(0).find("does not read"), std::string::npos);
+}
+
+TEST_F(SipStreamsTest, ListenErrorsSayWhatToDo) {
+  open();
+  const Status taken = client->streams->listen(sip::Transport::Tcp, to);
+  ASSERT_FALSE(taken);
+  EXPECT_NE(taken.error().message.find("another program or listener has this port"), std::string::npos) << taken.error().message;
+  EXPECT_FALSE(client->streams->listen(sip::Transport::Tcp, *Endpoint::parse("203.0.113.1:5060")));
+  config.tls.key_file = "/nonexistent/key.pem";
+  End broken(*loop, config);
+  const Status unreadable = broken.streams->listen(sip::Transport::Tls, *Endpoint::parse("127.0.0.1:0"));
+  ASSERT_FALSE(unreadable);
+  EXPECT_NE(unreadable.error().message.find("/nonexistent/key.pem"), std::string::npos);
+  TlsIdentity other("IP:127.0.0.1");
+  config.tls.key_file = other.key_file();
+  End mismatched(*loop, config);
+  EXPECT_FALSE(mismatched.streams->listen(sip::Transport::Tls, *Endpoint::parse("127.0.0.1:0")));
+}
+
+// A whole call between two user agents over TLS.
+TEST_F(SipStreamsTest, CarriesACall) {
+  std::mt19937_64 random(1);
+  std::uint64_t legs = 0;
+  struct Agent {
+    std::unique_ptr<SipStreams> streams;
+    std::unique_ptr<sip::UserAgent> ua;
+    std::vector<core::LegEvent> events;
+  };
+  Agent agents[2];
+  const Endpoint at[2] = {*Endpoint::parse("127.0.0.1:5061"), *Endpoint::parse("127.0.0.2:5061")};
+  TlsIdentity both("IP:127.0.0.1,IP:127.0.0.2");
+  config.tls = {both.certificate_file(), both.key_file(), both.certificate_file(), false, true};
+  for (int i = 0; i < 2; ++i) {
+    Agent& agent = agents[i];
+    sip::UserAgentConfig ua_config;
+    ua_config.addresses = {{sip::Transport::Tls, at[i].ip.text(), at[i].port, at[i]}};
+    agent.ua = std::make_unique<sip::UserAgent>(ua_config, sip::Randomness{{}, [&] { return random(); }, [&] { return core::LegKey{++legs}; }});
+    SipStreams::Handlers handlers;
+    handlers.on_message = [&agent](const sip::InboundMessage& m, Instant now) { agent.ua->on_message(m, now); };
+    handlers.on_closed = [&agent](sip::ConnectionId id, Instant now) { agent.ua->on_connection_closed(id, now); };
+    handlers.on_send_failed = [&agent](std::uint64_t ticket, Instant now) { agent.ua->on_send_failed(ticket, now); };
+    agent.streams = std::make_unique<SipStreams>(*loop, config, std::move(handlers));
+    ASSERT_TRUE(agent.streams->listen(sip::Transport::Tls, at[i]));
+    loop->at_end_of_round([&agent](Instant now) {
+      sip::Outputs outputs;
+      agent.ua->drain(outputs);
+      for (const sip::OutboundMessage& message : outputs.messages) agent.streams->send(message, now);
+      agent.events.insert(agent.events.end(), outputs.events.begin(), outputs.events.end());
+    });
+  }
+  core::OfferLeg offer;
+  offer.leg = {++legs};
+  offer.request_uri = offer.to = "sip:bob@127.0.0.2:5061;transport=tls";
+  offer.from = "sip:alice@127.0.0.1";
+  offer.sdp = "v=0\r\n";
+  agents[0].ua->on_command(offer, loop->now());
+  ASSERT_TRUE(until([&] { return !agents[1].events.empty(); }));
+  const auto& offered = std::get<core::LegOffered>(agents[1].events[0]);
+  EXPECT_EQ(offered.security.tls_version, "TLSv1.3");
+  const core::LegKey far = offered.leg;
+  agents[1].ua->on_command(core::AnswerLeg{far, "v=0\r\n"}, loop->now());
+  ASSERT_TRUE(until([&] { return !agents[0].events.empty() && agents[1].ua->legs().at(0).state == "confirmed"; }));
+  agents[1].ua->on_command(core::EndLeg{far, 0, {}, 0}, loop->now());
+  ASSERT_TRUE(until([&] { return agents[0].events.size() == 2 && agents[1].events.size() == 2; }));
+  EXPECT_EQ(agents[0].streams->connections(), 1u) << "the callee's BYE came over the caller's connection";
+}
+
+}  // namespace
+}  // namespace ifgw::adapters
