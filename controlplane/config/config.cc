@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 3> kTransports{"udp", "tcp", "tls"};
 
 struct Listener {
   std::string_view key;
-  const std::optional<Endpoint>& at;
+  Endpoint at;
   bool stream;
 };
 
@@ -43,6 +43,7 @@ class Loader {
     reader.table("witness", [&](Reader& r) {
       r.require("file");
       r.text("file", 4096, config_.witness_file);
+      r.flag("messages", config_.witness_messages);
     });
     reader.table("admin", [&](Reader& r) { admin(r); });
     reader.table("log", [&](Reader& r) {
@@ -61,9 +62,9 @@ class Loader {
  private:
   void sip(Reader& r) {
     Sip& s = config_.sip;
-    r.endpoint("udp", s.udp);
-    r.endpoint("tcp", s.tcp);
-    r.endpoint("tls", s.tls);
+    r.endpoints("udp", kMaxListeners, s.udp);
+    r.endpoints("tcp", kMaxListeners, s.tcp);
+    r.endpoints("tls", kMaxListeners, s.tls);
     r.text("advertised", 255, s.advertised);
     r.duration("t1", milliseconds{10}, seconds{5}, s.t1);
     r.duration("t2", milliseconds{100}, seconds{30}, s.t2);
@@ -79,30 +80,36 @@ class Loader {
 
   void check_listeners(Reader& r) {
     const Sip& s = config_.sip;
-    const std::array<Listener, 3> listeners{{{"udp", s.udp, false}, {"tcp", s.tcp, true}, {"tls", s.tls, true}}};
-    if (!s.udp && !s.tcp && !s.tls) r.problem("", "needs at least one of udp, tcp, tls");
-    for (std::size_t i = 0; i < listeners.size(); ++i) {
-      if (listeners[i].at && s.advertised.empty() && is_any(listeners[i].at->ip)) {
-        r.problem(listeners[i].key, "listens on every address: set sip.advertised to the one others shall use");
+    std::vector<Listener> all;
+    for (const Endpoint& e : s.udp) all.push_back({"udp", e, false});
+    for (const Endpoint& e : s.tcp) all.push_back({"tcp", e, true});
+    for (const Endpoint& e : s.tls) all.push_back({"tls", e, true});
+    if (all.empty()) r.problem("", "needs at least one of udp, tcp, tls");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (s.advertised.empty() && is_any(all[i].at.ip)) {
+        r.problem(all[i].key, "listens on every address: set sip.advertised to the one others shall use");
       }
-      for (std::size_t j = 0; j < i; ++j) {
-        if (listeners[i].stream && listeners[j].stream && overlap(listeners[i].at, listeners[j].at)) {
-          r.problem(listeners[i].key, "uses the TCP port " + listeners[i].at->text() + " that " + r.name_of(listeners[j].key) +
-                                          " uses already (" + listeners[j].at->text() + "): give them different ports");
-        }
+      if (!s.advertised.empty() && !is_any(all[0].at.ip) && !is_any(all[i].at.ip) && all[i].at.ip != all[0].at.ip &&
+          all[i].at.ip.family == all[0].at.ip.family) {
+        r.problem("advertised", "stands for one address, but the listeners use " + all[0].at.ip.text() + " and " + all[i].at.ip.text());
       }
+      for (std::size_t j = 0; j < i; ++j) check_pair(r, all[i], all[j]);
     }
-    if (s.tls && (s.tls_certificate.empty() || s.tls_key.empty())) {
+    if (!s.tls.empty() && (s.tls_certificate.empty() || s.tls_key.empty())) {
       r.problem("tls", "needs sip.tls_certificate and sip.tls_key (PEM files)");
     }
     if (s.t2 < s.t1) r.problem("t2", "value " + duration_text(s.t2) + " is below sip.t1 (" + duration_text(s.t1) + ")");
   }
 
+  static void check_pair(Reader& r, const Listener& later, const Listener& earlier) {
+    if (later.stream != earlier.stream || later.at.port != earlier.at.port) return;
+    if (later.at.ip != earlier.at.ip && !is_any(later.at.ip) && !is_any(earlier.at.ip)) return;
+    r.problem(later.key, std::string{"uses the "} + (later.stream ? "TCP" : "UDP") + " port " + later.at.text() + " that " +
+                             r.name_of(earlier.key) + " uses already (" + earlier.at.text() + "): give them different ports");
+  }
+
   static bool is_any(const IpAddress& ip) {
     return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
-  }
-  static bool overlap(const std::optional<Endpoint>& a, const std::optional<Endpoint>& b) {
-    return a && b && a->port == b->port && (a->ip == b->ip || is_any(a->ip) || is_any(b->ip));
   }
 
   void limits(Reader& r) {
@@ -204,6 +211,9 @@ class Loader {
     r.text("target", 1024, route.target);
     std::optional<Endpoint> next_hop;
     r.endpoint("next_hop", next_hop);
+    std::optional<Endpoint> local;
+    r.endpoint("local", local);
+    if (local) route.local = *local;
     std::size_t transport = 0;
     r.choice("transport", kTransports, transport);
     route.transport = std::string{kTransports[transport]};
@@ -218,9 +228,6 @@ class Loader {
     for (const core::Route& other : calls_.routes) {
       if (other.id == route.id) r.problem("id", "\"" + route.id + "\" is the id of another route");
     }
-    const Sip& s = config_.sip;
-    const bool listens = route.transport == "udp" ? s.udp.has_value() : route.transport == "tcp" ? s.tcp.has_value() : s.tls.has_value();
-    if (!listens) r.problem("transport", "\"" + route.transport + "\" has no listener: set sip." + route.transport);
     if (route.target.empty()) return;
     std::string sample = route.target;
     if (const std::size_t at = sample.find("{user}"); at != std::string::npos) sample.replace(at, 6, "x");
@@ -232,7 +239,27 @@ class Loader {
     if (!next_hop && !from_uri) return r.problem("target", "names a host: set next_hop to its address (names are not resolved)");
     route.next_hop = next_hop ? *next_hop : *from_uri;
     if (!next_hop && route.transport == "tls" && uri->port == 0) route.next_hop.port = 5061;
+    choose_listener(r, route);
     calls_.routes.push_back(std::move(route));
+  }
+
+  // The listener the route's requests go out from: the one that is named, else the only one that can.
+  void choose_listener(Reader& r, core::Route& route) {
+    const Sip& s = config_.sip;
+    const std::vector<Endpoint>& all = route.transport == "udp" ? s.udp : route.transport == "tcp" ? s.tcp : s.tls;
+    if (all.empty()) return r.problem("transport", "\"" + route.transport + "\" has no listener: set sip." + route.transport);
+    if (route.local.present()) {
+      const bool known = std::find(all.begin(), all.end(), route.local) != all.end();
+      if (!known) r.problem("local", "value " + route.local.text() + " is none of sip." + route.transport);
+      return;
+    }
+    std::vector<Endpoint> fitting;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(fitting),
+                 [&](const Endpoint& e) { return e.ip.family == route.next_hop.ip.family; });
+    if (fitting.empty())
+      return r.problem("next_hop", route.next_hop.text() + " is of an IP version no listener of sip." + route.transport + " has");
+    if (fitting.size() > 1) return r.problem("", "could go out from several listeners: set local to one of sip." + route.transport);
+    route.local = fitting.front();
   }
 
   void admin(Reader& r) {

@@ -18,11 +18,12 @@
 namespace ifgw::config {
 
 inline constexpr std::size_t kMaxPikePrefixes = 256;
+inline constexpr std::size_t kMaxListeners = 8;  // per transport
 
 struct Sip {
-  std::optional<Endpoint> udp;
-  std::optional<Endpoint> tcp;
-  std::optional<Endpoint> tls;
+  std::vector<Endpoint> udp;
+  std::vector<Endpoint> tcp;
+  std::vector<Endpoint> tls;
   std::string advertised;  // host in Via and Contact; empty: each listener's own address
   Duration t1 = std::chrono::milliseconds{500};
   Duration t2 = std::chrono::seconds{4};
@@ -68,6 +69,7 @@ struct Config {
   std::shared_ptr<const core::CallSettings> calls;
   Pike pike;
   std::string witness_file;
+  bool witness_messages = false;  // also a record of every SIP message
   std::string admin_socket = "/run/ifgw/control.sock";
   unsigned admin_mode = 0660;
   std::vector<std::int64_t> admin_uids;  // who may connect beside root and the gateway's own user

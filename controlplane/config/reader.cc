@@ -226,6 +226,21 @@ void Reader::bytes(std::string_view key, std::size_t min, std::size_t max, std::
   target = *value;
 }
 
+void Reader::endpoints(std::string_view key, std::size_t max_count, std::vector<Endpoint>& target) {
+  const Entry* entry = find(key);
+  if (entry == nullptr || !std::holds_alternative<Array>(entry->value.data)) {
+    std::optional<Endpoint> one;
+    endpoint(key, one);
+    if (one) target.push_back(*one);
+    return;
+  }
+  texts(key, max_count, [&](const std::string& text, Position at) {
+    const auto value = Endpoint::parse(text);
+    if (value && value->port != 0) return target.push_back(*value);
+    problem_at(at, key, "value \"" + printable(text) + "\" is no address with a port in 1..65535, like \"192.0.2.1:5060\"");
+  });
+}
+
 void Reader::endpoint(std::string_view key, std::optional<Endpoint>& target) {
   const std::string* text = take_text(key, "192.0.2.1:5060");
   if (text == nullptr) return;

@@ -57,6 +57,8 @@ class Reader {
   void bytes(std::string_view key, std::size_t min, std::size_t max, std::size_t& target);
   // "192.0.2.1:5060", "[2001:db8::1]:5060".
   void endpoint(std::string_view key, std::optional<Endpoint>& target);
+  // One, or a list of at most `max_count`.
+  void endpoints(std::string_view key, std::size_t max_count, std::vector<Endpoint>& target);
   void address(std::string_view key, std::optional<IpAddress>& target);
   void prefix(std::string_view key, std::optional<IpPrefix>& target);
   // One of `names`; the target becomes its index.

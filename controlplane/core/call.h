@@ -59,6 +59,7 @@ struct Call {
   Headers headers;    // X-IF-* to pass on, until the callee is invited
   SecurityContext security;
 
+  std::uint8_t max_forwards = 69;
   std::uint8_t worker = 0;
   unsigned media_requests = 0;   // under way
   unsigned bridge_requests = 0;  // of these: update and join that the answer waits for

@@ -116,6 +116,7 @@ void Calls::on(const LegOffered& e, Instant now) {
   call.from = e.from;
   call.to = e.to;
   call.sip_call_id = e.call_id;
+  call.max_forwards = e.max_forwards;
   call.offer = e.sdp;
   call.security = e.security;
   call.offered_at = now;

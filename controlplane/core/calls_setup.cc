@@ -127,7 +127,9 @@ void Calls::ask_guard(Call& call, const LegOffered& e, Instant now) {
 std::optional<std::uint8_t> Calls::local_address(const Call& call, Party party) const {
   const std::vector<IpAddress>& addresses = ports_.media.local_addresses();
   const SideSettings& side = party == Party::Caller ? call.route->caller : call.route->callee;
-  const IpAddress near = party == Party::Caller ? call.security.local.ip : call.route->next_hop.ip;
+  const IpAddress near = party == Party::Caller        ? call.security.local.ip
+                         : call.route->local.present() ? call.route->local.ip
+                                                       : call.route->next_hop.ip;
   const auto index_where = [&](auto&& fits) -> std::optional<std::uint8_t> {
     const auto it = std::find_if(addresses.begin(), addresses.end(), fits);
     if (it == addresses.end()) return std::nullopt;
@@ -185,6 +187,8 @@ void Calls::offer_callee(Call& call, Instant now) {
   offer.from = call.from;
   offer.to = call.target;
   offer.next_hop = call.route->next_hop;
+  offer.local = call.route->local;
+  offer.max_forwards = call.max_forwards;
   offer.transport = call.route->transport;
   offer.headers = std::move(call.headers);
   call.headers = Headers{};

@@ -101,6 +101,7 @@ struct OfferLeg {
   std::string to;
   std::string from_display;
   Endpoint next_hop;
+  Endpoint local;         // the listener it goes out from; absent: the transport's first
   std::string transport;  // "udp", "tcp", "tls"
   Headers headers;
   std::string sdp;            // the offer

@@ -33,6 +33,7 @@ struct Route {
   Pattern host;
   std::string target;  // URI; "{user}" becomes the user part of the request URI
   Endpoint next_hop;   // where the request goes
+  Endpoint local;      // the listener it goes out from; absent: the transport's first
   std::string transport = "udp";
   SideSettings caller;
   SideSettings callee;

@@ -44,7 +44,9 @@ struct Limits {
 
 struct UserAgentConfig {
   std::string product = "ifgw";              // Server and User-Agent
-  std::vector<AdvertisedAddress> addresses;  // at most one per transport; at least one
+  // At least one. Several of one transport differ in `local`: a leg uses the one its first message came in on, or
+  // OfferLeg::local names, else the transport's first.
+  std::vector<AdvertisedAddress> addresses;
   TimerConfig timers;
   Limits limits;
   // A UDP request above this many bytes goes out over TCP when `addresses` has one and the next hop was not pinned

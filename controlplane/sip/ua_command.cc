@@ -68,7 +68,7 @@ bool UserAgent::Impl::choose_hop(const core::OfferLeg& command, const Uri& targe
   const auto resolved = target.endpoint();
   if (!command.next_hop.present() && !resolved) return false;
   hop.destination = command.next_hop.present() ? command.next_hop : *resolved;
-  const AdvertisedAddress* here = address_for(hop.transport);
+  const AdvertisedAddress* here = address_for(hop.transport, command.local);
   if (here == nullptr) return false;
   hop.local = here->local;
   return true;
@@ -79,7 +79,7 @@ std::string UserAgent::Impl::make_invite(const core::OfferLeg& command, const Le
   RequestParts parts;
   parts.method = "INVITE";
   parts.request_uri = leg.dialog.request_uri;
-  parts.from_here = &address_or_first(leg.dialog.hop.transport);
+  parts.from_here = &address_or_first(leg.dialog.hop.transport, leg.dialog.hop.local);
   parts.branch = branch;
   parts.from = leg.dialog.local;
   parts.to = leg.dialog.remote;
@@ -132,7 +132,7 @@ void UserAgent::Impl::offer(const core::OfferLeg& command, Instant now) {
   leg.give_up_at = now + (command.answer_timeout > Duration::zero() ? command.answer_timeout : kTimerC);
   const std::string branch = new_branch();
   std::string invite = make_invite(command, leg, branch);
-  const AdvertisedAddress* tcp = address_for(Transport::Tcp);
+  const AdvertisedAddress* tcp = address_for(Transport::Tcp, {});
   if (config_.udp_request_bytes != 0 && invite.size() > config_.udp_request_bytes && hop.transport == Transport::Udp &&
       command.transport.empty() && tcp != nullptr) {
     hop.transport = Transport::Tcp;

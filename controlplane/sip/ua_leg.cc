@@ -36,15 +36,18 @@ void UserAgent::Impl::rearm(const Leg& leg) {
   if (found != leg_by_key_.end()) legs_.set_deadline(found->second, leg.deadline());
 }
 
-const AdvertisedAddress* UserAgent::Impl::address_for(Transport transport) const {
+const AdvertisedAddress* UserAgent::Impl::address_for(Transport transport, const Endpoint& local) const {
+  const AdvertisedAddress* first = nullptr;
   for (const AdvertisedAddress& address : config_.addresses) {
-    if (address.transport == transport) return &address;
+    if (address.transport != transport) continue;
+    if (address.local == local) return &address;
+    if (first == nullptr) first = &address;
   }
-  return nullptr;
+  return first;
 }
 
-const AdvertisedAddress& UserAgent::Impl::address_or_first(Transport transport) const {
-  const AdvertisedAddress* address = address_for(transport);
+const AdvertisedAddress& UserAgent::Impl::address_or_first(Transport transport, const Endpoint& local) const {
+  const AdvertisedAddress* address = address_for(transport, local);
   return address != nullptr ? *address : config_.addresses.front();
 }
 
@@ -66,7 +69,7 @@ std::string UserAgent::Impl::trace_id_of(const Message& message) {
 std::string UserAgent::Impl::make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason,
                                                std::string_view sdp) const {
   // Contact makes the dialog (section 12.1.1): in 1xx and 2xx to INVITE and in 2xx to UPDATE; harmless in the 2xx to BYE.
-  const std::string contact = status < 300 ? contact_value(address_or_first(leg.dialog.hop.transport), leg.secure) : std::string{};
+  const std::string contact = status < 300 ? contact_value(address_or_first(leg.dialog.hop.transport, leg.dialog.hop.local), leg.secure) : std::string{};
   ResponseParts parts;
   parts.status = status;
   parts.reason = reason;
@@ -83,7 +86,7 @@ std::string UserAgent::Impl::send_in_dialog_text(Leg& leg, std::string_view meth
   RequestParts parts;
   parts.method = method;
   parts.request_uri = leg.dialog.request_uri;
-  parts.from_here = &address_or_first(leg.dialog.hop.transport);
+  parts.from_here = &address_or_first(leg.dialog.hop.transport, leg.dialog.hop.local);
   parts.branch = branch;
   parts.routes = &leg.dialog.routes;
   parts.from = leg.dialog.local;

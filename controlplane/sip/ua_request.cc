@@ -132,7 +132,7 @@ void UserAgent::Impl::on_options(const Request& request, Instant now) {
   if (const Leg* leg = find_dialog(request.scan)) owner = leg->owner;
   outbox_.received(request.message, request.scan, request.bytes, owner, false, now);
   const core::Headers capabilities{{"Accept", "application/sdp"}, {"Accept-Encoding", "identity"}, {"Supported", ""}};
-  const std::string contact = contact_value(address_or_first(request.message.transport), false);
+  const std::string contact = contact_value(address_or_first(request.message.transport, request.message.local), false);
   ResponseParts parts;
   parts.status = 200;
   parts.product = config_.product;

@@ -34,7 +34,9 @@ Config good(const std::string& text) {
 
 TEST(Config, DefaultsAndTheRoute) {
   const Config c = good(kGood);
-  EXPECT_EQ(c.sip.udp->text(), "192.0.2.1:5060");
+  ASSERT_EQ(c.sip.udp.size(), 1u);
+  EXPECT_EQ(c.sip.udp[0].text(), "192.0.2.1:5060");
+  EXPECT_EQ(c.calls->routes[0].local, c.sip.udp[0]);
   EXPECT_EQ(c.pike.requests, 30u);
   EXPECT_EQ(c.pike.window, std::chrono::seconds{10});
   ASSERT_EQ(c.calls->routes.size(), 1u);
@@ -127,6 +129,17 @@ TEST(Config, TwoListenersOnOnePortNameBoth) {
   text.insert(text.find("[[route]]"),
               "advertised = \"192.0.2.1\"\ntcp = \"0.0.0.0:5061\"\ntls = \"192.0.2.1:5061\"\ntls_certificate = \"c\"\ntls_key = \"k\"\n");
   EXPECT_NE(only_problem(text).find("that sip.tcp uses already"), std::string::npos);
+}
+
+TEST(Config, ARouteBetweenSeveralListenersMustSayWhichOneItUses) {
+  std::string text = kGood;
+  text.replace(text.find("\"192.0.2.1:5060\""), 16, "[\"192.0.2.1:5060\", \"10.0.0.1:5060\", \"[2001:db8::1]:5060\"]");
+  EXPECT_NE(only_problem(text).find("route[1]: could go out from several listeners: set local to one of sip.udp"), std::string::npos);
+  const std::string chosen = "local = \"10.0.0.1:5060\"\n";
+  text.insert(text.find("[witness]"), chosen);
+  EXPECT_EQ(good(text).calls->routes[0].local.text(), "10.0.0.1:5060");
+  text.replace(text.find(chosen), chosen.size(), "local = \"10.0.0.2:5060\"\n");
+  EXPECT_NE(only_problem(text).find("route[1].local: value 10.0.0.2:5060 is none of sip.udp"), std::string::npos);
 }
 
 TEST(Config, AllProblemsAreReportedAtOnceInTheOrderOfTheFile) {
