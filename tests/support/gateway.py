@@ -77,3 +77,50 @@ def rtp_result(process, seconds=60):
     if process.wait(seconds) != 0:
         raise lab.LabError(f"{process.name}: {process.output()}")
     return json.loads(process.out.read_text())
+
+
+def basic_config(**more):
+    """A route from anywhere to the callee: PCMU outside, PCMA inside. `more` replaces or adds whole sections."""
+    sections = {
+        "dataplane": f'socket = "{Dataplane.SOCKET}"',
+        "sip": f'udp = ["{OUTSIDE}:5060", "{INSIDE}:5060"]\ntcp = ["{OUTSIDE}:5060", "{INSIDE}:5060"]',
+        "witness": 'file = "/run/ifgw/witness.jsonl"',
+        "admin": f'socket = "{ControlPlane.SOCKET}"',
+        "[route]": f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{CALLEE}:5060"\nlocal = "{INSIDE}:5060"\n'
+                   'caller_codecs = ["PCMU", "PCMA"]\ncallee_codecs = ["PCMA", "PCMU"]',
+        **more,
+    }
+    return "\n".join(f"[{name}]\n{body}\n" for name, body in sections.items() if body is not None)
+
+
+class ControlPlane:
+    SOCKET = "/run/ifgw/control.sock"
+    USER = ["setpriv", "--reuid", "64102", "--regid", "64102", "--clear-groups"]
+
+    def __init__(self, the_lab, config, name="controlplane", wait=True):
+        self.lab, self.build, self.name = the_lab, build_dir(), name
+        self.file = the_lab.dir / f"{name}.toml"
+        self.file.write_text(config)
+        state = pathlib.Path("/run/ifgw")
+        state.mkdir(exist_ok=True)
+        os.chown(state, 64102, 64102)
+        self.start(wait)
+
+    def start(self, wait=True):
+        """Starts it (again): unprivileged, in the namespace of the exception interfaces."""
+        before = self.lab.dir.joinpath(f"{self.name}.log").stat().st_size if self.lab.dir.joinpath(f"{self.name}.log").exists() else 0
+        self.process = self.lab.start(self.name, [*self.USER, self.build / "controlplane/main/ifgw-controlplane", "-c", self.file], ns="gw")
+        if not wait:
+            return
+        attached = lambda: self.ctl("status", check=False).get("dataplane", {}).get("attached")  # noqa: E731
+        lab.wait_for(lambda: attached() or not self.process.running(), 20, "control plane attached")
+        if not self.process.running():
+            raise lab.LabError("the control plane ended:\n" + self.process.log.read_text()[before:])
+
+    def ctl(self, *words, check=True):
+        """The operator's CLI, as JSON."""
+        done = lab.run(self.build / "tools/ifgw/ifgw", "-s", self.SOCKET, "-j", *words, check=check)
+        return json.loads(done.stdout) if done.stdout.strip() else {}
+
+    def records(self):
+        return [json.loads(line) for line in pathlib.Path("/run/ifgw/witness.jsonl").read_text().splitlines()]

@@ -1,0 +1,38 @@
+"""Captures on both outer ends of the gateway, and what they say about a call: loss and the time the gateway added."""
+import lab
+import pcap
+
+
+class Capture:
+    """tcpdump on one interface; the kernel stamps each packet as it passes the outer end of the wire."""
+
+    def __init__(self, the_lab, ns, interface, expression="udp"):
+        self.path = the_lab.dir / f"{interface}.pcap"
+        # -Z root: tcpdump would else give up the right to write into the lab's directory.
+        self.process = the_lab.start(f"tcpdump-{interface}", ["tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "-B", "8192", "--time-stamp-precision=nano",
+                                                               "-w", self.path, expression], ns=ns)
+        lab.wait_for(lambda: "listening on" in self.process.output() or not self.process.running(), 10, f"capture on {interface}")
+
+    def stop(self):
+        self.process.stop()
+        return pcap.udp_packets(self.path)
+
+
+def one_way(sent, received):
+    """RTP of one direction, as it left one end and as it reached the other: (nanoseconds in between per packet, sequence
+    numbers that never arrived). Packets are told apart by SSRC and time stamp, which the gateway keeps."""
+    arrival = {(p.ssrc, p.timestamp): p for p in received}
+    deltas, lost = [], []
+    for p in sent:
+        there = arrival.get((p.ssrc, p.timestamp))
+        if there is None:
+            lost.append(p.sequence)
+        else:
+            deltas.append(there.time_ns - p.time_ns)
+    return deltas, lost
+
+
+def quantile(values, q):
+    """Nearest rank; the largest for q = 1."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

@@ -1,0 +1,108 @@
+"""Parties that are not ours: baresip as a softphone, SIPp as a caller, callee or load; and a flood of plain datagrams."""
+import json
+import pathlib
+
+import audio
+import lab
+
+SUPPORT = pathlib.Path(__file__).parent
+PYTHON = "/usr/bin/python3"
+CODEC_NAMES = {0: "PCMU", 8: "PCMA"}
+
+
+class Baresip:
+    """A softphone that answers by itself (or dials), says a WAV and records what it hears."""
+
+    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, extra=()):
+        self.home = the_lab.dir / name
+        self.home.mkdir()
+        # It hangs up when its file ends, so the file goes on in silence.
+        speech = audio.read_wav(wav)
+        said = self.home / "says.wav"
+        audio.write_wav(said, list(speech) + [0.0] * int(max(0, seconds * audio.RATE - len(speech))))
+        (self.home / "config").write_text(f"""
+sip_listen {address}:5060
+audio_player aubridge,sink
+audio_alert aubridge,sink
+audio_source aufile,{said}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_txmode poll
+rtp_ports 30000-30100
+module_path /usr/lib/baresip/modules
+module g711.so
+module aubridge.so
+module aufile.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+snd_path {self.home}
+{"sip_cafile " + str(ca) if ca else ""}
+""" + "\n".join(extra) + "\n")
+        (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}/8000/1\n")
+        command = ["baresip", "-f", self.home, "-t", int(seconds + 60)] + (["-e", f"/dial {dial}"] if dial else [])
+        self.process = the_lab.start(name, command, ns=ns, env={"HOME": str(self.home)})
+        lab.wait_for(lambda: "is ready" in self.process.output() or not self.process.running(), 15, "baresip ready")
+
+    def stop(self):
+        self.process.stop()
+
+    def recording(self):
+        """What it decoded, as it wrote it."""
+        found = sorted(self.home.glob("dump-*-dec.wav"))
+        if not found:
+            raise lab.LabError("the softphone recorded nothing; its log:\n" + self.process.output()[-1500:])
+        return found[-1]
+
+
+class Sipp:
+    """One run of SIPp with a scenario of tests/support/sipp/."""
+
+    def __init__(self, the_lab, ns, scenario, local, *options, target=None, name=None, cwd=None, keys=None):
+        self.name = name or f"sipp-{scenario}"
+        host, port = local.rsplit(":", 1)
+        host = host.strip("[]")
+        argv = ["sipp", "-sf", SUPPORT / "sipp" / f"{scenario}.xml", "-i", host, "-p", port, "-mi", host, "-nostdin", "-trace_err",
+                "-error_file", the_lab.dir / f"{self.name}.errors", "-trace_stat", "-stf", the_lab.dir / f"{self.name}.csv", "-fd", "1"]
+        for key, value in (keys or {}).items():
+            argv += ["-key", key, value]
+        self.lab = the_lab
+        self.errors = the_lab.dir / f"{self.name}.errors"
+        self.statistics = the_lab.dir / f"{self.name}.csv"
+        self.process = the_lab.start(self.name, [*argv, *options, *([target] if target else [])], ns=ns, cwd=cwd or the_lab.dir)
+
+    def wait(self, seconds):
+        """Waits for its end; raises with its own explanation unless every call went as the scenario says."""
+        status = self.process.wait(seconds)
+        if status != 0:
+            errors = self.errors.read_text(errors="replace")[-3000:] if self.errors.exists() else ""
+            raise lab.LabError(f"{self.name}: exit {status}\n{errors}\n{self.process.output()[-1500:]}")
+        return self.last_statistics()
+
+    def last_statistics(self):
+        lines = self.statistics.read_text().splitlines()
+        return dict(zip(lines[0].split(";"), lines[-1].split(";")))
+
+
+class SippCaller(Sipp):
+    """One call that says a WAV for so many seconds and hangs up. 481 to its BYE is accepted: see the scenario."""
+
+    def __init__(self, the_lab, ns, address, target, user, payload_type, wav, seconds, name="sipp-caller"):
+        raw = the_lab.dir / f"{name}.raw"
+        raw.write_bytes(audio.encode(payload_type, audio.read_wav(wav)))
+        super().__init__(the_lab, ns, "caller_speaks", f"{address}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", int(seconds + 30),
+                         target=target, name=name, keys={"payload_type": payload_type, "codec": CODEC_NAMES[payload_type]})
+
+
+class Flood:
+    """Requests of one source at a steady rate; counts the answers."""
+
+    def __init__(self, the_lab, ns, source, target, rate, seconds, name="flood"):
+        self.process = the_lab.start(name, [PYTHON, SUPPORT / "flood.py", source, target, rate, seconds], ns=ns)
+
+    def result(self, seconds=60):
+        if self.process.wait(seconds) != 0:
+            raise lab.LabError(self.process.output())
+        return json.loads(self.process.output())
