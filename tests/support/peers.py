@@ -4,10 +4,10 @@ import pathlib
 
 import audio
 import lab
+import sipp_scenario
 
 SUPPORT = pathlib.Path(__file__).parent
 PYTHON = "/usr/bin/python3"
-CODEC_NAMES = {0: "PCMU", 8: "PCMA"}
 
 
 class Baresip:
@@ -58,20 +58,23 @@ snd_path {self.home}
 
 
 class Sipp:
-    """One run of SIPp with a scenario of tests/support/sipp/."""
+    """One run of SIPp with a scenario (XML text, see sipp_scenario.py). `local` is "address:port"."""
 
-    def __init__(self, the_lab, ns, scenario, local, *options, target=None, name=None, cwd=None, keys=None):
-        self.name = name or f"sipp-{scenario}"
+    _count = 0
+
+    def __init__(self, the_lab, ns, scenario, local, *options, target=None, name="sipp"):
+        Sipp._count += 1
+        self.name = f"{name}-{Sipp._count}"
+        file = the_lab.dir / f"{self.name}.xml"
+        file.write_text(scenario)
         host, port = local.rsplit(":", 1)
         host = host.strip("[]")
-        argv = ["sipp", "-sf", SUPPORT / "sipp" / f"{scenario}.xml", "-i", host, "-p", port, "-mi", host, "-nostdin", "-trace_err",
+        argv = ["sipp", "-sf", file, "-i", host, "-p", port, "-mi", host, "-nostdin", "-trace_err",
                 "-error_file", the_lab.dir / f"{self.name}.errors", "-trace_stat", "-stf", the_lab.dir / f"{self.name}.csv", "-fd", "1"]
-        for key, value in (keys or {}).items():
-            argv += ["-key", key, value]
         self.lab = the_lab
         self.errors = the_lab.dir / f"{self.name}.errors"
         self.statistics = the_lab.dir / f"{self.name}.csv"
-        self.process = the_lab.start(self.name, [*argv, *options, *([target] if target else [])], ns=ns, cwd=cwd or the_lab.dir)
+        self.process = the_lab.start(self.name, [*argv, *options, *([target] if target else [])], ns=ns, cwd=the_lab.dir)
 
     def wait(self, seconds):
         """Waits for its end; raises with its own explanation unless every call went as the scenario says."""
@@ -86,14 +89,12 @@ class Sipp:
         return dict(zip(lines[0].split(";"), lines[-1].split(";")))
 
 
-class SippCaller(Sipp):
-    """One call that says a WAV for so many seconds and hangs up. 481 to its BYE is accepted: see the scenario."""
-
-    def __init__(self, the_lab, ns, address, target, user, payload_type, wav, seconds, name="sipp-caller"):
-        raw = the_lab.dir / f"{name}.raw"
-        raw.write_bytes(audio.encode(payload_type, audio.read_wav(wav)))
-        super().__init__(the_lab, ns, "caller_speaks", f"{address}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", int(seconds + 30),
-                         target=target, name=name, keys={"payload_type": payload_type, "codec": CODEC_NAMES[payload_type]})
+def speaking_caller(the_lab, ns, address, target, user, payload_type, wav, seconds, last="recv 200"):
+    """One call that says a WAV for so many seconds and hangs up."""
+    (the_lab.dir / "says.raw").write_bytes(audio.encode(payload_type, audio.read_wav(wav)))
+    scenario = sipp_scenario.caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", f"speak says.raw {payload_type}", "pause", "hush", "bye", last,
+                                    types=(payload_type,))
+    return Sipp(the_lab, ns, scenario, f"{address}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", int(seconds + 30), target=target, name="caller")
 
 
 class Flood:

@@ -52,7 +52,7 @@ class Call:
     def talk(self):
         """The call, with the flood and the crash in the middle of it."""
         story = self.story
-        caller = peers.SippCaller(self.lab, "caller", gateway.CALLER, f"{gateway.OUTSIDE}:5060", "expert", 0, self.lab.dir / "caller.wav", CALL_SECONDS)
+        caller = peers.speaking_caller(self.lab, "caller", gateway.CALLER, f"{gateway.OUTSIDE}:5060", "expert", 0, self.lab.dir / "caller.wav", CALL_SECONDS, last="recv 481")
         self.calls = lab.wait_for(self.connected, 10, "the call connects")
         story.tell("connected: SIPp speaks PCMU, the softphone PCMA")
         flood = peers.Flood(self.lab, "caller", "10.1.0.66", gateway.OUTSIDE, FLOOD_RATE, FLOOD_SECONDS)

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Calls through both planes, judged by SIPp and baresip: both ways, over UDP, TCP and TLS, every way a call can fail, a
+thousand calls, a crash in the middle. Afterwards every table must be empty."""
+import pathlib
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import audio  # noqa: E402
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import pcap  # noqa: E402
+import peers  # noqa: E402
+import tap  # noqa: E402
+from capture import Capture, one_way  # noqa: E402
+from sipp_scenario import callee, caller  # noqa: E402
+
+GATEWAY = f"{gateway.OUTSIDE}:5060"
+ANSWERED = ("invite", "recv? 100", "recv? 180", "recv 200", "ack", "pause", "bye", "recv 200")
+ANSWERS = ("expect INVITE", "status 180 Ringing", "answer", "expect ACK", "expect BYE", "ok")
+
+# Timers short enough for a test: 64*T1 is 3.2 s. The limiter is out of the way but where it is the subject.
+SECTIONS = {
+    "sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\ntcp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\nt1 = "50ms"\nt2 = "400ms"\nt4 = "500ms"',
+    "call": 'answer_timeout = "2s"',
+    "[pike.exempt]": 'prefix = "10.0.0.0/8"',
+}
+
+
+class Calls(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.dataplane = gateway.Dataplane(cls.lab)
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**SECTIONS))
+
+    def tearDown(self):
+        self.expect_empty()
+
+    def expect_empty(self):
+        """No call, no leg, no transaction stays behind; SIP's own timers get the time they need."""
+        def nothing_left():
+            status = self.control.ctl("status")
+            return not self.control.ctl("calls", "show")["calls"] and not self.control.ctl("legs", "show")["legs"] and not any(status["sip"]["occupancy"].values())
+        lab.wait_for(nothing_left, 20, "every table empty")
+
+    def serve(self, *steps, options=(), **kwargs):
+        process = peers.Sipp(self.lab, "callee", callee(*steps, **kwargs), f"{gateway.CALLEE}:5060", "-m", kwargs.pop("calls", 1), "-timeout", "40", *options, name="callee")
+        return process
+
+    def dial(self, *steps, options=(), **kwargs):
+        return peers.Sipp(self.lab, "caller", caller(*steps, **kwargs), f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", "300", "-timeout", "40", *options,
+                          target=GATEWAY, name="caller")
+
+    def test_call_over_udp(self):
+        served = self.serve(*ANSWERS)
+        self.dial(*ANSWERED).wait(40)
+        served.wait(10)
+
+    def test_call_over_tcp(self):
+        served = self.serve(*ANSWERS)
+        self.dial(*ANSWERED, options=("-t", "t1")).wait(40)
+        served.wait(10)
+
+    def test_callee_is_busy(self):
+        served = self.serve("expect INVITE", "status 486 Busy Here", "expect ACK")
+        self.dial("invite", "recv? 100", "recv 486", "ack_failure").wait(40)
+        served.wait(10)
+
+    def test_caller_cancels(self):
+        served = self.serve("expect INVITE", "status 180 Ringing", "expect CANCEL", "ok", "status 487 Request Terminated", "expect ACK")
+        self.dial("invite", "recv? 100", "recv 180", "cancel", "recv 200", "recv 487", "ack_failure").wait(40)
+
+    def test_nobody_answers(self):
+        self.serve("expect INVITE", "status 180 Ringing", "expect CANCEL", "ok", "pause 3000")
+        self.dial("invite", "recv? 100", "recv 180", "recv 408", "ack_failure").wait(40)
+
+    def test_callee_is_unreachable(self):
+        self.dial("invite", "recv? 100", "recv 408", "ack_failure").wait(40)
+
+    def test_no_codec_in_common(self):
+        sipp = self.dial("invite", "recv? 100", "recv 488", "ack_failure", types=(9, 18))
+        sipp.wait(40)
+        record = next(r for r in reversed(self.control.records()) if r["event"] == "REJECTED")
+        self.assertIn("G722", str(record), "the record names what was offered")
+
+    def test_video_is_refused_by_port_zero(self):
+        capture = Capture(self.lab, "caller", "c0", "udp port 5060")
+        served = self.serve(*ANSWERS)
+        body_video = "m=video 40000 RTP/AVP 99\na=rtpmap:99 H264/90000"
+        from sipp_scenario import sdp
+        self.dial(*ANSWERED, body=sdp((0,), more=body_video)).wait(40)
+        served.wait(10)
+        answers = [p.payload for p in capture.stop() if p.payload.startswith(b"SIP/2.0 200") and b"m=audio" in p.payload]
+        self.assertTrue(answers)
+        self.assertIn(b"m=video 0 ", answers[0])
+
+    def test_bye_for_an_unknown_dialog_is_481(self):
+        scenario = caller("bye", "recv 481").replace("[next_url]", "sip:expert@[remote_ip]:[remote_port]").replace("[last_To:]", "To: <sip:expert@x>;tag=gone").replace("[routes]\n", "")
+        peers.Sipp(self.lab, "caller", scenario, f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-timeout", "20", target=GATEWAY).wait(30)
+
+    def test_options_are_answered(self):
+        self.dial("options", "recv 200").wait(30)
+
+    def test_addresses_and_trace_id_of_each_side(self):
+        at_caller, at_callee = Capture(self.lab, "caller", "c0", "udp port 5060"), Capture(self.lab, "callee", "e0", "udp port 5060")
+        served = self.serve(*ANSWERS)
+        self.dial(*ANSWERED, extra="X-IF-Trace-ID: trace-0815\nX-IF-Source: forged").wait(40)
+        served.wait(10)
+        outside = b"\n".join(p.payload for p in at_caller.stop() if p.source == gateway.OUTSIDE)
+        inside = b"\n".join(p.payload for p in at_callee.stop() if p.source == gateway.INSIDE)
+        self.assertNotIn(b"10.2.0.", outside, "the inside address leaks to the outside")
+        self.assertNotIn(b"10.1.0.", inside.replace(b"swarm@10.1.0.2", b""), "the outside address leaks to the inside")
+        self.assertIn(b"X-IF-Trace-ID: trace-0815", inside)
+        self.assertNotIn(b"X-IF-Source", inside, "a header only we may add is stripped from outside")
+        records = [r for r in self.control.records() if r.get("trace_id") == "trace-0815"]
+        events = [r["event"] for r in records]
+        for event in ("INVITE", "RINGING", "CONNECTED", "TERMINATED"):
+            self.assertIn(event, events)
+
+    def test_hold_and_resume(self):
+        served = self.serve("expect INVITE", "answer", "expect ACK", "expect INVITE", "answer_again recvonly", "expect ACK", "expect INVITE", "answer_again sendrecv", "expect ACK",
+                            "expect BYE", "ok")
+        self.dial("invite", "recv? 100", "recv 200", "ack", "reinvite sendonly", "recv? 100", "recv 200", "ack", "reinvite sendrecv", "recv? 100", "recv 200", "ack", "bye", "recv 200").wait(40)
+        served.wait(10)
+
+    def test_tone_keeps_frequency_level_and_delay(self):
+        audio.write_wav(self.lab.dir / "tone.wav", audio.tone(440, 3))
+        audio.write_wav(self.lab.dir / "other.wav", audio.tone(620, 3))
+        at_caller, at_callee = Capture(self.lab, "caller", "c0"), Capture(self.lab, "callee", "e0")
+        phone = peers.Baresip(self.lab, "callee", gateway.CALLEE, "PCMA", self.lab.dir / "other.wav", seconds=6, name="phone_tone")
+        peers.speaking_caller(self.lab, "caller", gateway.CALLER, GATEWAY, "expert", 0, self.lab.dir / "tone.wav", 2.5).wait(40)
+        phone.stop()
+        heard = audio.read_wav(phone.recording())
+        middle = heard[len(heard) // 4:len(heard) // 2]
+        self.assertAlmostEqual(audio.dominant_frequency(middle), 440, delta=5)
+        self.assertAlmostEqual(audio.rms(middle), 0.3 / 2**0.5, delta=0.01)
+        rtp_c, rtp_e = pcap.rtp(at_caller.stop()), pcap.rtp(at_callee.stop())
+        for sent, received in ((rtp_c, rtp_e), (rtp_e, rtp_c)):
+            ours = {gateway.OUTSIDE, gateway.INSIDE}
+            deltas, lost = one_way([p for p in sent if p.source not in ours], [p for p in received if p.source in ours])
+            self.assertGreater(len(deltas), 80)
+            # The first packets may come before the other side's address is agreed on; nothing is lost after that.
+            self.assertLessEqual([s for s in lost if s > min(p.sequence for p in sent) + 25], [])
+            self.assertLess(sorted(deltas)[len(deltas) // 2], 100_000_000, "median one-way time, requirement H7")
+
+    def test_thousand_calls_leave_nothing_behind(self):
+        served = peers.Sipp(self.lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-m", "1000", "-timeout", "120", name="callee")
+        peers.Sipp(self.lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1000", "-r", "50", "-s", "expert", "-d", "200", "-timeout", "120",
+                   target=GATEWAY, name="caller").wait(150)
+        served.wait(20)
+        self.expect_empty()
+
+    def test_malformed_messages_are_answered_or_ignored_and_harm_nobody(self):
+        self.lab.run_in("caller", gateway.PYTHON, "-c", f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("{gateway.CALLER}", 5070)); s.settimeout(2)
+head = "INVITE sip:expert@x SIP/2.0\\r\\nVia: SIP/2.0/UDP {gateway.CALLER}:5070;branch=z9hG4bK%d;rport\\r\\nMax-Forwards: %s\\r\\nFrom: <sip:a@b>;tag=1\\r\\nTo: <sip:expert@x>\\r\\n%sCSeq: 1 %s\\r\\nContact: <sip:a@{gateway.CALLER}:5070>\\r\\n%sContent-Length: 0\\r\\n\\r\\n"
+cases = [(head % (1, "70", "", "INVITE", ""), b"400"), (head % (2, "0", "Call-ID: m2\\r\\n", "INVITE", ""), b"483"), (head % (3, "70", "Call-ID: m3\\r\\n", "ACK", ""), b"400"),
+         (head % (4, "70", "Call-ID: m4\\r\\n", "INVITE", "Require: teleport\\r\\n"), b"420"), ((head % (5, "70", "Call-ID: m5\\r\\n", "INVITE", "")).replace("SIP/2.0\\r\\nVia", "SIP/7.0\\r\\nVia"), b"505"),
+         ((head % (6, "70", "Call-ID: m6\\r\\n", "FLY", "")).replace("INVITE sip", "FLY sip"), b"405")]
+for text, code in cases:
+    s.sendto(text.encode(), ("{gateway.OUTSIDE}", 5060))
+    answer = s.recv(4096)
+    assert answer.startswith(b"SIP/2.0 " + code), (code, answer[:80])
+for junk in (b"", b"\\0", b"GET / HTTP/1.1\\r\\n\\r\\n", b"INVITE", b"SIP/2.0 200 OK\\r\\n\\r\\n", bytes(range(256)) * 5):
+    s.sendto(junk, ("{gateway.OUTSIDE}", 5060))
+""")
+        self.test_call_over_udp()
+
+
+class Crash(unittest.TestCase):
+    def test_control_plane_killed_and_restarted_during_a_call_costs_no_packet(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(media='timeout = "2s"', **SECTIONS))
+            audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 3))
+            at_caller, at_callee = Capture(the_lab, "caller", "c0"), Capture(the_lab, "callee", "e0")
+            phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, "PCMA", the_lab.dir / "tone.wav", seconds=12)
+            talking = peers.speaking_caller(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", 0, the_lab.dir / "tone.wav", 6, last="recv 481")
+            lab.wait_for(lambda: [c for c in control.ctl("calls", "show")["calls"] if c["state"] == "CONNECTED"], 15, "connected")
+            for _ in range(3):
+                time.sleep(0.7)  # they talk
+                control.process.stop(signal.SIGKILL)
+                control.start()
+                self.assertEqual(len(control.ctl("legs", "show")["legs"]), 2, "the new control plane sees the legs")
+            talking.wait(30)
+            phone.stop()
+            rtp_c, rtp_e = pcap.rtp(at_caller.stop()), pcap.rtp(at_callee.stop())
+            _, lost = one_way([p for p in rtp_c if p.source == gateway.CALLER], [p for p in rtp_e if p.source == gateway.INSIDE])
+            self.assertEqual([s for s in lost if s > rtp_c[0].sequence + 25], [])
+            lab.wait_for(lambda: not control.ctl("legs", "show")["legs"], 20, "media timeout removes the adopted legs")
+
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()
