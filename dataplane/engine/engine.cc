@@ -33,7 +33,7 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
 void Engine::classify(std::span<Packet> packets) noexcept {
   for (Packet& packet : packets) {
     classifier_.classify(packet);
-    if (packet.kind == PacketKind::Media && packet.owner == config_.worker) legs_.prefetch_rx(packet.leg_index);
+    if (packet.kind == PacketKind::Media && packet.owner == config_.worker) legs_.prefetch(packet.leg_index);
     if (packet.verdict == PacketVerdict::Drop) block_.drops[static_cast<std::size_t>(packet.drop)].add(1);
   }
 }

@@ -35,11 +35,7 @@ Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, Ev
 
 void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
   // Packets handed over by another worker were not prefetched by classify(); for the others this costs little.
-  for (const Packet* packet : packets) legs_.prefetch_rx(packet->leg_index);
-  for (const Packet* packet : packets) {
-    const std::uint32_t peer = legs_.rx(packet->leg_index).peer;
-    if (peer != kNoLeg) legs_.prefetch_tx(peer);
-  }
+  for (const Packet* packet : packets) legs_.prefetch(packet->leg_index);
   waiting_.clear();
   for (Packet* packet : packets) receive(*packet, now);
   for (const Waiting& waiting : waiting_) transcode(waiting, now);
