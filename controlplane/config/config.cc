@@ -71,7 +71,9 @@ class Loader {
     r.duration("t4", milliseconds{100}, seconds{30}, s.t4);
     r.text("tls_certificate", 4096, s.tls_certificate);
     r.text("tls_key", 4096, s.tls_key);
-    r.flag("tls13_only", s.tls13_only);
+    r.text("tls_ca", 4096, s.tls_ca);
+    r.flag("tls_client_certificate", s.tls_client_certificate);
+    r.flag("tls_verify", s.tls_verify);
     r.number("max_connections", 1, 100'000, "connections", s.max_connections);
     r.number("max_connections_per_source", 1, 100'000, "connections", s.max_connections_per_source);
     r.duration("connection_idle", seconds{10}, hours{24}, s.connection_idle);
@@ -221,10 +223,12 @@ class Loader {
     codecs(r, "callee_codecs", route.callee.codecs);
     r.address("caller_media_address", route.caller.media_address);
     r.address("callee_media_address", route.callee.media_address);
-    finish_route(r, route, next_hop);
+    std::string tls_name;
+    r.text("tls_name", 255, tls_name);
+    finish_route(r, route, next_hop, tls_name);
   }
 
-  void finish_route(Reader& r, core::Route& route, const std::optional<Endpoint>& next_hop) {
+  void finish_route(Reader& r, core::Route& route, const std::optional<Endpoint>& next_hop, const std::string& tls_name) {
     for (const core::Route& other : calls_.routes) {
       if (other.id == route.id) r.problem("id", "\"" + route.id + "\" is the id of another route");
     }
@@ -240,6 +244,7 @@ class Loader {
     route.next_hop = next_hop ? *next_hop : *from_uri;
     if (!next_hop && route.transport == "tls" && uri->port == 0) route.next_hop.port = 5061;
     choose_listener(r, route);
+    if (!tls_name.empty()) config_.sip.tls_names.emplace_back(route.next_hop, tls_name);
     calls_.routes.push_back(std::move(route));
   }
 

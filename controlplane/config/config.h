@@ -30,7 +30,10 @@ struct Sip {
   Duration t4 = std::chrono::seconds{5};
   std::string tls_certificate;  // PEM files
   std::string tls_key;
-  bool tls13_only = false;
+  std::string tls_ca;                                       // PEM; empty: the system's store
+  bool tls_client_certificate = false;                      // callers must show one
+  bool tls_verify = true;                                   // of the parties we connect to
+  std::vector<std::pair<Endpoint, std::string>> tls_names;  // what the certificate of a route's next hop must name
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_source = 64;
   Duration connection_idle = std::chrono::minutes{10};

@@ -84,7 +84,8 @@ class SipStreamsTest : public ::testing::Test {
     }
     return true;
   }
-  void send(End& from, const std::string& text, sip::ConnectionId connection = 0, std::uint64_t ticket = 0, const Endpoint* where = nullptr) {
+  void send(End& from, const std::string& text, sip::ConnectionId connection = 0, std::uint64_t ticket = 0,
+            const Endpoint* where = nullptr) {
     sip::OutboundMessage message;
     message.transport = transport;
     message.destination = where != nullptr ? *where : to;
@@ -291,7 +292,8 @@ TEST_F(SipStreamsTest, CarriesACall) {
     Agent& agent = agents[i];
     sip::UserAgentConfig ua_config;
     ua_config.addresses = {{sip::Transport::Tls, at[i].ip.text(), at[i].port, at[i]}};
-    agent.ua = std::make_unique<sip::UserAgent>(ua_config, sip::Randomness{{}, [&] { return random(); }, [&] { return core::LegKey{++legs}; }});
+    agent.ua =
+        std::make_unique<sip::UserAgent>(ua_config, sip::Randomness{{}, [&] { return random(); }, [&] { return core::LegKey{++legs}; }});
     SipStreams::Handlers handlers;
     handlers.on_message = [&agent](const sip::InboundMessage& m, Instant now) { agent.ua->on_message(m, now); };
     handlers.on_closed = [&agent](sip::ConnectionId id, Instant now) { agent.ua->on_connection_closed(id, now); };

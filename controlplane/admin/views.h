@@ -1,0 +1,26 @@
+// Values of core and the dataplane as JSON rows. Keys carry their units; null is "not measured".
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "codecs/base/time.h"
+#include "controlplane/core/calls.h"
+#include "controlplane/core/ports/dataplane_view.h"
+
+namespace ifgw::admin {
+
+using Json = nlohmann::ordered_json;
+
+Json call_row(const core::Call& call, Instant now);
+Json ended_row(const core::EndedCall& call, Instant now);
+// `owner` and `party` when a call owns the leg.
+Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party party, bool adopted, Instant now);
+Json worker_row(const core::WorkerView& worker, Instant now);
+Json port_row(const core::PortView& port);
+Json source_row(const core::SourceView& source, Instant now);
+Json latency(const core::LatencyView& view);
+Json attach_state(const core::AttachState& state, Instant now);
+// One row per drop reason, summed over workers, in the order of the contract; all when `all`, else those above zero.
+Json drop_rows(const std::vector<core::WorkerView>& workers, bool all);
+
+}  // namespace ifgw::admin

@@ -1,0 +1,330 @@
+#include "controlplane/main/gateway.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+#include "controlplane/main/version.h"
+
+namespace ifgw::control {
+namespace {
+
+using adapters::log_line;
+using adapters::LogSeverity;
+
+constexpr std::uint8_t kSignallingDscp = 24;  // CS3 (RFC 4594)
+constexpr int kPumpRounds = 16;               // then the loop's other work gets its turn
+
+std::int64_t wall_ns() {
+  timespec t{};
+  (void)clock_gettime(CLOCK_REALTIME, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+std::string host_text(const IpAddress& ip) { return ip.is_v6() ? "[" + ip.text() + "]" : ip.text(); }
+
+sip::AdvertisedAddress advertise(sip::Transport transport, const Endpoint& local, const std::string& host) {
+  sip::AdvertisedAddress address;
+  address.transport = transport;
+  address.host = host.empty() ? host_text(local.ip) : host;
+  address.port = local.port;
+  address.local = local;
+  return address;
+}
+
+adapters::LimiterSettings limiter_settings(const config::Pike& pike) {
+  const auto ms = [](Duration d) { return static_cast<std::uint32_t>(d / std::chrono::milliseconds{1}); };
+  adapters::LimiterSettings settings;
+  settings.limits = api::SetLimits{pike.requests, ms(pike.window), ms(pike.block)};
+  for (const config::PrefixLimit& p : pike.prefixes) settings.prefixes.push_back(api::SetPrefixLimit{p.prefix, p.requests, ms(p.window)});
+  settings.exemptions = pike.exempt;
+  return settings;
+}
+
+}  // namespace
+
+Gateway::Gateway(adapters::EventLoop& loop, config::Config config, adapters::FileSink sink, adapters::RandomSource random)
+    : loop_(loop),
+      config_(std::move(config)),
+      started_(loop.now()),
+      random_(std::move(random)),
+      sink_(std::move(sink)),
+      witness_log_(sink_, wall_ns),
+      witness_(witness_log_) {}
+
+Gateway::~Gateway() {
+  if (user_agent_timer_) loop_.remove_source(*user_agent_timer_);
+  if (calls_timer_) loop_.remove_source(*calls_timer_);
+  if (streams_) loop_.remove_source(*streams_);
+  admin_server_.reset();
+  (void)sink_.sync();
+}
+
+Result<std::unique_ptr<Gateway>> Gateway::start(adapters::EventLoop& loop, config::Config config) {
+  auto random = adapters::RandomSource::create();
+  if (!random.ok()) return random.error();
+  auto sink = adapters::FileSink::open(config.witness_file);
+  if (!sink.ok()) return Error{"[witness] file " + sink.error().message};
+  std::unique_ptr<Gateway> self{new Gateway(loop, std::move(config), std::move(sink).value(), std::move(random).value())};
+  core::AuditRecord record;
+  record.event = "STARTED";
+  record.details = {{"version", std::string{kVersion}}};
+  if (!self->witness_.record(record, loop.now()))
+    return Error{"[witness] file " + self->sink_.last_error() + ": free space or change the path"};
+  log_line(LogSeverity::Warning, guard::AllowAll::kWarning);
+  self->make_user_agent();
+  self->make_dataplane();
+  self->make_calls();
+  self->make_streams();
+  (void)self->dataplane_->start(loop.now());
+  if (Status status = self->listen(); !status.ok()) return status.error();
+  if (Status status = self->open_admin(); !status.ok()) return status.error();
+  Gateway* raw = self.get();
+  loop.at_end_of_round([raw](Instant now) { raw->pump(now); });
+  return self;
+}
+
+void Gateway::make_user_agent() {
+  const config::Sip& s = config_.sip;
+  sip::UserAgentConfig ua;
+  for (const Endpoint& e : s.udp) ua.addresses.push_back(advertise(sip::Transport::Udp, e, s.advertised));
+  for (const Endpoint& e : s.tcp) ua.addresses.push_back(advertise(sip::Transport::Tcp, e, s.advertised));
+  for (const Endpoint& e : s.tls) ua.addresses.push_back(advertise(sip::Transport::Tls, e, s.advertised));
+  ua.timers = sip::TimerConfig{s.t1, s.t2, s.t4};
+  const config::SipLimits& l = config_.sip_limits;
+  ua.limits.transactions = l.transactions;
+  ua.limits.legs = l.legs;
+  ua.limits.setups_in_flight = l.setups_in_flight;
+  ua.limits.setups_per_second = l.setups_per_second;
+  ua.limits.setup_burst = l.setup_burst;
+  ua.limits.message_bytes = l.message_bytes;
+  ua.limits.retry_after_s = config_.calls->limits.retry_after_s;
+  sip::Randomness randomness;
+  randomness.hash_key = random_.hash_key();
+  randomness.random = [this] { return random_.next(); };
+  randomness.next_leg = [this] { return core::LegKey{next_leg_++}; };
+  user_agent_ = std::make_unique<sip::UserAgent>(std::move(ua), std::move(randomness));
+  user_agent_timer_.emplace(*user_agent_);
+  loop_.add_source(*user_agent_timer_);
+}
+
+void Gateway::make_dataplane() {
+  adapters::DataplaneClientHandlers handlers;
+  handlers.on_media = [this](const core::MediaEvent& event, Instant now) { calls_->on_media(event, now); };
+  handlers.on_datagram = [this](const api::Datagram& datagram, Instant now) { on_datagram(datagram, now); };
+  handlers.on_verdict = [this](const api::LimiterVerdict& verdict, Instant now) { on_verdict(verdict, now); };
+  handlers.on_report = [](const std::string& line, bool good) {
+    log_line(good ? LogSeverity::Info : LogSeverity::Warning, "dataplane: " + line);
+  };
+  dataplane_ = std::make_unique<adapters::DataplaneClient>(
+      loop_, adapters::DataplaneClientConfig{config_.dataplane_socket, limiter_settings(config_.pike)}, std::move(handlers));
+}
+
+void Gateway::make_calls() {
+  core::CallPorts ports{guard_, *dataplane_, witness_, [this] { return core::LegKey{next_leg_++}; }, dataplane_.get()};
+  calls_ = std::make_unique<core::Calls>(config_.calls, std::move(ports), random_.hash_key());
+  guard_.set_on_decision(
+      [this](std::uint64_t call, const core::Decision& decision, Instant now) { calls_->on_decision(call, decision, now); });
+  calls_timer_.emplace(*calls_);
+  loop_.add_source(*calls_timer_);
+}
+
+void Gateway::make_streams() {
+  const config::Sip& s = config_.sip;
+  adapters::SipStreamsConfig streams;
+  streams.connections = s.max_connections;
+  streams.connections_per_source = s.max_connections_per_source;
+  streams.connection.idle = s.connection_idle;
+  streams.connection.message_bytes = config_.sip_limits.message_bytes;
+  streams.tls.certificate_file = s.tls_certificate;
+  streams.tls.key_file = s.tls_key;
+  streams.tls.ca_file = s.tls_ca;
+  streams.tls.require_client_certificate = s.tls_client_certificate;
+  streams.tls.verify_server = s.tls_verify;
+  for (const auto& [endpoint, tls_name] : s.tls_names) streams.server_names[endpoint] = tls_name;
+  adapters::SipStreams::Handlers handlers;
+  handlers.on_message = [this](const sip::InboundMessage& message, Instant now) { user_agent_->on_message(message, now); };
+  handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
+  handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
+  handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason) {
+    log_line(LogSeverity::Debug, std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason);
+  };
+  streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
+  loop_.add_source(*streams_);
+}
+
+Status Gateway::listen() {
+  for (const Endpoint& local : config_.sip.udp) {
+    auto socket = adapters::UdpSocket::open(
+        loop_, local, [this](const Endpoint& source, const Endpoint& at, Bytes payload, Instant now) { on_udp(source, at, payload, now); });
+    if (!socket.ok()) return Error{"[sip] udp: " + socket.error().message};
+    udp_.push_back(std::move(socket).value());
+  }
+  for (const Endpoint& local : config_.sip.tcp) {
+    if (Status status = streams_->listen(sip::Transport::Tcp, local); !status.ok()) return Error{"[sip] tcp: " + status.error().message};
+  }
+  for (const Endpoint& local : config_.sip.tls) {
+    if (Status status = streams_->listen(sip::Transport::Tls, local); !status.ok()) return Error{"[sip] tls: " + status.error().message};
+  }
+  return Success{};
+}
+
+Status Gateway::open_admin() {
+  admin_ = std::make_unique<admin::Admin>(
+      admin::AdminPorts{*calls_, *dataplane_, witness_, std::string{kVersion}, started_, [this] { return more_status(); }});
+  auto server = adapters::AdminServer::open(loop_, {config_.admin_socket, config_.admin_mode, config_.admin_uids}, *admin_);
+  if (!server.ok()) return server.error();
+  admin_server_ = std::move(server).value();
+  return Success{};
+}
+
+void Gateway::stop(Instant now) {
+  user_agent_->set_draining(true);
+  calls_->stop(now);
+}
+
+void Gateway::reopen_files() {
+  if (Status status = sink_.reopen(); !status.ok()) log_line(LogSeverity::Error, "witness: " + status.error().message);
+}
+
+std::string Gateway::summary() const {
+  const std::size_t listeners = config_.sip.udp.size() + config_.sip.tcp.size() + config_.sip.tls.size();
+  return std::to_string(listeners) + " listeners, " + std::to_string(config_.calls->routes.size()) + " routes, dataplane " +
+         (dataplane_->attached() ? "attached" : "not attached yet");
+}
+
+// ---- messages ----------------------------------------------------------------------------------------------------
+
+void Gateway::pump(Instant now) {
+  for (int round = 0; round < kPumpRounds; ++round) {
+    if (!pump_once(now)) return;
+  }
+  loop_.defer([](Instant) {});  // there is more: do not sleep
+}
+
+// Commands down, then what the stack makes of everything: audit first, then the network, then the call.
+bool Gateway::pump_once(Instant now) {
+  const std::vector<core::LegCommand> commands = calls_->take_commands();
+  for (const core::LegCommand& command : commands) user_agent_->on_command(command, now);
+  user_agent_->drain(outputs_);
+  if (config_.witness_messages) {
+    for (const sip::WireMessage& message : outputs_.wire) record_wire(message, now);
+  }
+  for (const sip::OutboundMessage& message : outputs_.messages) send(message, now);
+  for (const core::LegEvent& event : outputs_.events) calls_->on_leg(event, now);
+  return !commands.empty() || !outputs_.messages.empty() || !outputs_.events.empty();
+}
+
+void Gateway::send(const sip::OutboundMessage& message, Instant now) {
+  if (message.transport != sip::Transport::Udp) return streams_->send(message, now);
+  if (send_udp(message)) return;
+  ++udp_failed_;
+  if (message.ticket != 0) fail_later(message.ticket);
+}
+
+// Through the dataplane when it owns the address and the datagram fits a packet, else through the kernel.
+bool Gateway::send_udp(const sip::OutboundMessage& message) {
+  const Bytes bytes = as_bytes(*message.bytes);
+  Endpoint local = message.local;
+  if (!local.present()) {
+    const auto& all = config_.sip.udp;
+    const auto it = std::find_if(all.begin(), all.end(), [&](const Endpoint& e) { return e.ip.family == message.destination.ip.family; });
+    if (it != all.end()) local = *it;
+  }
+  if (dataplane_->owns(local) && dataplane_->fits(message.destination, bytes.size()) &&
+      dataplane_->send_datagram(local, message.destination, bytes, kSignallingDscp)) {
+    ++udp_ring_;
+    return true;
+  }
+  for (const auto& socket : udp_) {
+    if (socket->local() != local) continue;
+    ++udp_kernel_;
+    return socket->send(message.destination, Endpoint{}, bytes);
+  }
+  for (const auto& socket : udp_) {  // one that listens on every address
+    if (socket->local().port != local.port || socket->local().ip.family != local.ip.family) continue;
+    ++udp_kernel_;
+    return socket->send(message.destination, local, bytes);
+  }
+  return false;
+}
+
+void Gateway::fail_later(std::uint64_t ticket) {
+  loop_.defer([this, ticket](Instant now) { user_agent_->on_send_failed(ticket, now); });
+}
+
+void Gateway::on_datagram(const api::Datagram& datagram, Instant now) {
+  sip::InboundMessage message;
+  message.transport = sip::Transport::Udp;
+  message.source = datagram.header.remote;
+  message.local = datagram.header.local;
+  message.bytes = Bytes{datagram.payload.data(), datagram.header.length};
+  user_agent_->on_message(message, now);
+}
+
+void Gateway::on_udp(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now) {
+  sip::InboundMessage message;
+  message.transport = sip::Transport::Udp;
+  message.source = source;
+  message.local = local;
+  message.bytes = payload;
+  user_agent_->on_message(message, now);
+}
+
+void Gateway::record_wire(const sip::WireMessage& m, Instant now) {
+  core::AuditRecord record;
+  record.event = m.sent ? "SIP_SENT" : "SIP_RECEIVED";
+  record.trace_id = m.trace_id;
+  record.leg = m.leg.value;
+  record.details = {{"method", m.method},
+                    {"status", m.status == 0 ? std::string{} : std::to_string(m.status)},
+                    {"transport", std::string{sip::transport_name(m.transport)}},
+                    {"local", m.local.text()},
+                    {"peer", m.peer.text()},
+                    {"call_id", m.call_id},
+                    {"retransmission", m.retransmission ? "yes" : "no"},
+                    {"message", *m.bytes}};
+  (void)witness_log_.record(record, now);  // not into the log
+}
+
+void Gateway::on_verdict(const api::LimiterVerdict& verdict, Instant now) {
+  core::AuditRecord record;
+  record.event = verdict.verdict == api::Verdict::Released ? "RATE_LIMIT_RELEASED" : "RATE_LIMIT_EXCEEDED";
+  record.severity = verdict.verdict == api::Verdict::Released ? core::Severity::Info : core::Severity::Warn;
+  record.details = {{"layer", "pike"},
+                    {"source", verdict.source.text()},
+                    {"verdict", verdict.verdict == api::Verdict::Limited   ? "limited"
+                                : verdict.verdict == api::Verdict::Blocked ? "blocked"
+                                                                           : "released"},
+                    {"observed", std::to_string(verdict.requests)},
+                    {"limit", std::to_string(verdict.limit)}};
+  (void)witness_.record(record, now);
+}
+
+admin::Json Gateway::more_status() const {
+  admin::Json sip;
+  const sip::Occupancy occupancy = user_agent_->occupancy();
+  sip["client_transactions"] = occupancy.client_transactions;
+  sip["server_transactions"] = occupancy.server_transactions;
+  sip["legs"] = occupancy.legs;
+  sip["setups_in_flight"] = occupancy.setups_in_flight;
+  const sip::Statistics& s = user_agent_->statistics();
+#define IFGW_SIP_FIELD(field, description) sip[#field] = s.field;
+  IFGW_SIP_STATISTICS(IFGW_SIP_FIELD)
+#undef IFGW_SIP_FIELD
+  std::uint64_t kernel_received = 0;
+  for (const auto& socket : udp_) kernel_received += socket->received();
+  sip["udp_sent_dataplane"] = udp_ring_;
+  sip["udp_sent_kernel"] = udp_kernel_;
+  sip["udp_received_kernel"] = kernel_received;
+  sip["udp_send_failures"] = udp_failed_;
+  sip["connections"] = streams_->connections();
+  admin::Json witness;
+  witness["file"] = sink_.path();
+  witness["records_kept"] = witness_log_.kept();
+  witness["records_lost"] = witness_log_.lost();
+  witness["error"] = sink_.last_error().empty() ? admin::Json(nullptr) : admin::Json(sink_.last_error());
+  return {{"guard", {{"rule", guard::AllowAll::kRule}}}, {"sip", std::move(sip)}, {"witness", std::move(witness)}};
+}
+
+}  // namespace ifgw::control
