@@ -9,7 +9,7 @@ class Capture:
     def __init__(self, the_lab, ns, interface, expression="udp"):
         self.path = the_lab.dir / f"{interface}.pcap"
         # -Z root: tcpdump would else give up the right to write into the lab's directory.
-        self.process = the_lab.start(f"tcpdump-{interface}", ["tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "-B", "8192", "--time-stamp-precision=nano",
+        self.process = the_lab.start(f"tcpdump-{interface}", ["tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "--immediate-mode", "-B", "8192", "--time-stamp-precision=nano",
                                                                "-w", self.path, expression], ns=ns)
         lab.wait_for(lambda: "listening on" in self.process.output() or not self.process.running(), 10, f"capture on {interface}")
 
@@ -30,6 +30,17 @@ def one_way(sent, received):
         else:
             deltas.append(there.time_ns - p.time_ns)
     return deltas, lost
+
+
+def lost_between(sent, received):
+    """Sequence numbers that never arrived although something sent before and something sent after them did. What a party
+    sends before the other's address is agreed on, or after the call has ended, is not the gateway's to deliver."""
+    there = {(p.ssrc, p.timestamp) for p in received}
+    arrived = [(p.ssrc, p.timestamp) in there for p in sent]
+    if True not in arrived:
+        return [p.sequence for p in sent]
+    first, last = arrived.index(True), len(arrived) - arrived[::-1].index(True)
+    return [p.sequence for p, ok in zip(sent[first:last], arrived[first:last]) if not ok]
 
 
 def quantile(values, q):

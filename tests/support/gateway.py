@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import socket
 
 import lab
 
@@ -117,10 +118,21 @@ class ControlPlane:
         if not self.process.running():
             raise lab.LabError("the control plane ended:\n" + self.process.log.read_text()[before:])
 
-    def ctl(self, *words, check=True):
-        """The operator's CLI, as JSON."""
-        done = lab.run(self.build / "tools/ifgw/ifgw", "-s", self.SOCKET, "-j", *words, check=check)
-        return json.loads(done.stdout) if done.stdout.strip() else {}
+    def ctl(self, command, check=True, **args):
+        """One command of the admin protocol; its result. Without `check` an unreachable control plane is an empty answer."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(10)
+                sock.connect(self.SOCKET)
+                sock.sendall(json.dumps({"id": 1, "command": command, "args": args}).encode() + b"\n")
+                answer = json.loads(sock.makefile("rb").readline())
+        except (OSError, ValueError):
+            if check:
+                raise
+            return {}
+        if check and not answer["ok"]:
+            raise lab.LabError(f"{command}: {answer['error']}")
+        return answer.get("result", {})
 
     def records(self):
         return [json.loads(line) for line in pathlib.Path("/run/ifgw/witness.jsonl").read_text().splitlines()]

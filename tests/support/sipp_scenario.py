@@ -39,7 +39,11 @@ def sdp(types=(0,), direction="sendrecv", version=1, port="[rtpstream_audio_port
 class _Writer:
     def __init__(self, types, extra, body):
         self.types, self.extra, self.body = types, extra, body
-        self.cseq, self.parts = 1, []
+        self.cseq, self.parts, self.invite_at = 1, [], 0
+
+    def invite_branch(self):
+        """SIPp counts back over all steps to the message whose branch is meant."""
+        return f"branch=[branch-{len(self.parts) - self.invite_at}]"
 
     def send(self, text, retransmit=False):
         timer = ' retrans="500"' if retransmit else ""
@@ -84,6 +88,7 @@ def caller(*steps, types=(0,), extra="", body=None):
     for step in steps:
         words = step.split()
         if words[0] == "invite":
+            w.invite_at = len(w.parts)
             w.send(f"INVITE {uri} SIP/2.0\n" + head("INVITE", 1, new_to, f"{contact}\n{extra}".rstrip()) + "\n" + (body or sdp(types)), retransmit=True)
         elif words[0] == "reinvite":
             w.cseq += 1
@@ -91,9 +96,9 @@ def caller(*steps, types=(0,), extra="", body=None):
         elif words[0] == "ack":
             w.send("ACK [next_url] SIP/2.0\n" + head("ACK", w.cseq, "[last_To:]\n[routes]") + "\nContent-Length: 0\n")
         elif words[0] == "ack_failure":
-            w.send(f"ACK {uri} SIP/2.0\n" + head("ACK", w.cseq, "[last_To:]").replace("branch=[branch]", "branch=[branch-1]") + "\nContent-Length: 0\n")
+            w.send(f"ACK {uri} SIP/2.0\n" + head("ACK", w.cseq, "[last_To:]").replace("branch=[branch]", w.invite_branch()) + "\nContent-Length: 0\n")
         elif words[0] == "cancel":
-            w.send(f"CANCEL {uri} SIP/2.0\n" + head("CANCEL", 1, new_to).replace("branch=[branch]", "branch=[branch-1]") + "\nContent-Length: 0\n", retransmit=True)
+            w.send(f"CANCEL {uri} SIP/2.0\n" + head("CANCEL", 1, new_to).replace("branch=[branch]", w.invite_branch()) + "\nContent-Length: 0\n", retransmit=True)
         elif words[0] == "bye":
             w.cseq += 1
             w.send("BYE [next_url] SIP/2.0\n" + head("BYE", w.cseq, "[last_To:]\n[routes]") + "\nContent-Length: 0\n", retransmit=True)

@@ -61,16 +61,16 @@ class Call:
         story.tell("control plane killed (SIGKILL) in the middle of a word")
         self.control.start()
         story.tell("control plane started again and attached")
-        adopted = self.control.ctl("legs", "show")["legs"]
+        adopted = self.control.ctl("legs show")["rows"]
         story.check(len(adopted) == 2, f"it found the call's {len(adopted)} media legs in the dataplane's table")
         self.flood = flood.result()
         caller.wait(CALL_SECONDS + 10)
         story.tell("the caller has hung up")
-        self.inside = self.control.ctl("core", "show")
-        self.drops = self.control.ctl("drops", "show")
+        self.inside = self.control.ctl("core show")
+        self.drops = self.control.ctl("drops show")
 
     def connected(self):
-        calls = self.control.ctl("calls", "show")["calls"]
+        calls = self.control.ctl("calls show")["rows"]
         return calls if calls and calls[0]["state"] == "CONNECTED" else None
 
     def judge(self):
@@ -116,11 +116,11 @@ class Call:
             ["caller -> expert", codecs(rtp_c, gateway.CALLER), codecs(rtp_e, gateway.INSIDE), len(to_expert[0]) + len(to_expert[1]), len(to_expert[1])],
             ["expert -> caller", codecs(rtp_e, gateway.CALLEE), codecs(rtp_c, gateway.OUTSIDE), len(to_caller[0]) + len(to_caller[1]), len(to_caller[1])]])
         print(f"\n  Set-up: {self.setup_ms(caller_side):.0f} ms from INVITE to 200 OK, seen at the caller's end; the softphone picks up by itself.")
-        inside = self.inside["workers"][0]["inside"]
+        inside = self.inside["rows"][0]["inside"]
         story.table("Time added, microseconds", ["where", "packets", "p50", "p99", "p99.9", "max"], [
             quantiles_row("outer end to outer end, to the expert", to_expert[0]),
             quantiles_row("outer end to outer end, to the caller", to_caller[0]),
-            ["of it inside, from receive to transmit", inside["count"], *(microseconds(inside[k]) for k in ("p50_ns", "p99_ns", "p999_ns", "max_ns"))]])
+            ["of it inside, from receive to transmit", inside["count"], *(f"{inside[k]:.0f}" for k in ("p50_us", "p99_us", "p999_us", "max_us"))]])
         print("""
   Method: the kernel's time stamps on both outer veth ends (tcpdump), packet by packet; they hold two wires, two packet
   sockets and the scheduling of this machine. "Inside" is the dataplane's own clock, all RTP of both directions.
