@@ -9,7 +9,7 @@ import gateway
 import lab
 import pcap
 import peers
-from capture import Capture, one_way, quantile
+from capture import Capture, lost_between, one_way, quantile
 from story import Story
 
 CALLER_SAYS = "Hazard seven. The coolant loop of reactor two shows a pressure drop that no model explains. We ask for an independent view."
@@ -78,8 +78,8 @@ class Call:
         self.expert.stop()
         rtp_c, rtp_e = pcap.rtp(caller_side), pcap.rtp(callee_side)
         pick = lambda packets, **fields: [p for p in packets if all(getattr(p, k) == v for k, v in fields.items())]  # noqa: E731
-        to_expert = one_way(pick(rtp_c, source=gateway.CALLER), pick(rtp_e, source=gateway.INSIDE))
-        to_caller = one_way(pick(rtp_e, source=gateway.CALLEE), pick(rtp_c, source=gateway.OUTSIDE))
+        ways = ((pick(rtp_c, source=gateway.CALLER), pick(rtp_e, source=gateway.INSIDE)), (pick(rtp_e, source=gateway.CALLEE), pick(rtp_c, source=gateway.OUTSIDE)))
+        to_expert, to_caller = ((one_way(*way)[0], lost_between(*way)) for way in ways)
         return caller_side, rtp_c, rtp_e, to_expert, to_caller
 
     def setup_ms(self, packets):
