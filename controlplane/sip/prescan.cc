@@ -115,19 +115,6 @@ bool is_visible(std::string_view text) noexcept {
   return true;
 }
 
-// Every quoted string closes.
-bool quotes_balanced(std::string_view text) noexcept {
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (quoted && text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '"') {
-      quoted = !quoted;
-    }
-  }
-  return !quoted;
-}
-
 void scan_address(std::string_view value, std::string_view& whole, std::string_view& tag, std::string_view name, PreScan& scan) noexcept {
   if (!whole.empty()) return note(scan, Defect::Duplicate, name);
   whole = value;

@@ -65,6 +65,18 @@ std::optional<std::uint32_t> parse_u32(std::string_view text) noexcept {
   return value;
 }
 
+bool quotes_balanced(std::string_view text) noexcept {
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    }
+  }
+  return !quoted;
+}
+
 std::size_t find_outside(std::string_view text, char wanted, std::size_t from) noexcept {
   bool in_angle = false;
   for (std::size_t i = from; i < text.size(); ++i) {

@@ -23,6 +23,9 @@ std::string_view trim(std::string_view text) noexcept;
 // Decimal digits only, no sign, no overflow; nullopt otherwise.
 std::optional<std::uint32_t> parse_u32(std::string_view text) noexcept;
 
+// Every quoted string closes.
+bool quotes_balanced(std::string_view text) noexcept;
+
 // Position of the first `wanted` outside quoted strings and angle brackets, npos if none.
 std::size_t find_outside(std::string_view text, char wanted, std::size_t from = 0) noexcept;
 // The part of a comma-separated value up to the first top-level comma; `rest` gets what follows. Both trimmed.

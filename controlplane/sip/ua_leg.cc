@@ -38,12 +38,14 @@ void UserAgent::Impl::rearm(const Leg& leg) {
 
 const AdvertisedAddress* UserAgent::Impl::address_for(Transport transport, const Endpoint& local) const {
   const AdvertisedAddress* first = nullptr;
+  const AdvertisedAddress* same_ip = nullptr;  // a connection of ours has a port of its own
   for (const AdvertisedAddress& address : config_.addresses) {
     if (address.transport != transport) continue;
     if (address.local == local) return &address;
     if (first == nullptr) first = &address;
+    if (same_ip == nullptr && address.local.present() && address.local.ip == local.ip) same_ip = &address;
   }
-  return first;
+  return same_ip != nullptr ? same_ip : first;
 }
 
 const AdvertisedAddress& UserAgent::Impl::address_or_first(Transport transport, const Endpoint& local) const {

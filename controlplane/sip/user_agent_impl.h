@@ -121,7 +121,8 @@ class UserAgent::Impl {
   void update_retry(Leg& leg, Instant now);
   std::string make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason, std::string_view sdp) const;
 
-  // The address for what goes out from `local`: that one, else the transport's first. nullptr: none of the transport.
+  // The address for what goes out from `local`: that one, else one of the same IP, else the transport's first. nullptr:
+  // none of the transport.
   const AdvertisedAddress* address_for(Transport transport, const Endpoint& local) const;
   const AdvertisedAddress& address_or_first(Transport transport, const Endpoint& local) const;
   std::string new_token(std::size_t words = 1);

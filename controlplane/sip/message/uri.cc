@@ -25,13 +25,17 @@ namespace {
 
 std::string text_or_empty(const char* text) { return text == nullptr ? std::string{} : std::string(text); }
 
-// belle-sip ignores what follows a URI that it could read; a URI has no white space, quotes or controls in it.
+// belle-sip ignores what follows a URI that it could read, and completes a missing bracket by itself, complaining on
+// standard error. A URI has no white space, quotes or controls in it, and its brackets are in pairs.
 bool uri_characters_ok(std::string_view text) noexcept {
+  bool bracket = false;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte <= 0x20 || byte == 0x7F || c == '<' || c == '>' || c == '"') return false;
+    if ((c == '[' && bracket) || (c == ']' && !bracket)) return false;
+    if (c == '[' || c == ']') bracket = c == '[';
   }
-  return true;
+  return !bracket;
 }
 
 Result<Uri> take_uri(const belle_sip_uri_t* parsed, std::string_view text, Scheme scheme) {
@@ -116,7 +120,7 @@ Result<NameAddr> parse_name_addr(std::string_view value) {
   const std::string flat = unfold(value);
   std::string_view uri_text;
   std::string_view parameters;
-  if (!split_name_addr(flat, uri_text, parameters)) return Error{"unbalanced quotes or brackets in an address"};
+  if (!quotes_balanced(flat) || !split_name_addr(flat, uri_text, parameters)) return Error{"unbalanced quotes or brackets in an address"};
   if (!uri_characters_ok(uri_text) || uri_text.find(':') == std::string_view::npos) return Error{"no URI in an address"};
 
   NameAddr address;

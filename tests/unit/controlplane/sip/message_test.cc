@@ -43,7 +43,7 @@ TEST(Uri, FindsItsWay) {
 
 TEST(Uri, RefusesTheRest) {
   for (const char* bad : {"", "sip:", "sip:@host.example", "tel:+1", "http://x", "sip:x@host.example junk", "sip:x@host.example:99999",
-                          "sip:x@host.example>", "<sip:x@host.example>", "sip:x@\thost.example", "sip:x@host.example\"", "bob"})
+                          "sip:x@host.example>", "<sip:x@host.example>", "sip:x@\thost.example", "sip:x@host.example\"", "bob", "sip:[2001:db8::1", "sip:2001:db8::1]"})
     EXPECT_FALSE(parse_uri(bad)) << bad;
 }
 
@@ -69,7 +69,7 @@ TEST(NameAddr, TakesApart) {
 
 TEST(NameAddr, RefusesWhatBelleSipLetsThrough) {
   for (const char* bad : {"<sip:alice@host.example", "\"Alice <sip:alice@host.example>", "<sip:alice@host.example> junk", "junk", "<>", "*",
-                          "<sip:alice@host.example>;tag=1;tag=2", "<sip:alice@host.example>;tag=", "<sip: alice@host.example>"})
+                          "<sip:alice@host.example>;tag=1;tag=2", "<sip:alice@host.example>;tag=", "<sip: alice@host.example>", "<sip:alice@host.example>;x=\""})
     EXPECT_FALSE(parse_name_addr(bad)) << bad;
 }
 
