@@ -29,7 +29,7 @@ struct AdvertisedAddress {
 };
 
 struct Limits {
-  std::size_t transactions = 131072;         // client and server together; beyond: 503 or TransportFailure
+  std::size_t transactions = 131072;         // client and server each; beyond: 503, or EndCause::Transport
   std::size_t legs = 32768;                  // beyond: 503
   std::size_t setups_in_flight = 2048;       // calls offered to us and not yet answered; beyond: stateless 503
   std::uint32_t setups_per_second = 400;     // admitted new INVITEs, as a token bucket; 0: no limit
