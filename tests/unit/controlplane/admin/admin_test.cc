@@ -1,0 +1,173 @@
+#include "controlplane/admin/admin.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/call_world.h"
+
+namespace ifgw::admin {
+namespace {
+
+struct ModelView : core::DataplaneView {
+  core::AttachState attach_state() const override {
+    core::AttachState s;
+    s.attached = true;
+    s.version = "1.2";
+    s.since = from_ns(1);
+    return s;
+  }
+  std::vector<core::LegView> legs(std::size_t limit) const override {
+    std::vector<core::LegView> some = all_legs;
+    if (some.size() > limit) some.resize(limit);
+    return some;
+  }
+  std::optional<core::LegView> leg(api::LegId) const override { return std::nullopt; }
+  std::vector<core::WorkerView> workers() const override { return all_workers; }
+  std::vector<core::PortView> ports() const override { return {core::PortView{}}; }
+  void list_sources(bool blocked_only, std::size_t, SourcesDone done) override {
+    std::vector<core::SourceView> rows(1);
+    rows[0].source = *IpAddress::parse("192.0.2.9");
+    rows[0].blocked = blocked_only;
+    later = [done, rows] { done("", rows); };
+  }
+  void block_source(const IpAddress& source, Duration duration, Done done) override {
+    log.push_back("block " + source.text() + " " + std::to_string(duration / std::chrono::seconds{1}));
+    later = [done] { done(""); };
+  }
+  void unblock_source(const IpAddress& source, Done done) override {
+    log.push_back("unblock " + source.text());
+    later = [done] { done("192.0.2.9 is not blocked"); };
+  }
+  void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) override {
+    log.push_back((exempt ? "exempt " : "unexempt ") + prefix.text());
+    later = [done] { done(""); };
+  }
+  std::vector<core::LegView> all_legs;
+  std::vector<core::WorkerView> all_workers;
+  std::vector<std::string> log;
+  std::function<void()> later;
+};
+
+class AdminTest : public ::testing::Test {
+ protected:
+  AdminTest() : admin(AdminPorts{w.calls(), view, w.witness, "0.1", from_ns(0), [] { return Json{{"sip", {{"legs", 2}}}}; }}) {}
+  // The response, after what the dataplane answers later.
+  Json ask(const std::string& line) {
+    std::string response;
+    int replies = 0;
+    admin.handle(line, Operator{1000, 77}, w.now, [&](const std::string& text) {
+      response = text;
+      ++replies;
+    });
+    if (view.later) std::exchange(view.later, nullptr)();
+    EXPECT_EQ(replies, 1) << line;
+    EXPECT_EQ(response.find('\n'), std::string::npos);
+    return Json::parse(response);
+  }
+  test::CallWorld w;
+  ModelView view;
+  Admin admin;
+};
+
+TEST_F(AdminTest, RequestsThatAreNoneAreUsageErrorsWithTheirId) {
+  for (const char* line : {"", "junk", "[]", "{}", "{\"command\":5}", "{\"command\":\"calls\"}", "{\"command\":\"status\",\"args\":[]}",
+                           "{\"command\":\"calls kill\"}", "{\"command\":\"calls kill\",\"args\":{\"call\":-1}}",
+                           "{\"command\":\"pike unblock\",\"args\":{\"source\":\"x\"}}",
+                           "{\"command\":\"pike block\",\"args\":{\"source\":\"192.0.2.1\",\"duration_s\":86401}}",
+                           "{\"command\":\"pike exempt\",\"args\":{\"prefix\":\"192.0.2.1/24\"}}"}) {
+    const Json r = ask(line);
+    EXPECT_EQ(r["ok"], false) << line;
+    EXPECT_EQ(r["code"], "usage") << line;
+  }
+  EXPECT_EQ(ask("{\"id\":\"x7\",\"command\":\"none\"}")["id"], "x7");
+  EXPECT_TRUE(w.witness.records.empty());
+}
+
+TEST_F(AdminTest, StatusHasEverySection) {
+  const Json r = ask(R"({"id":1,"command":"status"})")["result"];
+  EXPECT_EQ(r["version"], "0.1");
+  EXPECT_EQ(r["dataplane"]["attached"], true);
+  EXPECT_EQ(r["calls"]["active"], 0);
+  EXPECT_TRUE(r["calls"]["setup"]["p50_us"].is_null());
+  EXPECT_EQ(r["sip"]["legs"], 2);
+}
+
+TEST_F(AdminTest, CallsShowAndKill) {
+  w.connect();
+  const Json rows = ask(R"({"command":"calls show"})")["result"]["rows"];
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0]["state"], "CONNECTED");
+  EXPECT_EQ(rows[0]["caller"]["codec"], "PCMA");
+  EXPECT_EQ(rows[0]["callee"]["codec"], "PCMU");
+  EXPECT_EQ(rows[0]["route"], "experts");
+  const Json killed = ask(R"({"command":"calls kill","args":{"call":1}})");
+  EXPECT_EQ(killed["ok"], true);
+  EXPECT_EQ(w.witness.last("ADMIN_CHANGE")->details.at("uid"), "1000");
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("observed"), "uid 1000");
+  w.collect();
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_EQ(ask(R"({"command":"calls kill","args":{"call":1}})")["code"], "failed");
+  const Json ended = ask(R"({"command":"calls show","args":{"ended":true}})")["result"]["rows"];
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0]["refusal"]["rule"], "ended-by-operator");
+}
+
+TEST_F(AdminTest, AChangeThatCannotBeRecordedIsNotMade) {
+  w.connect();
+  w.witness.fail_from = 1;
+  EXPECT_EQ(ask(R"({"command":"calls kill","args":{"call":1}})")["code"], "failed");
+  EXPECT_EQ(w.only_call().state, core::CallState::Connected);
+  EXPECT_EQ(ask(R"({"command":"pike unblock","args":{"source":"192.0.2.9"}})")["code"], "failed");
+  EXPECT_TRUE(view.log.empty());
+}
+
+TEST_F(AdminTest, LimiterCommandsAreRecordedAndAnsweredLater) {
+  EXPECT_EQ(ask(R"({"command":"pike show","args":{"blocked":true}})")["result"]["rows"][0]["source"], "192.0.2.9");
+  EXPECT_EQ(ask(R"({"command":"pike block","args":{"source":"192.0.2.9","duration_s":60}})")["ok"], true);
+  const Json refused = ask(R"({"command":"pike unblock","args":{"source":"192.0.2.9"}})");
+  EXPECT_EQ(refused["error"], "192.0.2.9 is not blocked");
+  EXPECT_EQ(ask(R"({"command":"pike exempt","args":{"prefix":"192.0.2.0/24","remove":true}})")["ok"], true);
+  EXPECT_EQ(view.log, (std::vector<std::string>{"block 192.0.2.9 60", "unblock 192.0.2.9", "unexempt 192.0.2.0/24"}));
+  EXPECT_EQ(w.witness.records.size(), 3u);
+}
+
+TEST_F(AdminTest, LegsNameTheirCallAndUnmeasuredValuesAreNull) {
+  w.connect();
+  core::LegView leg;
+  leg.info.id = w.only_call().side(core::Party::Callee).media;
+  leg.info.media.codec = api::Codec::Pcmu;
+  leg.rx_packets = 7;
+  leg.expected = 9;
+  view.all_legs = {leg, core::LegView{}};
+  const Json rows = ask(R"({"command":"legs show"})")["result"]["rows"];
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["party"], "callee");
+  EXPECT_EQ(rows[0]["lost"], 2);
+  EXPECT_TRUE(rows[0]["inside_max_us"].is_null());
+  EXPECT_TRUE(rows[1]["call"].is_null());
+}
+
+TEST_F(AdminTest, DropsAreSummedOverWorkersAndOnlyThoseAboveZeroUnlessAsked) {
+  view.all_workers.resize(2);
+  view.all_workers[0].drops[4] = 3;
+  view.all_workers[1].drops[4] = 4;
+  const Json some = ask(R"({"command":"drops show"})")["result"]["rows"];
+  ASSERT_EQ(some.size(), 1u);
+  EXPECT_EQ(some[0]["reason"], "source_limited");
+  EXPECT_EQ(some[0]["packets"], 7);
+  EXPECT_EQ(ask(R"({"command":"drops show","args":{"all":true}})")["result"]["rows"].size(), api::kDropReasonCount);
+}
+
+TEST_F(AdminTest, PortsThatWereNotMeasuredAreNull) {
+  const Json row = ask(R"({"command":"port show"})")["result"]["rows"][0];
+  EXPECT_TRUE(row["rx_packets"].is_null());
+  EXPECT_TRUE(row["link_up"].is_null());
+}
+
+TEST_F(AdminTest, HostileTextComesBackAsValidJson) {
+  const Json r = ask("{\"command\":\"\xff\\u0000\\n\"}");
+  EXPECT_EQ(r["ok"], false);
+}
+
+}  // namespace
+}  // namespace ifgw::admin

@@ -1,0 +1,160 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tools/ifgw/client.h"
+#include "tools/ifgw/commands.h"
+#include "tools/ifgw/doctor.h"
+#include "tools/ifgw/render.h"
+
+namespace ifgw::cli {
+namespace {
+
+TEST(Cell, UnmeasuredIsADashAndControlCharactersDoNotReachTheTerminal) {
+  EXPECT_EQ(cell(nullptr), "-");
+  EXPECT_EQ(cell(""), "-");
+  EXPECT_EQ(cell(0), "0");
+  EXPECT_EQ(cell(1.5), "1.5");
+  EXPECT_EQ(cell(2.0), "2");
+  EXPECT_EQ(cell("a\x1b[2Jb"), "a?[2Jb");
+  EXPECT_EQ(cell(std::string(200, 'x')).size(), 100u);
+}
+
+TEST(Table, ColumnsAreStableAndNumbersStandToTheRight) {
+  const std::vector<Column> columns{{"NAME", "/name"}, {"PACKETS", "/count"}, {"DEEP", "/a/b"}};
+  const Json rows = Json::array({{{"name", "one"}, {"count", 5}, {"a", {{"b", nullptr}}}}, {{"name", "twelve"}, {"count", 12000000}}});
+  EXPECT_EQ(table(columns, rows),
+            "NAME     PACKETS  DEEP\n"
+            "one            5     -\n"
+            "twelve  12000000     -\n");
+}
+
+TEST(Show, CallsHaveTheirCodecsOfBothSides) {
+  const Json result = {
+      {"total", 2},
+      {"rows", Json::array({{{"call", 1}, {"state", "CONNECTED"}, {"caller", {{"codec", "PCMA"}}}, {"callee", {{"codec", nullptr}}}}})}};
+  const std::string text = show("calls show", false, result);
+  EXPECT_NE(text.find("PCMA > -"), std::string::npos);
+  EXPECT_NE(text.find("1 of 2 shown"), std::string::npos);
+}
+
+TEST(Show, StatusIsSections) {
+  EXPECT_EQ(show("status", false, {{"version", "1"}, {"calls", {{"active", 3}}}}), "version   1\ncalls\n  active  3\n");
+}
+
+TEST(Ask, AnAbsentSocketSaysWhatToDo) {
+  const auto result = ask("/nonexistent/control.sock", "status", Json::object());
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().position, 1u);
+  EXPECT_NE(result.error().message.find("Is ifgw-controlplane running?"), std::string::npos);
+}
+
+// A made machine: files and links below a temporary folder.
+class Doctor : public ::testing::Test {
+ protected:
+  Doctor() : root(std::filesystem::temp_directory_path() / ("ifgw_doctor_" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(root);
+  }
+  ~Doctor() override { std::filesystem::remove_all(root); }
+  void file(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories((root / path).parent_path());
+    std::ofstream(root / path) << text;
+  }
+  void card(const std::string& address, const std::string& driver, const std::string& node = "0") {
+    file("sys/bus/pci/devices/" + address + "/class", "0x020000\n");
+    file("sys/bus/pci/devices/" + address + "/numa_node", node + "\n");
+    if (!driver.empty()) std::filesystem::create_symlink("../../drivers/" + driver, root / "sys/bus/pci/devices" / address / "driver");
+  }
+  Machine machine() const { return Machine{root, true}; }
+  std::filesystem::path root;
+};
+
+TEST_F(Doctor, AnEmptyMachineIsExaminedWithoutACrashAndEveryFindingBelowOkHasAFix) {
+  const auto findings = examine(Machine{root, std::nullopt});
+  EXPECT_GE(findings.size(), 12u);
+  for (const Finding& f : findings) {
+    EXPECT_EQ(f.health == Health::Ok, f.fix.empty()) << f.check;
+    EXPECT_EQ(f.fix.find('\n'), std::string::npos) << f.check;
+    EXPECT_FALSE(f.seen.empty()) << f.check;
+  }
+}
+
+TEST_F(Doctor, Privileges) {
+  file("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+  EXPECT_EQ(check_privileges(machine())[0].health, Health::Ok);
+  file("proc/self/status", "CapEff:\t0000000000001000\n");
+  EXPECT_EQ(check_privileges(machine())[0].seen, "this user lacks CAP_NET_RAW, CAP_IPC_LOCK, CAP_SYS_ADMIN");
+}
+
+TEST_F(Doctor, Hugepages) {
+  file("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "512\n");
+  file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0\n");
+  EXPECT_EQ(check_hugepages(machine())[0].health, Health::Warn);
+  file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "500\n");
+  EXPECT_EQ(check_hugepages(machine())[0].seen, "512 of 2048kB (500 free)");
+}
+
+TEST_F(Doctor, NetworkCardsAndNuma) {
+  card("0000:01:00.0", "vfio-pci");
+  card("0000:02:00.0", "ixgbe", "1");
+  file("sys/bus/pci/devices/0000:03:00.0/class", "0x030000\n");  // no network card
+  const auto cards = check_network_cards(machine());
+  ASSERT_EQ(cards.size(), 2u);
+  EXPECT_EQ(cards[0].health, Health::Ok);
+  EXPECT_EQ(cards[1].seen, "driver ixgbe");
+  EXPECT_NE(cards[1].fix.find("dpdk-devbind.py --bind=vfio-pci 0000:02:00.0"), std::string::npos);
+  EXPECT_EQ(check_numa(machine())[0].health, Health::Ok);
+  file("sys/devices/system/node/online", "0-1\n");
+  EXPECT_EQ(check_numa(machine())[0].seen, "2 nodes; 0000:01:00.0 on node 0, 0000:02:00.0 on node 1");
+}
+
+TEST_F(Doctor, IsolatedCores) {
+  file("sys/devices/system/cpu/online", "0-7\n");
+  EXPECT_NE(check_isolated_cores(machine())[0].fix.find("isolcpus=1-7"), std::string::npos);
+  file("sys/devices/system/cpu/isolated", "2-7\n");
+  EXPECT_EQ(check_isolated_cores(machine())[0].seen, "2-7 of 8");
+  EXPECT_EQ(check_isolated_cores(machine())[0].health, Health::Ok);
+}
+
+TEST_F(Doctor, ClockAndTime) {
+  file("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet\n");
+  EXPECT_EQ(check_clock(machine())[0].health, Health::Warn);
+  EXPECT_EQ(check_clock(machine())[1].health, Health::Ok);
+  EXPECT_EQ(check_clock(Machine{root, false})[1].seen, "not synchronised");
+  file("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+  EXPECT_EQ(check_clock(machine())[0].health, Health::Ok);
+}
+
+TEST_F(Doctor, LockedMemory) {
+  file("proc/self/limits",
+       "Limit  Soft Limit  Hard Limit  Units\nMax locked memory         65536                65536                bytes\n");
+  EXPECT_EQ(check_locked_memory(machine())[0].seen, "65536 bytes");
+  file("proc/self/limits", "Max locked memory         unlimited            unlimited            bytes\n");
+  EXPECT_EQ(check_locked_memory(machine())[0].health, Health::Ok);
+}
+
+TEST_F(Doctor, PortsInUse) {
+  file("proc/net/udp", "  sl  local_address rem_address   st\n   1: 0100007F:13C4 00000000:0000 07\n");
+  // A connection from port 5061 is no listener; 0A is.
+  file("proc/net/tcp", "  sl  local_address rem_address   st\n   0: 0100007F:13C5 0100007F:1234 01\n");
+  file("proc/net/tcp6",
+       "  sl  local_address rem_address   st\n   0: 00000000000000000000000000000000:13C4 00000000000000000000000000000000:0000 0A\n");
+  const auto findings = check_ports(machine());
+  ASSERT_EQ(findings.size(), 3u);
+  EXPECT_EQ(findings[0].health, Health::Warn);  // udp 5060
+  EXPECT_EQ(findings[1].health, Health::Warn);  // tcp 5060, IPv6
+  EXPECT_EQ(findings[2].health, Health::Ok);    // tcp 5061
+}
+
+TEST_F(Doctor, Modules) {
+  EXPECT_EQ(check_modules(machine())[0].health, Health::Fail);
+  file("dev/net/tun", "");
+  file("sys/module/vhost_net/refcnt", "0");
+  const auto findings = check_modules(machine());
+  EXPECT_EQ(findings[0].health, Health::Ok);
+  EXPECT_EQ(findings[1].health, Health::Ok);
+  EXPECT_EQ(findings[2].health, Health::Warn);
+}
+
+}  // namespace
+}  // namespace ifgw::cli

@@ -1,0 +1,101 @@
+#include "tools/ifgw/commands.h"
+
+namespace ifgw::cli {
+namespace {
+
+const std::vector<Column> kCalls = {
+    {"CALL", "/call"},   {"STATE", "/state"},   {"FROM", "/from"},         {"TO", "/to"},
+    {"ROUTE", "/route"}, {"CODECS", "/codecs"}, {"SETUP ms", "/setup_ms"}, {"DURATION s", "/duration_s"},
+    {"AGE s", "/age_s"}, {"WORKER", "/worker"}, {"TRACE", "/trace_id"},
+};
+const std::vector<Column> kEnded = {
+    {"CALL", "/call"},
+    {"FROM", "/from"},
+    {"TO", "/to"},
+    {"ROUTE", "/route"},
+    {"SETUP ms", "/setup_ms"},
+    {"DURATION s", "/duration_s"},
+    {"ENDED s AGO", "/ended_s_ago"},
+    {"END", "/end"},
+    {"REMEDY", "/refusal/remedy"},
+    {"TRACE", "/trace_id"},
+};
+const std::vector<Column> kLegs = {
+    {"LEG", "/media_leg"},
+    {"CALL", "/call"},
+    {"PARTY", "/party"},
+    {"CODEC", "/codec"},
+    {"LOCAL", "/local"},
+    {"REMOTE", "/remote"},
+    {"RX", "/rx_packets"},
+    {"TX", "/tx_packets"},
+    {"LOST", "/lost"},
+    {"REORDERED", "/reordered"},
+    {"DROPPED", "/dropped"},
+    {"TRANSCODED", "/transcoded"},
+    {"INSIDE MAX us", "/inside_max_us"},
+    {"SILENT ms", "/silent_ms"},
+    {"AGE s", "/age_s"},
+};
+const std::vector<Column> kSources = {
+    {"SOURCE", "/source"},   {"WORKER", "/worker"},   {"IN WINDOW", "/in_window"},
+    {"REFUSED", "/refused"}, {"BLOCKED", "/blocked"}, {"BLOCKED FOR s", "/blocked_for_s"},
+};
+const std::vector<Column> kWorkers = {
+    {"WORKER", "/worker"},
+    {"CPU", "/cpu"},
+    {"BUSY %", "/busy_percent"},
+    {"RX", "/rx_packets"},
+    {"TX", "/tx_packets"},
+    {"LEGS", "/legs"},
+    {"SIP UP", "/datagrams_up"},
+    {"SIP DOWN", "/datagrams_down"},
+    {"INSIDE p50 us", "/inside/p50_us"},
+    {"p99", "/inside/p99_us"},
+    {"p99.9", "/inside/p999_us"},
+    {"max", "/inside/max_us"},
+    {"GAP p99 us", "/poll_gap/p99_us"},
+    {"max", "/poll_gap/max_us"},
+    {"EVENTS LOST", "/events_lost"},
+};
+const std::vector<Column> kPorts = {
+    {"PORT", "/port"},        {"NAME", "/name"},
+    {"DRIVER", "/driver"},    {"KIND", "/kind"},
+    {"LINK", "/link_up"},     {"Mbit/s", "/speed_mbps"},
+    {"MAC", "/mac"},          {"ADDRESS", "/address"},
+    {"RX", "/rx_packets"},    {"TX", "/tx_packets"},
+    {"MISSED", "/rx_missed"}, {"RX ERR", "/rx_errors"},
+    {"TX ERR", "/tx_errors"}, {"NO BUFFER", "/rx_no_buffer"},
+};
+const std::vector<Column> kDrops = {{"PACKETS", "/packets"}, {"REASON", "/reason"}, {"MEANING", "/meaning"}};
+
+// "PCMA > PCMU": caller and callee.
+void add_codecs(Json& rows) {
+  for (Json& row : rows) row["codecs"] = cell(row["caller"]["codec"]) + " > " + cell(row["callee"]["codec"]);
+}
+
+const std::vector<Column>* columns_of(std::string_view command, bool ended) {
+  if (command == "calls show") return ended ? &kEnded : &kCalls;
+  if (command == "legs show") return &kLegs;
+  if (command == "pike show") return &kSources;
+  if (command == "core show") return &kWorkers;
+  if (command == "port show") return &kPorts;
+  if (command == "drops show") return &kDrops;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string show(std::string_view command, bool ended, const Json& result) {
+  const std::vector<Column>* columns = columns_of(command, ended);
+  if (columns == nullptr) return sections(result);
+  Json rows = result.value("rows", Json::array());
+  if (rows.empty()) return "nothing to show\n";
+  if (columns == &kCalls) add_codecs(rows);
+  std::string out = table(*columns, rows);
+  const std::size_t total = result.value("total", rows.size());
+  if (total > rows.size()) out += std::to_string(rows.size()) + " of " + std::to_string(total) + " shown (-n for more)\n";
+  return out;
+}
+
+}  // namespace ifgw::cli

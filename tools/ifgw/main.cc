@@ -1,0 +1,166 @@
+// ifgw: the operator's tool. Speaks the admin protocol only; `doctor` looks at the machine and needs no daemon.
+//
+// Exit: 0 done, 1 failed (also: doctor found a FAIL), 2 usage.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "codecs/base/ip.h"
+#include "controlplane/admin/protocol.h"
+#include "tools/ifgw/client.h"
+#include "tools/ifgw/commands.h"
+#include "tools/ifgw/doctor.h"
+
+namespace ifgw::cli {
+namespace {
+
+struct Options {
+  std::string socket{admin::kDefaultSocket};
+  bool json = false;
+  double watch_s = 0;
+  std::string command;
+  Json args = Json::object();
+  bool ended = false;
+  bool flag = false;
+  std::uint64_t rows = admin::kDefaultRows;
+  std::uint64_t number = 0;
+  std::string text;
+};
+
+int doctor(bool json) {
+  const std::vector<Finding> findings = examine(Machine{"/", clock_is_synchronised()});
+  constexpr std::array<std::string_view, 3> names{"OK", "WARN", "FAIL"};
+  Json rows = Json::array();
+  bool failed = false;
+  for (const Finding& f : findings) {
+    failed |= f.health == Health::Fail;
+    rows.push_back({{"health", names[static_cast<std::size_t>(f.health)]},
+                    {"check", f.check},
+                    {"seen", f.seen},
+                    {"fix", f.fix.empty() ? Json(nullptr) : Json(f.fix)}});
+  }
+  if (json) {
+    std::printf("%s\n", rows.dump(2).c_str());
+    return failed ? 1 : 0;
+  }
+  for (const Json& row : rows) {
+    std::printf("%-4s  %-18s  %s\n", cell(row["health"]).c_str(), cell(row["check"]).c_str(), row["seen"].get<std::string>().c_str());
+    if (!row["fix"].is_null()) std::printf("      %-18s  fix: %s\n", "", row["fix"].get<std::string>().c_str());
+  }
+  return failed ? 1 : 0;
+}
+
+int once(const Options& o) {
+  const auto result = ask(o.socket, o.command, o.args);
+  if (!result.ok()) {
+    std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
+    return static_cast<int>(result.error().position);
+  }
+  const std::string text = o.json ? result->dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.ended, *result);
+  (void)std::fwrite(text.data(), 1, text.size(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+int run(const Options& o) {
+  if (o.command == "doctor") return doctor(o.json);
+  if (o.watch_s <= 0) return once(o);
+  for (;;) {
+    if (!o.json) std::printf("\033[H\033[2J");
+    if (const int code = once(o); code != 0) return code;
+    std::this_thread::sleep_for(std::chrono::duration<double>(o.watch_s));
+  }
+}
+
+CLI::App* noun(CLI::App& app, const char* name, const char* text) {
+  CLI::App* sub = app.add_subcommand(name, text);
+  sub->require_subcommand(1);
+  return sub;
+}
+
+// A verb that sets `command`; the caller adds its arguments.
+CLI::App* verb(CLI::App* parent, const char* name, const char* text, Options& o, const std::string& command) {
+  CLI::App* sub = parent->add_subcommand(name, text);
+  sub->final_callback([&o, command] { o.command = command; });
+  return sub;
+}
+
+void add_calls(CLI::App& app, Options& o) {
+  CLI::App* calls = noun(app, "calls", "calls: show, kill");
+  CLI::App* show = verb(calls, "show", "the calls there are", o, "calls show");
+  show->add_flag("--ended", o.ended, "those that ended last, and why");
+  show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
+  CLI::App* kill = verb(calls, "kill", "end a call", o, "calls kill");
+  kill->add_option("CALL", o.number, "number of the call (ifgw calls show)")->required();
+}
+
+void add_pike(CLI::App& app, Options& o) {
+  const CLI::Validator address{[](const std::string& text) { return IpAddress::parse(text) ? "" : "\"" + text + "\" is no IP address"; },
+                               "ADDRESS"};
+  const CLI::Validator prefix{[](const std::string& text) {
+                                return IpPrefix::parse(text) ? "" : "\"" + text + "\" is no prefix like 192.0.2.0/24 (host bits zero)";
+                              },
+                              "PREFIX"};
+  CLI::App* pike = noun(app, "pike", "the limiter of sources: show, block, unblock, exempt");
+  CLI::App* show = verb(pike, "show", "the sources it counts", o, "pike show");
+  show->add_flag("--blocked", o.flag, "only those that are blocked");
+  show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
+  CLI::App* block = verb(pike, "block", "refuse everything of a source", o, "pike block");
+  block->add_option("ADDRESS", o.text)->required()->check(address);
+  block->add_option("--for", o.number, "seconds; 0: until unblocked")->check(CLI::Range(0, 86400));
+  verb(pike, "unblock", "let a source in again, with a full budget", o, "pike unblock")
+      ->add_option("ADDRESS", o.text)
+      ->required()
+      ->check(address);
+  CLI::App* exempt = verb(pike, "exempt", "count, but never refuse a prefix", o, "pike exempt");
+  exempt->add_option("PREFIX", o.text)->required()->check(prefix);
+  exempt->add_flag("--remove", o.flag, "take the exemption back");
+}
+
+void add_tables(CLI::App& app, Options& o) {
+  CLI::App* legs = verb(noun(app, "legs", "media legs: show"), "show", "media legs with their counters", o, "legs show");
+  legs->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
+  (void)verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show");
+  (void)verb(noun(app, "port", "network ports: show"), "show", "ports with their counters", o, "port show");
+  CLI::App* drops = verb(noun(app, "drops", "dropped packets: show"), "show", "dropped packets by reason", o, "drops show");
+  drops->add_flag("--all", o.flag, "also reasons without a packet");
+}
+
+// What the options mean to the command that was chosen.
+void fill_args(Options& o) {
+  if (o.command.ends_with("show")) o.args["limit"] = o.rows;
+  if (o.command == "calls show") o.args["ended"] = o.ended;
+  if (o.command == "calls kill") o.args["call"] = o.number;
+  if (o.command == "pike show") o.args["blocked"] = o.flag;
+  if (o.command == "pike block") o.args = {{"source", o.text}, {"duration_s", o.number}};
+  if (o.command == "pike unblock") o.args = {{"source", o.text}};
+  if (o.command == "pike exempt") o.args = {{"prefix", o.text}, {"remove", o.flag}};
+  if (o.command == "drops show") o.args["all"] = o.flag;
+}
+
+}  // namespace
+}  // namespace ifgw::cli
+
+int main(int argc, char** argv) {
+  using namespace ifgw::cli;
+  CLI::App app{"ifgw: look at the gateway and operate it"};
+  Options options;
+  app.require_subcommand(1);
+  app.fallthrough();  // -j and -s may follow the command
+  app.add_option("-s,--socket", options.socket, "admin socket")->capture_default_str();
+  app.add_flag("-j,--json", options.json, "JSON instead of tables");
+  app.add_option("-w,--watch", options.watch_s, "repeat every so many seconds")->check(CLI::Range(0.1, 3600.0));
+  (void)verb(&app, "status", "the gateway in one page", options, "status");
+  (void)verb(&app, "doctor", "is this machine fit to run the gateway? (needs no daemon)", options, "doctor");
+  add_calls(app, options);
+  add_tables(app, options);
+  add_pike(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  fill_args(options);
+  return run(options);
+}
