@@ -108,7 +108,7 @@ class Call:
         story.check(alike_recording > 0.9, f"the softphone's own recording is what the caller said (correlation {alike_recording:.3f})")
         story.check(alike_caller > 0.9, f"what reached the caller is what the expert said (correlation {alike_caller:.3f})")
         story.check(self.flood["answered"] == ALLOWED, f"of {self.flood['sent']} requests of a flood ({FLOOD_RATE}/s), {self.flood['answered']} got an answer")
-        refused = self.drops["drops"].get("source_limited", 0)
+        refused = next((row["packets"] for row in self.drops["rows"] if row["reason"] == "source_limited"), 0)
         story.check(refused == self.flood["sent"] - ALLOWED, f"the other {refused} were dropped at the queue, in silence")
 
         codecs = lambda rtp, source: "/".join(sorted({{0: "PCMU", 8: "PCMA"}.get(p.payload_type, str(p.payload_type)) for p in rtp if p.source == source}))  # noqa: E731
