@@ -114,7 +114,7 @@ class Rig {
     doorbell_ = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     setup.main_doorbell = doorbell_.get();
     const std::uint32_t rows = engine::Engine::leg_rows(setup.engine);
-    counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows)).value());
+    counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows, g_hugepages)).value());
     links_.push_back(std::make_unique<runtime::WorkerLink>());
     links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     handover_ = nodes::HandoverRings::create(1);

@@ -38,7 +38,7 @@ Error refusal(const std::string& path, const api::AttachReply& reply) {
 
 bool plausible(const api::AttachReply& r) {
   return r.workers >= 1 && r.workers <= api::kMaxWorkers && r.legs_per_worker >= 1 && r.legs_per_worker <= kMaxLegsPerWorker &&
-         api::valid_ring_sizes(r.rings) && r.local_address_count <= api::kMaxLocalAddresses &&
+         (r.counter_page_bytes == api::kPage || r.counter_page_bytes == api::kHugePage) && api::valid_ring_sizes(r.rings) && r.local_address_count <= api::kMaxLocalAddresses &&
          r.signalling_port_count <= api::kMaxSignallingPorts && r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
 }
 
@@ -120,7 +120,7 @@ Status DataplaneLink::map(const std::vector<int>& fds) {
   if (!plausible(welcome_) || fds.size() != api::kAttachFixedFds + welcome_.workers)
     return Error{"the dataplane's answer makes no sense: install both from the same release"};
   const std::size_t rings_bytes = api::ring_region_bytes(welcome_.rings, welcome_.workers);
-  const std::size_t counters_bytes = api::counter_layout(welcome_.workers, welcome_.legs_per_worker).bytes;
+  const std::size_t counters_bytes = api::counter_layout(welcome_.workers, welcome_.legs_per_worker, welcome_.counter_page_bytes).bytes;
   auto rings = map_whole(fds[0], rings_bytes, true);
   if (!rings) return rings.error();
   rings_ = *rings;
@@ -217,19 +217,19 @@ const api::ProcessBlock& DataplaneLink::process() const noexcept { return *reint
 
 const api::PortBlock& DataplaneLink::port(std::size_t i) const noexcept {
   IFGW_CHECK(i < api::kMaxPorts * 2);
-  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker, welcome_.counter_page_bytes);
   return reinterpret_cast<const api::PortBlock*>(counters_ + at.ports)[i];
 }
 
 const api::WorkerBlock& DataplaneLink::worker(std::uint32_t w) const noexcept {
   IFGW_CHECK(w < welcome_.workers);
-  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker, welcome_.counter_page_bytes);
   return reinterpret_cast<const api::WorkerBlock*>(counters_ + at.workers)[w];
 }
 
 std::span<const api::LegRow> DataplaneLink::legs(std::uint32_t w) const noexcept {
   IFGW_CHECK(w < welcome_.workers);
-  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker);
+  const auto at = api::counter_layout(welcome_.workers, welcome_.legs_per_worker, welcome_.counter_page_bytes);
   const auto* rows = reinterpret_cast<const api::LegRow*>(counters_ + at.legs);
   return {rows + std::size_t{w} * welcome_.legs_per_worker, welcome_.legs_per_worker};
 }

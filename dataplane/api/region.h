@@ -4,7 +4,8 @@
 // dataplane checks who it is (SO_PEERCRED), its contract version and every struct size, and answers with one
 // AttachReply. With status Welcome the reply carries, as SCM_RIGHTS in this order:
 //   [0] ring region      memfd made for this attach, sealed against resizing; map read-write, MADV_DONTDUMP
-//   [1] counter region   memfd sealed against new writable mappings; map read-only
+//   [1] counter region   memfd sealed against new writable mappings; map read-only. Huge pages where the dataplane has
+//                        them: its size is a whole number of AttachReply::counter_page_bytes
 //   [2] client doorbell  eventfd: the dataplane writes it when the client said it sleeps
 //   [3..] worker doorbells, one eventfd per worker, for the other direction
 // The connection stays open and silent; its end is the detach, however the client died. Nothing else crosses.
@@ -71,6 +72,7 @@ struct RingLayout {
 };
 
 inline constexpr std::size_t kPage = 4096;
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t round_up(std::size_t bytes, std::size_t to) noexcept { return (bytes + to - 1) / to * to; }
 
 constexpr RingLayout ring_layout(const RingSizes& sizes) noexcept {
@@ -128,14 +130,14 @@ struct CounterLayout {
   std::size_t ports = 0;
   std::size_t workers = 0;
   std::size_t legs = 0;   // worker w's rows start at legs + w * legs_per_worker * sizeof(LegRow)
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // whole pages of the given size
 };
-constexpr CounterLayout counter_layout(std::uint32_t workers, std::uint32_t legs_per_worker) noexcept {
+constexpr CounterLayout counter_layout(std::uint32_t workers, std::uint32_t legs_per_worker, std::size_t page_bytes) noexcept {
   CounterLayout at;
   at.ports = round_up(sizeof(ProcessBlock), kCacheLine);
   at.workers = at.ports + sizeof(PortBlock) * kMaxPorts * 2;
   at.legs = at.workers + sizeof(WorkerBlock) * workers;
-  at.bytes = round_up(at.legs + sizeof(LegRow) * std::size_t{workers} * legs_per_worker, kPage);
+  at.bytes = round_up(at.legs + sizeof(LegRow) * std::size_t{workers} * legs_per_worker, page_bytes);
   return at;
 }
 
@@ -177,6 +179,7 @@ struct AttachReply {
   // The rest is set with Welcome only.
   std::uint32_t workers = 0;          // 1..kMaxWorkers
   std::uint32_t legs_per_worker = 0;  // 1..2^24-1
+  std::uint32_t counter_page_bytes = kPage;  // kPage or kHugePage
   RingSizes rings;
   std::uint32_t local_address_count = 0;
   std::array<IpAddress, kMaxLocalAddresses> local_addresses{};

@@ -35,7 +35,7 @@ void clear_counters(api::LegRow& row) noexcept {
 std::size_t LegTable::required_bytes(const EngineConfig& config) noexcept {
   const std::uint32_t slots = PortMap(config).slots();
   return array_bytes<LegRx>(slots) + array_bytes<LegTx>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) +
-         2 * array_bytes<std::uint32_t>(slots);
+         array_bytes<std::uint32_t>(slots);
 }
 
 LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows)
@@ -53,12 +53,10 @@ LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std:
   tx_ = place<LegTx>(at, slots());
   cold_ = place<LegCold>(at, slots());
   info_ = place<api::LegInfo>(at, slots());
-  peers_ = place<std::uint32_t>(at, slots());
   free_ = place<std::uint32_t>(at, slots());
   for (std::uint32_t index = 0; index < slots(); ++index) {
     cold_[index].generation = config.first_generation - 1;
     cold_[index].freed_at = kLongAgo;
-    peers_[index] = index;
     if (ports_.port(worker_, index) == 0) continue;
     FreeRing& ring = rings_[ports_.address(index)];
     ring_slot(ports_.address(index), ring.count++) = index;
@@ -98,7 +96,6 @@ void LegTable::release(std::uint32_t index, Instant now) noexcept {
   IFGW_CHECK(present(index));
   rx_[index] = LegRx{};
   tx_[index] = LegTx{};
-  peers_[index] = index;
   cold_[index].freed_at = now;
   info_[index] = api::LegInfo{};
   publish(index);

@@ -82,18 +82,17 @@ class LegTable {
   api::LegId id(std::uint32_t index) const noexcept;
   Endpoint local(std::uint32_t index) const noexcept;
 
-  // Fetches what a packet from the leg's party will touch, of this leg and of its peer. The peers have a compact array
-  // of their own for this, which stays in the cache, so that nothing waits for the leg itself.
+  // Fetch what a packet from the leg's party will touch: of the leg itself and, asked for when that has arrived, of its
+  // peer.
   void prefetch(std::uint32_t index) const noexcept {
-    const std::uint32_t peer = peers_[index];
     __builtin_prefetch(&rx_[index], 1);
     __builtin_prefetch(&rows_[index].rx_packets, 1);
+  }
+  void prefetch_peer(std::uint32_t index) const noexcept {
+    const std::uint32_t peer = rx_[index].peer;
+    if (peer == kNoLeg) return;
     __builtin_prefetch(&tx_[peer], 1);
     __builtin_prefetch(&rows_[peer].tx_packets, 1);
-  }
-  void set_peer(std::uint32_t index, std::uint32_t peer) noexcept {
-    rx_[index].peer = peer;
-    peers_[index] = peer == kNoLeg ? index : peer;
   }
   LegRx& rx(std::uint32_t index) noexcept { return rx_[index]; }
   LegTx& tx(std::uint32_t index) noexcept { return tx_[index]; }
@@ -125,7 +124,6 @@ class LegTable {
   LegTx* tx_ = nullptr;
   LegCold* cold_ = nullptr;
   api::LegInfo* info_ = nullptr;
-  std::uint32_t* peers_ = nullptr;  // the leg itself when it has none
   std::uint32_t* free_ = nullptr;
   std::vector<FreeRing> rings_;
   std::uint32_t in_use_ = 0;

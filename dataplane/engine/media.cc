@@ -34,8 +34,7 @@ Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, Ev
     : legs_(legs), next_hops_(next_hops), events_(events), block_(block), worker_(config.worker), mtu_(config.mtu) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
-  // Packets handed over by another worker were not prefetched by classify(); for the others this costs little.
-  for (const Packet* packet : packets) legs_.prefetch(packet->leg_index);
+  for (const Packet* packet : packets) legs_.prefetch_peer(packet->leg_index);
   waiting_.clear();
   for (Packet* packet : packets) receive(*packet, now);
   for (const Waiting& waiting : waiting_) transcode(waiting, now);

@@ -76,7 +76,7 @@ void Media::set_remote(std::uint32_t leg) noexcept {
 void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   LegRx& rx = legs_.rx(leg);
   api::LegInfo& info = legs_.info(leg);
-  legs_.set_peer(leg, peer);
+  rx.peer = peer;
   rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);

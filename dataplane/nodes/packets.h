@@ -16,9 +16,10 @@ inline constexpr std::uint16_t kBurst = 32;  // packets taken from a queue at on
 
 inline rte_mbuf* buffer_of(const engine::Packet& packet) noexcept { return static_cast<rte_mbuf*>(packet.handle); }
 
-// A view of a single-segment buffer.
-inline engine::Packet view(rte_mbuf* buffer, std::uint16_t rx_port) noexcept {
-  engine::Packet packet;
+// Makes `packet` a view of a single-segment buffer. In place: a packet built elsewhere and copied here would be read
+// back in wider pieces than it was written in, which costs a stall per packet.
+inline void view(rte_mbuf* buffer, std::uint16_t rx_port, engine::Packet& packet) noexcept {
+  packet = engine::Packet{};
   packet.data = rte_pktmbuf_mtod(buffer, std::uint8_t*);
   packet.handle = buffer;
   packet.length = static_cast<std::uint16_t>(rte_pktmbuf_data_len(buffer));
@@ -29,7 +30,6 @@ inline engine::Packet view(rte_mbuf* buffer, std::uint16_t rx_port) noexcept {
   packet.ip_checksum = ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD  ? engine::Checksum::Good
                        : ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? engine::Checksum::Bad
                                                           : engine::Checksum::Unknown;
-  return packet;
 }
 
 // Makes the buffer say what the engine left in the packet: where the data starts and how long it is.

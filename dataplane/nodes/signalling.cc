@@ -102,7 +102,8 @@ void Signalling::transmit(const api::Datagram& datagram) noexcept {
     block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
     return;
   }
-  engine::Packet packet = view(buffer, 0);
+  engine::Packet packet;
+  view(buffer, 0, packet);
   if (length > packet.tailroom) return drop(buffer, api::DropReason::OversizedDatagram);
   std::memcpy(packet.data, datagram.payload.data(), length);
   packet.length = static_cast<std::uint16_t>(length);

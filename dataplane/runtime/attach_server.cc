@@ -108,6 +108,7 @@ void AttachServer::on_listener_readable() {
   const ssize_t length = recv(fd.get(), &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
 
   api::AttachReply reply = config_.welcome;
+  reply.counter_page_bytes = static_cast<std::uint32_t>(counters_.page_bytes());
   reply.status = judge(request, length, peer.uid);
   reply.holder_pid = static_cast<std::uint32_t>(client_pid_);
   if (reply.status == api::AttachStatus::Welcome) {

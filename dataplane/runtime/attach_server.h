@@ -32,7 +32,7 @@ struct AttachServerConfig {
   mode_t socket_mode = 0660;
   uid_t allowed_uid = 0;    // besides root and our own uid
   gid_t socket_group = 0;   // group of the socket file
-  api::AttachReply welcome;  // filled but for magic, version, status, sizes
+  api::AttachReply welcome;  // filled but for magic, version, status, sizes, counter_page_bytes
 };
 
 class AttachServer {

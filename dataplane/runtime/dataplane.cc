@@ -116,9 +116,11 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
 
 Status Dataplane::make_workers() {
   const std::uint32_t legs = engine::Engine::leg_rows(setup_.engine);
-  auto counters = CounterRegion::create(setup_.engine.worker_count, legs);
+  auto counters = CounterRegion::create(setup_.engine.worker_count, legs, setup_.hugepages);
   if (!counters) return counters.error();
   counters_ = std::move(counters).value();
+  if (setup_.hugepages && counters_.page_bytes() != api::kHugePage)
+    setup_.log("leg counters: on ordinary pages, too few 2 MB pages are left (a packet costs a little more)");
   doorbell_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   handover_ = nodes::HandoverRings::create(setup_.engine.worker_count);
   if (!handover_) return Error{"no memory for the rings between workers"};

@@ -14,6 +14,8 @@
 namespace ifgw::runtime {
 namespace {
 
+constexpr unsigned kHuge2Mb = 21u << 26;  // MFD_HUGE_2MB of linux/memfd.h, which glibc 2.36 does not name
+
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
 
 }  // namespace
@@ -32,9 +34,10 @@ Fd::~Fd() {
 
 int Fd::release() noexcept { return std::exchange(fd_, -1); }
 
-Result<SharedMemory> SharedMemory::create(const char* name, std::size_t bytes, bool seal_writes) {
+Result<SharedMemory> SharedMemory::create(const char* name, std::size_t bytes, bool seal_writes, std::size_t page_bytes) {
   SharedMemory memory;
-  memory.fd_ = Fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const unsigned pages = page_bytes == api::kHugePage ? MFD_HUGETLB | kHuge2Mb : 0u;
+  memory.fd_ = Fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | pages));
   if (!memory.fd_) return system_error("memfd_create");
   if (ftruncate(memory.fd(), static_cast<off_t>(bytes)) != 0) return system_error("cannot size shared memory to " + std::to_string(bytes) + " bytes");
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory.fd(), 0);
@@ -64,12 +67,13 @@ SharedMemory::~SharedMemory() {
   if (data_ != nullptr) munmap(data_, size_);
 }
 
-Result<CounterRegion> CounterRegion::create(std::uint32_t workers, std::uint32_t legs_per_worker) {
+Result<CounterRegion> CounterRegion::create(std::uint32_t workers, std::uint32_t legs_per_worker, bool huge_pages) {
   CounterRegion region;
-  region.at_ = api::counter_layout(workers, legs_per_worker);
+  region.page_bytes_ = huge_pages ? api::kHugePage : api::kPage;
+  region.at_ = api::counter_layout(workers, legs_per_worker, region.page_bytes_);
   region.legs_per_worker_ = legs_per_worker;
-  auto memory = SharedMemory::create("ifgw-counters", region.at_.bytes, true);
-  if (!memory) return memory.error();
+  auto memory = SharedMemory::create("ifgw-counters", region.at_.bytes, true, region.page_bytes_);
+  if (!memory) return huge_pages ? create(workers, legs_per_worker, false) : memory.error();
   region.memory_ = std::move(memory).value();
   std::uint8_t* base = region.memory_.data();
   new (base) api::ProcessBlock;

@@ -36,8 +36,9 @@ class Fd {
 class SharedMemory {
  public:
   // `name` shows in /proc/PID/maps. Zeroed, resident, excluded from core dumps, sealed against resizing; with
-  // `seal_writes` no other process can map it writable (ours was made before the seal).
-  static Result<SharedMemory> create(const char* name, std::size_t bytes, bool seal_writes);
+  // `seal_writes` no other process can map it writable (ours was made before the seal). `bytes`: whole pages of
+  // `page_bytes`, which is api::kPage or api::kHugePage (then it fails when too few 2 MB pages are free).
+  static Result<SharedMemory> create(const char* name, std::size_t bytes, bool seal_writes, std::size_t page_bytes = api::kPage);
 
   SharedMemory() = default;
   SharedMemory(SharedMemory&& other) noexcept;
@@ -57,17 +58,21 @@ class SharedMemory {
 // Counters and leg rows that clients map read-only. Lives as long as the process.
 class CounterRegion {
  public:
-  static Result<CounterRegion> create(std::uint32_t workers, std::uint32_t legs_per_worker);
+  // `huge_pages`: on 2 MB pages if enough are free, else on ordinary ones; page_bytes() tells. Every packet touches two
+  // leg rows, each on a page of its own.
+  static Result<CounterRegion> create(std::uint32_t workers, std::uint32_t legs_per_worker, bool huge_pages = false);
 
   api::ProcessBlock& process() const noexcept;
   api::PortBlock& port(std::size_t i) const noexcept;
   api::WorkerBlock& worker(std::size_t w) const noexcept;
   std::span<api::LegRow> legs(std::size_t w) const noexcept;
   int fd() const noexcept { return memory_.fd(); }
+  std::size_t page_bytes() const noexcept { return page_bytes_; }
 
  private:
   SharedMemory memory_;
   api::CounterLayout at_;
+  std::size_t page_bytes_ = api::kPage;
   std::uint32_t legs_per_worker_ = 0;
 };
 

@@ -101,7 +101,7 @@ std::size_t Worker::receive_ports(Instant now) noexcept {
     std::size_t kept = 0;
     for (std::uint16_t i = 0; i < count; ++i) {
       if (buffers[i]->nb_segs == 1) {
-        packets_[kept++] = nodes::view(buffers[i], port);
+        nodes::view(buffers[i], port, packets_[kept++]);
         continue;
       }
       block_.drops[static_cast<std::size_t>(api::DropReason::MalformedEthernet)].add(1);  // larger than a buffer: not on this MTU

@@ -31,10 +31,10 @@ using runtime::AttachServer;
 // CommandDone and datagrams back down-to-up, checking each one.
 class Plane {
  public:
-  explicit Plane(api::RingSizes rings = {16, 16, 8, 8}) {
+  explicit Plane(api::RingSizes rings = {16, 16, 8, 8}, bool huge_pages = false) {
     dir_ = std::filesystem::temp_directory_path() / ("ifgw-attach-" + std::to_string(getpid()) + "-" + std::to_string(counter_++));
     std::filesystem::create_directory(dir_);
-    counters = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, 4)).value());
+    counters = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, 4, huge_pages)).value());
     links.push_back(std::make_unique<runtime::WorkerLink>());
     links[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     config.socket_path = dir_ / "plane.sock";
@@ -244,6 +244,20 @@ TEST(Attach, ClientCannotWriteCountersNorResizeAnything) {
   EXPECT_NE(ftruncate((*region)->fd(), 0), 0) << "sealed";
   EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED) << "read-only for others";
   EXPECT_NE(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED);
+}
+
+// On a host without free 2 MB pages the region falls back, and this tests the same on ordinary ones.
+TEST(Attach, CountersMayLieOnHugePages) {
+  Plane plane({16, 16, 8, 8}, true);
+  plane.start();
+  plane.counters->legs(0)[3].tx_bytes.add(77);
+  const auto link = DataplaneLink::attach(plane.path());
+  ASSERT_TRUE(link) << link.error().message;
+  EXPECT_EQ((*link)->welcome().counter_page_bytes, plane.counters->page_bytes());
+  EXPECT_EQ((*link)->legs(0)[3].tx_bytes.get(), 77u);
+  const std::size_t bytes = plane.counters->page_bytes();
+  EXPECT_NE(ftruncate(plane.counters->fd(), static_cast<off_t>(2 * bytes)), 0) << "sealed";
+  EXPECT_EQ(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED) << "read-only for others";
 }
 
 TEST(Attach, ImpossibleIndexDetachesTheClientAndOnlyIt) {
