@@ -103,7 +103,7 @@ IpAddress mask(const IpAddress& address, std::uint8_t length) noexcept {
   for (std::size_t i = 0; i < masked.bytes.size(); ++i) {
     const int keep = static_cast<int>(length) - static_cast<int>(i * 8);
     if (keep >= 8) continue;
-    masked.bytes[i] = keep <= 0 ? 0 : static_cast<std::uint8_t>(masked.bytes[i] & (0xFF << (8 - keep)));
+    masked.bytes[i] = keep <= 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(masked.bytes[i] & (0xFF << (8 - keep)));
   }
   return masked;
 }

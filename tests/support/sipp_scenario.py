@@ -3,7 +3,7 @@
 Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION", "options"
 Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE),
          "ok" (to any other request)
-Both:    "recv CODE", "recv? CODE" (optional), "expect METHOD", "pause MS" or "pause" (-d), "speak FILE PT", "hush"
+Both:    "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD", "pause MS" or "pause" (-d), "speak FILE PT", "hush"
 """
 
 _CALLER_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
@@ -47,6 +47,7 @@ class _Writer:
 
     def send(self, text, retransmit=False):
         timer = ' retrans="500"' if retransmit else ""
+        timer += ' start_rtd="1"' if text.startswith("INVITE") and len(self.parts) == self.invite_at else ""
         self.parts.append(f"<send{timer}><![CDATA[\n{text.rstrip()}\n\n]]></send>")
 
     def common(self, step):
@@ -55,7 +56,10 @@ class _Writer:
             optional = ' optional="true"' if words[0] == "recv?" else ""
             timed = ' rtd="1"' if words[1] == "200" and self.cseq == 1 else ""
             record = ' rrs="true"' if words[1].startswith("2") else ""
-            self.parts.append(f'<recv response="{words[1]}"{optional}{timed}{record}/>')
+            onwards = f' next="{words[3]}"' if len(words) > 3 else ""
+            self.parts.append(f'<recv response="{words[1]}"{optional}{timed}{record}{onwards}/>')
+        elif words[0] == "label":
+            self.parts.append(f'<label id="{words[1]}"/>')
         elif words[0] == "expect":
             record = ' rrs="true"' if words[1] == "INVITE" else ""
             self.parts.append(f'<recv request="{words[1]}"{record}/>')
