@@ -42,7 +42,17 @@ struct DataplaneClient::Broadcast {
   Done done;
 };
 
-core::AttachState DataplaneClient::attach_state() const { return state_; }
+core::AttachState DataplaneClient::attach_state() const {
+  core::AttachState state = state_;
+  if (!link_) return state;
+  const api::ProcessBlock& process = link_->process();
+  state.version = text_of(process.version);
+  state.dataplane_uptime = loop_.now() - from_ns(static_cast<std::int64_t>(process.started_ns.get()));
+  state.hugepages = process.hugepages.get() != 0;
+  state.buffers = process.mempool_size.get();
+  state.buffers_in_use = process.mempool_in_use.get();
+  return state;
+}
 
 std::vector<api::LegInfo> DataplaneClient::leg_table() const {
   std::vector<api::LegInfo> legs;
@@ -86,7 +96,10 @@ std::vector<core::PortView> DataplaneClient::ports() const {
     view.name = text_of(block.name);
     view.driver = text_of(block.driver);
     view.mac = fmt::format("{:02x}", fmt::join(block.mac, ":"));
-    view.link_up = block.link_up.get() != 0;
+    view.is_exception = block.is_exception != 0;
+    view.mtu = block.mtu;
+    // A tap that was moved to another namespace cannot be asked from here.
+    if (block.is_exception == 0) view.link_up = block.link_up.get() != 0;
     view.queues = static_cast<unsigned>(workers_.size());
     view.rx_packets = block.rx_packets.get();
     view.rx_bytes = block.rx_bytes.get();
@@ -95,6 +108,7 @@ std::vector<core::PortView> DataplaneClient::ports() const {
     view.rx_missed = block.rx_missed.get();
     view.rx_errors = block.rx_errors.get();
     view.tx_errors = block.tx_errors.get();
+    view.rx_no_buffer = block.rx_no_buffer.get();
   }
   return views;
 }

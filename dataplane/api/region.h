@@ -113,6 +113,7 @@ struct alignas(64) PortBlock {
 
 // Counter region: one block for the process, then ports, workers, legs.
 struct alignas(64) ProcessBlock {
+  std::array<char, 32> version{};  // of the dataplane program; written once, before the first attach
   Counter started_ns;
   Counter attaches;          // clients welcomed since start
   Counter attach_refusals;

@@ -50,6 +50,7 @@ void notify(const ifgw::runtime::Fd& fd, const char* state) {
 
 Result<ifgw::runtime::DataplaneSetup> make_setup(const ifgw::dataplane::Options& options) {
   ifgw::runtime::DataplaneSetup setup;
+  setup.version = IFGW_VERSION;
   setup.ports = options.ports;
   for (const auto& address : options.addresses) setup.addresses.push_back({address.port, address.address, address.prefix_length});
   setup.exception = options.exception;

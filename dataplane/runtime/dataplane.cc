@@ -190,6 +190,7 @@ void Dataplane::fill_port_blocks() {
   for (std::size_t i = 0; i < exceptions_.size(); ++i) fill(ports_.size() + i, exceptions_[i], true);
   api::ProcessBlock& process = counters_.process();
   process.port_count.set(ports_.size() + exceptions_.size());
+  setup_.version.copy(process.version.data(), process.version.size() - 1);
   process.pid.set(static_cast<std::uint64_t>(getpid()));
   process.started_ns.set(static_cast<std::uint64_t>(to_ns(monotonic_now())));
   process.hugepages.set(setup_.hugepages ? 1 : 0);

@@ -33,6 +33,7 @@ struct DataplaneSetup {
   std::vector<int> cpus;
   bool busy_poll = false;
   bool syscall_filter = true;
+  std::string version;                // of the program, for the counters
   bool hugepages = false;             // the EAL profile in use, for the counters
   std::uint32_t exception_pps = 20'000;
   UserId user;

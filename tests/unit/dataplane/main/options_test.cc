@@ -1,0 +1,63 @@
+#include "dataplane/main/options.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace ifgw::dataplane {
+namespace {
+
+ParsedOptions parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "ifgw-dataplane");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+TEST(Options, PortsAndAddressesByName) {
+  const auto parsed = parse({"--port", "out=net_af_packet0,iface=eth1,qpairs=2", "--port", "in=0000:17:00.0", "--address", "out=192.0.2.1/24", "--address",
+                             "in=2001:db8::1/64", "--workers", "2", "--media-ports", "20000-20099"});
+  ASSERT_EQ(parsed.exit_status, -1);
+  const Options& o = parsed.options;
+  ASSERT_EQ(o.ports.size(), 2u);
+  EXPECT_EQ(o.ports[0].device, "net_af_packet0,iface=eth1,qpairs=2") << "commas belong to the device";
+  EXPECT_EQ(o.ports[1].queues, 2);
+  EXPECT_TRUE(runtime::is_pci_address(o.ports[1].device));
+  ASSERT_EQ(o.engine.local_addresses.size(), 2u);
+  EXPECT_EQ(o.addresses[1].prefix_length, 64);
+  EXPECT_EQ(o.engine.last_media_port, 20099);
+  EXPECT_TRUE(check_options(o));
+}
+
+TEST(Options, SameNamesInAFile) {
+  const auto file = std::filesystem::temp_directory_path() / ("ifgw-options-" + std::to_string(getpid()));
+  std::ofstream(file) << "port = \"out=net_null0\"\naddress = \"out=192.0.2.1/24\"\nbusy-poll = true\n";
+  const auto parsed = parse({"--config", file.c_str()});
+  std::filesystem::remove(file);
+  ASSERT_EQ(parsed.exit_status, -1);
+  EXPECT_TRUE(parsed.options.busy_poll);
+  EXPECT_EQ(parsed.options.ports.at(0).name, "out");
+}
+
+TEST(Options, WrongValuesAreUsageErrors) {
+  for (const std::vector<const char*>& more : std::vector<std::vector<const char*>>{
+           {"--media-ports", "20001-30000"}, {"--media-ports", "20000-70001"}, {"--media-ports", "x"}, {"--workers", "33"}, {"--socket-mode", "9"},
+           {"--mtu", "100"}, {"--sip-udp-port", "70000"}, {"--memory", "lots"}, {"--nosuch"}}) {
+    std::vector<const char*> words{"--port", "out=net_null0", "--address", "out=192.0.2.1/24"};
+    words.insert(words.end(), more.begin(), more.end());
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(parse(words).exit_status, 2) << more[0];
+    EXPECT_NE(testing::internal::GetCapturedStderr().find(std::string(more[0]).substr(0, 8)), std::string::npos) << "the message names the setting";
+  }
+}
+
+TEST(Options, ImpossibleCombinationsNameBothSettings) {
+  Options o = parse({"--port", "out=net_null0", "--address", "out=192.0.2.1/24", "--cpus", "1,2"}).options;
+  const Status cpus = check_options(o);
+  ASSERT_FALSE(cpus);
+  EXPECT_NE(cpus.error().message.find("--workers"), std::string::npos) << cpus.error().message;
+  o = parse({"--port", "OUT=net_null0", "--address", "OUT=192.0.2.1/24"}).options;
+  EXPECT_FALSE(check_options(o)) << "the kernel interface could not have that name";
+}
+
+}  // namespace
+}  // namespace ifgw::dataplane
