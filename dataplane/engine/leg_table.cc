@@ -34,7 +34,7 @@ void clear_counters(api::LegRow& row) noexcept {
 
 std::size_t LegTable::required_bytes(const EngineConfig& config) noexcept {
   const std::uint32_t slots = PortMap(config).slots();
-  return array_bytes<LegRx>(slots) + array_bytes<LegTx>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) +
+  return array_bytes<Direction>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) +
          array_bytes<std::uint32_t>(slots);
 }
 
@@ -49,8 +49,7 @@ LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std:
   IFGW_CHECK(memory.size() >= required_bytes(config) && rows.size() >= slots());
   IFGW_CHECK(reinterpret_cast<std::uintptr_t>(memory.data()) % 64 == 0);
   std::byte* at = memory.data();
-  rx_ = place<LegRx>(at, slots());
-  tx_ = place<LegTx>(at, slots());
+  directions_ = place<Direction>(at, slots());
   cold_ = place<LegCold>(at, slots());
   info_ = place<api::LegInfo>(at, slots());
   free_ = place<std::uint32_t>(at, slots());
@@ -78,8 +77,7 @@ LegTable::Allocation LegTable::allocate(std::uint8_t local_address, Instant now,
   --ring.count;
   ++in_use_;
   index = oldest;
-  rx_[index] = LegRx{};
-  tx_[index] = LegTx{};
+  directions_[index] = Direction{};
   std::uint32_t generation = cold_[index].generation + 1;
   if (generation == 0) generation = 1;
   cold_[index] = LegCold{};
@@ -88,14 +86,13 @@ LegTable::Allocation LegTable::allocate(std::uint8_t local_address, Instant now,
   info_[index].id = id(index);
   info_[index].local = local(index);
   clear_counters(rows_[index]);
-  rx_[index].present = 1;
+  directions_[index].rx.present = 1;
   return Allocation::Ok;
 }
 
 void LegTable::release(std::uint32_t index, Instant now) noexcept {
   IFGW_CHECK(present(index));
-  rx_[index] = LegRx{};
-  tx_[index] = LegTx{};
+  directions_[index] = Direction{};
   cold_[index].freed_at = now;
   info_[index] = api::LegInfo{};
   publish(index);
@@ -107,7 +104,7 @@ void LegTable::release(std::uint32_t index, Instant now) noexcept {
 std::uint32_t LegTable::find(api::LegId id) const noexcept {
   const std::uint32_t index = id.index();
   if (!id.present() || id.worker() != worker_ || index >= slots()) return kNoLeg;
-  return rx_[index].present != 0 && cold_[index].generation == id.generation() ? index : kNoLeg;
+  return present(index) && cold_[index].generation == id.generation() ? index : kNoLeg;
 }
 
 api::LegId LegTable::id(std::uint32_t index) const noexcept { return api::LegId::make(worker_, index, cold_[index].generation); }

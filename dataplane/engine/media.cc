@@ -34,9 +34,14 @@ Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, Ev
     : legs_(legs), next_hops_(next_hops), events_(events), block_(block), worker_(config.worker), mtu_(config.mtu) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
-  for (const Packet* packet : packets) legs_.prefetch_peer(packet->leg_index);
+  // Far enough ahead for a line to arrive, near enough to leave the processor room for what classify() asked for.
+  constexpr std::size_t kAhead = 8;
+  for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) legs_.prefetch_peer(packets[i]->leg_index);
   waiting_.clear();
-  for (Packet* packet : packets) receive(*packet, now);
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
+    receive(*packets[i], now);
+  }
   for (const Waiting& waiting : waiting_) transcode(waiting, now);
 }
 
@@ -61,11 +66,11 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   count_rtp(leg, packet, rtp, now);
   if (rx.receive == 0) return drop(packet, api::DropReason::DirectionOff);
   if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
-  const LegTx& tx = legs_.tx(rx.peer);
-  if (tx.send == 0) return drop(packet, api::DropReason::DirectionOff);
-  if (!tx.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
+  const LegOut& out = legs_.out(leg);
+  if (out.send == 0) return drop(packet, api::DropReason::DirectionOff);
+  if (!out.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
   if (!audio || rx.path == AudioPath::Relay) {
-    const std::uint8_t outgoing = audio ? tx.payload_type : tx.event_payload_type;
+    const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
     return relay(packet, outgoing, now);
   }
@@ -86,7 +91,7 @@ void Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& 
 
 void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept {
   const std::uint32_t to = legs_.rx(packet.leg_index).peer;
-  const UdpTemplate& path = legs_.tx(to).path;
+  const UdpTemplate& path = legs_.out(packet.leg_index).path;
   std::uint8_t* rtp = packet.data + packet.payload_offset;
   // The payload type's byte as part of a 16-bit word: writing the byte and reading the word back would stall.
   const std::uint16_t word_before = load_raw16(rtp);
@@ -99,23 +104,23 @@ void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexce
   } else if (path.is_v6()) {
     checksum = fresh_udp_checksum(path, payload(packet));
   }
-  if (write_frame(packet, to, path, checksum, now)) count_sent(packet, to);
+  if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
 }
 
 void Media::transcode(const Waiting& waiting, Instant now) noexcept {
   Packet& packet = *waiting.packet;
   const LegRx& rx = legs_.rx(packet.leg_index);
-  const LegTx& tx = legs_.tx(rx.peer);
+  const LegOut& out = legs_.out(packet.leg_index);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   std::uint8_t* rtp = packet.data + packet.payload_offset;
-  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | tx.payload_type);
+  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | out.payload_type);
   const std::span<std::uint8_t> frame{rtp + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   if (rx.path == AudioPath::PcmuToPcma) {
     audio::mulaw_to_alaw(frame);
   } else {
     audio::alaw_to_mulaw(frame);
   }
-  if (!write_frame(packet, rx.peer, tx.path, fresh_udp_checksum(tx.path, payload(packet)), now)) return;
+  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, payload(packet)), now)) return;
   count_sent(packet, rx.peer);
   legs_.row(rx.peer).transcoded.add(1);
 }
@@ -144,7 +149,7 @@ void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
   } else if (path.is_v6()) {
     checksum = fresh_udp_checksum(path, payload(packet));
   }
-  if (write_frame(packet, to, path, checksum, now)) legs_.row(to).tx_rtcp.add(1);
+  if (write_frame(packet, path, checksum, now)) legs_.row(to).tx_rtcp.add(1);
 }
 
 // A packet of a leg that may learn its party's address, from another address than the one expected now. The first valid
@@ -180,8 +185,8 @@ void Media::first_packet(const Packet& packet, Instant now) noexcept {
 }
 
 // Puts the new headers before the payload, wherever that makes the frame begin. Nothing was written on failure.
-bool Media::write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept {
-  const NextHop* hop = next_hop(to, now);
+bool Media::write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept {
+  const NextHop* hop = next_hop(packet.leg_index, now);
   if (hop == nullptr) {
     drop(packet, api::DropReason::NoNextHop);
     return false;
@@ -215,14 +220,14 @@ bool Media::write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& pat
 }
 
 const NextHop* Media::resolve_next_hop(std::uint32_t leg, Instant now) noexcept {
-  LegTx& tx = legs_.tx(leg);
+  LegOut& out = legs_.out(leg);
   LegCold& cold = legs_.cold(leg);
-  if (tx.next_hop_generation == next_hops_.generation() && now < cold.next_hop_retry) return nullptr;
+  if (out.next_hop_generation == next_hops_.generation() && now < cold.next_hop_retry) return nullptr;
   cold.next_hop_retry = now + kNextHopRetry;
-  tx.next_hop = next_hops_.lookup(legs_.info(leg).current_remote.ip);
-  tx.next_hop_generation = next_hops_.generation();
+  out.next_hop = next_hops_.lookup(legs_.info(legs_.rx(leg).peer).current_remote.ip);
+  out.next_hop_generation = next_hops_.generation();
   const auto table = next_hops_.table();
-  return tx.next_hop < table.size() && table[tx.next_hop].usable != 0 ? &table[tx.next_hop] : nullptr;
+  return out.next_hop < table.size() && table[out.next_hop].usable != 0 ? &table[out.next_hop] : nullptr;
 }
 
 void Media::drop(Packet& packet, api::DropReason reason) noexcept {

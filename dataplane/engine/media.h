@@ -55,13 +55,16 @@ class Media {
   void first_packet(const Packet& packet, Instant now) noexcept;
   void relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now) noexcept;
-  bool write_frame(Packet& packet, std::uint32_t to, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
+  bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
+  // Makes the way from the leg to its peer anew.
+  void set_out(std::uint32_t leg) noexcept;
+  // Towards the leg's peer.
   const NextHop* next_hop(std::uint32_t leg, Instant now) noexcept {
-    const LegTx& tx = legs_.tx(leg);
+    const LegOut& out = legs_.out(leg);
     const auto table = next_hops_.table();
-    const bool known = tx.next_hop_generation == next_hops_.generation() && tx.next_hop < table.size();
-    return __builtin_expect(known && table[tx.next_hop].usable != 0, 1) ? &table[tx.next_hop] : resolve_next_hop(leg, now);
+    const bool known = out.next_hop_generation == next_hops_.generation() && out.next_hop < table.size();
+    return __builtin_expect(known && table[out.next_hop].usable != 0, 1) ? &table[out.next_hop] : resolve_next_hop(leg, now);
   }
   const NextHop* resolve_next_hop(std::uint32_t leg, Instant now) noexcept;
   void count_sent(Packet& packet, std::uint32_t to) noexcept {

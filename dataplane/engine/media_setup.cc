@@ -27,7 +27,6 @@ bool Media::can_connect(api::Codec from, api::Codec to) noexcept {
 
 void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept {
   LegRx& rx = legs_.rx(leg);
-  LegTx& tx = legs_.tx(leg);
   LegCold& cold = legs_.cold(leg);
   api::LegInfo& info = legs_.info(leg);
   const bool moved = fresh || info.media.remote != media.remote || info.media.remote_rtcp_port != media.remote_rtcp_port;
@@ -42,9 +41,6 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   rx.latch = strict ? 0 : 1;
   rx.payload_type = media.payload_type;
   rx.event_payload_type = media.telephone_event_payload_type;
-  tx.payload_type = media.payload_type;
-  tx.event_payload_type = media.telephone_event_payload_type;
-  tx.send = media.send;
   cold.media_timeout_ms = media.media_timeout_ms;
   cold.timeout_reported = 0;
   cold.quiet_since = now;
@@ -58,25 +54,40 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   legs_.publish(leg);
 }
 
-// Where packets come from and go to. Also asks for the next hop, so that it is known when the first packet comes.
+// Where packets come from, and go to from the peer. Also asks for the next hop, so that it is known when the first
+// packet comes.
 void Media::set_remote(std::uint32_t leg) noexcept {
   const api::LegInfo& info = legs_.info(leg);
   const Endpoint& remote = info.current_remote;
   LegRx& rx = legs_.rx(leg);
-  LegTx& tx = legs_.tx(leg);
   rx.source = remote.ip;
   rx.source_port = remote.port;
-  tx.path = remote.present() ? make_udp_template(info.local, remote, info.media.dscp) : UdpTemplate{};
-  rx.pseudo_sum = tx.path.pseudo_sum;  // the sum does not care which end is which
-  if (!remote.present()) return;
-  tx.next_hop = next_hops_.lookup(remote.ip);
-  tx.next_hop_generation = next_hops_.generation();
+  // The sum does not care which end is which.
+  rx.pseudo_sum = remote.present() ? make_udp_template(info.local, remote, info.media.dscp).pseudo_sum : std::uint16_t{0};
+  if (rx.peer != kNoLeg) set_out(rx.peer);
+  else if (remote.present()) next_hops_.lookup(remote.ip);
+}
+
+void Media::set_out(std::uint32_t leg) noexcept {
+  LegOut& out = legs_.out(leg);
+  out = LegOut{};
+  const std::uint32_t peer = legs_.rx(leg).peer;
+  if (peer == kNoLeg) return;
+  const api::LegInfo& to = legs_.info(peer);
+  out.payload_type = to.media.payload_type;
+  out.event_payload_type = to.media.telephone_event_payload_type;
+  out.send = to.media.send;
+  if (!to.current_remote.present()) return;
+  out.path = make_udp_template(to.local, to.current_remote, to.media.dscp);
+  out.next_hop = next_hops_.lookup(to.current_remote.ip);
+  out.next_hop_generation = next_hops_.generation();
 }
 
 void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   LegRx& rx = legs_.rx(leg);
   api::LegInfo& info = legs_.info(leg);
   rx.peer = peer;
+  set_out(leg);
   rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);

@@ -33,7 +33,7 @@ class NextHops {
 
   // Index of the next hop towards `destination` in table(), or kNoNextHop when there is no route. Also the request to
   // resolve it: an index may be returned whose entry is not usable yet, and becomes so. Called when a leg gets a new
-  // address, when generation() changed, and at most every 100 ms per leg while its next hop is not usable.
+  // address or peer, when generation() changed, and at most every 100 ms per leg while its next hop is not usable.
   virtual NextHopIndex lookup(const IpAddress& destination) noexcept = 0;
 
   // Entries change in place (a neighbour's new MAC address needs nothing else).
