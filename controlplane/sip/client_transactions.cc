@@ -82,6 +82,11 @@ void ClientTransactions::drop(SlotId id) {
   settle(id, *transaction);
 }
 
+void ClientTransactions::drop_unanswered(SlotId id) {
+  Transaction* transaction = table_.find(id);
+  if (transaction != nullptr && !transaction->machine.completed()) drop(id);
+}
+
 void ClientTransactions::settle(SlotId id, Transaction& transaction) {
   if (transaction.machine.state() == MachineState::Completed && transaction.machine.kind() == MachineKind::NonInviteClient)
     transaction.request.reset();

@@ -50,6 +50,8 @@ class ClientTransactions {
   bool acknowledge_again(SlotId id, std::string_view to_tag, Instant now);
   // Forget it: nobody waits any more.
   void drop(SlotId id);
+  // Forget it if it still waits for a final response: an INVITE that has seen a provisional one has no timer of its own.
+  void drop_unanswered(SlotId id);
 
   Instant next_deadline() const noexcept { return table_.next_deadline(); }
   // Runs due timers; appends the transactions that timed out (B, F).

@@ -172,6 +172,8 @@ void UserAgent::Impl::finish(Leg& leg, core::EndCause cause, int status, std::st
   report_end(leg, cause, status, reason);
   if (leg.state == LegState::Offered) --setups_in_flight_;
   if (leg.theirs.pending()) refuse_update(leg, 487, {}, now);
+  client_.drop_unanswered(leg.ours);
+  if (!leg.is_uas) client_.drop_unanswered(leg.invite);
   const auto found = leg_by_key_.find(leg.key.value);
   const SlotId id = found->second;
   leg_by_tag_.erase(leg.dialog.local_tag, id);

@@ -1,0 +1,280 @@
+// The gateway's stack and calls between two SIP parties on a bad network, in virtual time: the real user agents, the
+// real call machine, a model of the dataplane's leg table.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/sim/sip_network.h"
+#include "tests/support/call_world.h"
+
+namespace ifgw::sip {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::audio_sdp;
+
+const std::string kCallerSdp = audio_sdp("10.0.0.9", 4000, "0 8 101", "a=rtpmap:101 telephone-event/8000\r\n");
+const std::string kCalleeSdp = audio_sdp("192.0.2.7", 6000, "0");
+
+class Sim {
+ public:
+  explicit Sim(std::uint64_t seed, NetworkQuality quality = {})
+      : network(seed, quality),
+        caller(network.add("10.0.0.9:5060")),
+        gateway(network.add("10.0.0.1:5060")),
+        callee(network.add("192.0.2.7:5060")),
+        calls(settings(), core::CallPorts{guard, media, witness, [this] { return network.new_leg(); }, nullptr}, HashKey{}) {
+    guard.calls = &calls;
+    gateway.on_event = [this](const core::LegEvent& event) {
+      calls.on_leg(event, network.now());
+      pump();
+    };
+  }
+
+  void pump() {
+    for (bool more = true; more;) {
+      more = false;
+      for (const core::LegCommand& c : calls.take_commands()) {
+        network.command(gateway, c);
+        more = true;
+      }
+      while (!media.answers.empty()) {
+        const core::MediaDone done = media.answers.front();
+        media.answers.pop_front();
+        calls.on_media(done, network.now());
+        more = true;
+      }
+    }
+  }
+  void run_for(Duration duration) {
+    const Instant until = network.now() + duration;
+    while (network.now() < until) {
+      network.run_for(std::min<Duration>(milliseconds{20}, until - network.now()));
+      calls.on_timer(network.now());
+      pump();
+    }
+  }
+  core::LegKey call(const std::string& sdp = kCallerSdp) {
+    core::OfferLeg offer;
+    offer.leg = network.new_leg();
+    offer.trace_id = "trace" + std::to_string(offer.leg.value);
+    offer.request_uri = "sip:expert-safety@10.0.0.1:5060";
+    offer.from = "sip:agent@swarm.example";
+    offer.to = "sip:expert-safety@external.advisor";
+    offer.transport = "udp";
+    offer.headers = {{"X-IF-Hazard", "fire"}};
+    offer.sdp = sdp;
+    network.command(caller, offer);
+    return offer.leg;
+  }
+  template <typename Event>
+  static const Event* last(const SipNetwork::Party& party) {
+    for (auto it = party.events.rbegin(); it != party.events.rend(); ++it) {
+      if (const auto* e = std::get_if<Event>(&*it)) return e;
+    }
+    return nullptr;
+  }
+  // The callee rings and answers every call.
+  void answer_all() {
+    callee.on_event = [this](const core::LegEvent& event) {
+      if (const auto* offered = std::get_if<core::LegOffered>(&event)) {
+        network.command(callee, core::RingLeg{offered->leg, 180, ""});
+        network.command(callee, core::AnswerLeg{offered->leg, kCalleeSdp});
+      }
+    };
+  }
+  void expect_nothing_left() {
+    EXPECT_EQ(calls.size(), 0u);
+    EXPECT_EQ(calls.timers(), 0u);
+    EXPECT_TRUE(media.legs.empty()) << media.legs.size();
+    for (const SipNetwork::Party* party : {&caller, &gateway, &callee}) {
+      const Occupancy o = party->ua->occupancy();
+      EXPECT_EQ(o.legs + o.client_transactions + o.server_transactions + o.setups_in_flight, 0u)
+          << party->address.text() << ": " << o.legs << " legs, " << o.client_transactions << " client and " << o.server_transactions
+          << " server transactions, " << o.setups_in_flight << " setups";
+      for (const LegView& leg : party->ua->legs())
+        ADD_FAILURE() << "leg " << leg.leg.value << " " << leg.state << (leg.is_caller ? " caller" : " callee");
+    }
+    EXPECT_EQ(calls.statistics().forced_clear, 0u);
+    EXPECT_EQ(calls.statistics().unexpected_events, 0u);
+  }
+
+  SipNetwork network;
+  SipNetwork::Party& caller;
+  SipNetwork::Party& gateway;
+  SipNetwork::Party& callee;
+  test::ModelMedia media;
+  test::MemoryWitness witness;
+  test::PlainGuard guard;
+  core::Calls calls;
+
+ private:
+  static std::shared_ptr<const core::CallSettings> settings() {
+    auto s = std::make_shared<core::CallSettings>(*test::CallWorld{}.settings);
+    s->timers.answer = seconds{20};
+    return s;
+  }
+};
+
+wire::sdp::Direction direction_in(const std::string& sdp) {
+  const auto s = wire::sdp::parse(sdp);
+  EXPECT_TRUE(s.ok()) << sdp;
+  return s.ok() ? s->direction_of(s->media.at(0)) : wire::sdp::Direction::Inactive;
+}
+
+TEST(GatewaySim, ACallFromInviteToByeLeavesNothing) {
+  Sim sim{1};
+  sim.answer_all();
+  const core::LegKey leg = sim.call();
+  sim.run_for(seconds{1});
+  const auto* answered = Sim::last<core::LegAnswered>(sim.caller);
+  ASSERT_NE(answered, nullptr);
+  EXPECT_NE(answered->sdp.find("m=audio 20002 RTP/AVP 8 101"), std::string::npos) << answered->sdp;  // PCMA to the caller
+  const auto* offered = Sim::last<core::LegOffered>(sim.callee);
+  ASSERT_NE(offered, nullptr);
+  EXPECT_EQ(offered->trace_id, "trace" + std::to_string(leg.value));
+  EXPECT_EQ(offered->max_forwards, 68);
+  EXPECT_NE(std::find(offered->headers.begin(), offered->headers.end(), std::pair<std::string, std::string>{"X-IF-Hazard", "fire"}),
+            offered->headers.end());
+  ASSERT_EQ(sim.calls.size(), 1u);
+  EXPECT_EQ(sim.calls.list(1)[0]->state, core::CallState::Connected);
+  sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+  sim.run_for(seconds{60});
+  EXPECT_EQ(Sim::last<core::LegEnded>(sim.callee)->cause, core::EndCause::Bye);
+  sim.expect_nothing_left();
+}
+
+TEST(GatewaySim, TheCalleeMayHangUpToo) {
+  Sim sim{2};
+  sim.answer_all();
+  (void)sim.call();
+  sim.run_for(seconds{1});
+  sim.network.command(sim.callee, core::EndLeg{Sim::last<core::LegOffered>(sim.callee)->leg, 0, "", 0});
+  sim.run_for(seconds{60});
+  EXPECT_EQ(Sim::last<core::LegEnded>(sim.caller)->cause, core::EndCause::Bye);
+  sim.expect_nothing_left();
+}
+
+TEST(GatewaySim, CancelReachesTheCallee) {
+  Sim sim{3};
+  sim.callee.on_event = [&](const core::LegEvent& event) {
+    if (const auto* offered = std::get_if<core::LegOffered>(&event)) sim.network.command(sim.callee, core::RingLeg{offered->leg, 180, ""});
+  };
+  const core::LegKey leg = sim.call();
+  sim.run_for(seconds{1});
+  ASSERT_NE(Sim::last<core::LegProgressed>(sim.caller), nullptr);
+  sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+  sim.run_for(seconds{60});
+  EXPECT_EQ(Sim::last<core::LegEnded>(sim.callee)->cause, core::EndCause::Cancelled);
+  sim.expect_nothing_left();
+}
+
+TEST(GatewaySim, BusyNoAnswerAndNoCodecReachTheCaller) {
+  for (const char* kind : {"busy", "no answer", "no codec", "unreachable"}) {
+    Sim sim{4};
+    sim.callee.on_event = [&](const core::LegEvent& event) {
+      const auto* offered = std::get_if<core::LegOffered>(&event);
+      if (offered == nullptr) return;
+      if (std::string{kind} == "busy") sim.network.command(sim.callee, core::EndLeg{offered->leg, 486, "Busy Here", 0});
+      if (std::string{kind} == "no answer") sim.network.command(sim.callee, core::RingLeg{offered->leg, 180, ""});
+    };
+    if (std::string{kind} == "unreachable") sim.network.quality().loss = 0;
+    (void)sim.call(std::string{kind} == "no codec" ? audio_sdp("10.0.0.9", 4000, "18") : kCallerSdp);
+    if (std::string{kind} == "unreachable") sim.media.is_attached = false;
+    sim.run_for(seconds{80});
+    const auto* ended = Sim::last<core::LegEnded>(sim.caller);
+    ASSERT_NE(ended, nullptr) << kind;
+    const int expected = std::string{kind} == "busy"          ? 486
+                         : std::string{kind} == "no codec"    ? 488
+                         : std::string{kind} == "unreachable" ? 503
+                                                              : 480;
+    EXPECT_EQ(ended->status, expected) << kind;
+    sim.expect_nothing_left();
+  }
+}
+
+TEST(GatewaySim, HoldAndResumeReachTheOtherParty) {
+  Sim sim{5};
+  sim.answer_all();
+  const core::LegKey leg = sim.call();
+  sim.run_for(seconds{1});
+  const core::LegKey far = Sim::last<core::LegOffered>(sim.callee)->leg;
+  sim.callee.on_event = [&](const core::LegEvent& event) {
+    const auto* updated = std::get_if<core::LegUpdated>(&event);
+    if (updated == nullptr || !updated->is_offer) return;
+    const bool held = direction_in(updated->sdp) == wire::sdp::Direction::SendOnly;
+    sim.network.command(sim.callee, core::AnswerLeg{far, audio_sdp("192.0.2.7", 6000, "0", held ? "a=recvonly\r\n" : "")});
+  };
+  sim.network.command(sim.caller, core::UpdateLeg{leg, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n")});
+  sim.run_for(seconds{2});
+  ASSERT_NE(Sim::last<core::LegUpdated>(sim.caller), nullptr);
+  EXPECT_EQ(direction_in(Sim::last<core::LegUpdated>(sim.caller)->sdp), wire::sdp::Direction::RecvOnly);
+  EXPECT_EQ(direction_in(Sim::last<core::LegUpdated>(sim.callee)->sdp), wire::sdp::Direction::SendOnly);
+  EXPECT_EQ(sim.calls.list(1)[0]->state, core::CallState::Hold);
+  sim.network.command(sim.caller, core::UpdateLeg{leg, kCallerSdp});
+  sim.run_for(seconds{2});
+  EXPECT_EQ(direction_in(Sim::last<core::LegUpdated>(sim.callee)->sdp), wire::sdp::Direction::SendRecv);
+  EXPECT_EQ(sim.calls.list(1)[0]->state, core::CallState::Connected);
+  sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+  sim.run_for(seconds{60});
+  sim.expect_nothing_left();
+}
+
+TEST(GatewaySim, LateOfferIsAnsweredInTheAck) {
+  Sim sim{6};
+  sim.answer_all();
+  const core::LegKey leg = sim.call("");
+  sim.run_for(seconds{1});
+  const auto* answered = Sim::last<core::LegAnswered>(sim.caller);
+  ASSERT_NE(answered, nullptr);
+  EXPECT_NE(answered->sdp.find("PCMA"), std::string::npos);
+  sim.network.command(sim.caller, core::AnswerLeg{leg, audio_sdp("10.0.0.9", 4000, "8")});
+  sim.run_for(seconds{1});
+  ASSERT_EQ(sim.calls.size(), 1u);
+  EXPECT_EQ(sim.calls.list(1)[0]->side(core::Party::Caller).agreed.codec, api::Codec::Pcma);
+  sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+  sim.run_for(seconds{60});
+  sim.expect_nothing_left();
+}
+
+// Both parties do what they like whenever they like, over a network that loses, repeats and overtakes.
+TEST(GatewaySim, WhateverTheNetworkDoesNothingIsLeft) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Sim sim{seed, NetworkQuality{0.1, 0.05, milliseconds{5}, milliseconds{200}}};
+    std::mt19937_64 random{seed};
+    std::vector<core::LegKey> legs;
+    sim.callee.on_event = [&](const core::LegEvent& event) {
+      if (const auto* offered = std::get_if<core::LegOffered>(&event)) {
+        if (random() % 2 == 0) sim.network.command(sim.callee, core::RingLeg{offered->leg, 180, ""});
+        if (random() % 4 != 0) sim.network.command(sim.callee, core::AnswerLeg{offered->leg, kCalleeSdp});
+        if (random() % 6 == 0) sim.network.command(sim.callee, core::EndLeg{offered->leg, 486, "Busy Here", 0});
+      }
+      if (const auto* updated = std::get_if<core::LegUpdated>(&event); updated != nullptr && updated->is_offer) {
+        if (random() % 3 != 0) {
+          sim.network.command(sim.callee, core::AnswerLeg{updated->leg, kCalleeSdp});
+        } else {
+          sim.network.command(sim.callee, core::RefuseUpdate{updated->leg, 488, "no"});
+        }
+      }
+    };
+    for (int i = 0; i < 60; ++i) {
+      legs.push_back(sim.call(random() % 8 == 0 ? audio_sdp("10.0.0.9", 4000, "18") : kCallerSdp));
+      sim.run_for(milliseconds{random() % 1500});
+      const core::LegKey some = legs[random() % legs.size()];
+      if (random() % 3 == 0)
+        sim.network.command(sim.caller,
+                            core::UpdateLeg{some, audio_sdp("10.0.0.9", 4000, "8 0", random() % 2 == 0 ? "a=sendonly\r\n" : "")});
+      if (random() % 3 == 0) sim.network.command(sim.caller, core::EndLeg{some, 0, "", 0});
+    }
+    for (const core::LegKey leg : legs) sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+    sim.run_for(seconds{400});
+    sim.expect_nothing_left();
+    EXPECT_GT(sim.calls.statistics().connected, 10u);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace ifgw::sip
