@@ -42,11 +42,12 @@ class Network:
 class Dataplane:
     SOCKET = "/run/dataplane.sock"
 
-    def __init__(self, the_lab, *options, name="dataplane", wait=True):
+    def __init__(self, the_lab, *options, name="dataplane", wait=True, queues=1):
         self.lab, self.build = the_lab, build_dir()
+        ring = f"framecnt=4096,blocksz=65536,qpairs={queues}"
         self.process = the_lab.start(name, [
             self.build / "dataplane/main/ifgw-dataplane",
-            "--port", "out=net_af_packet0,iface=d0,framecnt=4096,blocksz=65536", "--port", "in=net_af_packet1,iface=d1,framecnt=4096,blocksz=65536",
+            "--port", f"out=net_af_packet0,iface=d0,{ring}", "--port", f"in=net_af_packet1,iface=d1,{ring}",
             "--address", f"out={OUTSIDE}/24", "--address", f"in={INSIDE}/24", "--address", f"out={OUTSIDE6}/64", "--address", f"in={INSIDE6}/64",
             "--exception-netns", "/run/netns/gw", "--socket", self.SOCKET, "--allow-user", "64102", "--user", "64101", *options], ns="wire")
         if wait:
