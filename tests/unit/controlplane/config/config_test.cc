@@ -107,6 +107,8 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
        "route[2].caller_codecs: value \"GSM\" is none of"},
       {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\nuser = \"a*b\"\n", "route[2].user: may hold '*' only as its last character"},
       {"[call\n", "x.toml:8:"},
+      {"[call] # \xC7\xBE is fine here\nanswer_timeout = \"\xC7\xBE\"\n", "x.toml:9:19: only ASCII characters may stand outside comments"},
+      {"[#call]\n", "x.toml:8:2: Error while parsing key"},
   };
   for (const BadCase& c : cases) {
     const std::string found = only_problem(kGood + c.text);
