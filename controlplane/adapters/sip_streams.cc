@@ -116,6 +116,8 @@ Status SipStreams::listen(sip::Transport transport, const Endpoint& local) {
   if (fd < 0) return failed("socket");
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (local.ip.is_v6()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  // The address may not be there yet: the dataplane brings it up.
+  set_option(fd, local.ip.is_v6() ? IPPROTO_IPV6 : IPPROTO_IP, local.ip.is_v6() ? IPV6_FREEBIND : IP_FREEBIND, 1);
   const SocketAddress address = to_socket(local);
   if (::bind(fd, address.get(), address.size) != 0) return failed("bind");
   if (::listen(fd, kBacklog) != 0) return failed("listen");

@@ -11,15 +11,15 @@ constexpr const char* kGroups = "X25519:P-256:P-384";
 
 Status load_identity(SSL_CTX* context, const TlsConfig& config) {
   if (SSL_CTX_use_certificate_chain_file(context, config.certificate_file.c_str()) != 1) {
-    return Error{"TLS certificate \"" + config.certificate_file + "\" cannot be loaded (" + tls_errors() +
+    return Error{"tls_certificate \"" + config.certificate_file + "\" cannot be loaded (" + tls_errors() +
                  "): give a readable PEM file with the certificate first and its chain after it"};
   }
   if (SSL_CTX_use_PrivateKey_file(context, config.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return Error{"TLS key \"" + config.key_file + "\" cannot be loaded (" + tls_errors() +
+    return Error{"tls_key \"" + config.key_file + "\" cannot be loaded (" + tls_errors() +
                  "): give a PEM file without a pass phrase that the service user can read"};
   }
   if (SSL_CTX_check_private_key(context) != 1) {
-    return Error{"TLS key \"" + config.key_file + "\" does not belong to certificate \"" + config.certificate_file + "\""};
+    return Error{"tls_key \"" + config.key_file + "\" does not belong to tls_certificate \"" + config.certificate_file + "\""};
   }
   return Success{};
 }
@@ -30,7 +30,7 @@ Status load_trust(SSL_CTX* context, const TlsConfig& config) {
     return Success{};
   }
   if (SSL_CTX_load_verify_locations(context, config.ca_file.c_str(), nullptr) != 1) {
-    return Error{"TLS authorities \"" + config.ca_file + "\" cannot be loaded (" + tls_errors() + "): give a readable PEM file"};
+    return Error{"tls_ca \"" + config.ca_file + "\" cannot be loaded (" + tls_errors() + "): give a readable PEM file"};
   }
   return Success{};
 }

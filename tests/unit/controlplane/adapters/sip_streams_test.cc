@@ -263,12 +263,14 @@ TEST_F(SipStreamsTest, ListenErrorsSayWhatToDo) {
   const Status taken = client->streams->listen(sip::Transport::Tcp, to);
   ASSERT_FALSE(taken);
   EXPECT_NE(taken.error().message.find("another program or listener has this port"), std::string::npos) << taken.error().message;
-  EXPECT_FALSE(client->streams->listen(sip::Transport::Tcp, *Endpoint::parse("203.0.113.1:5060")));
+  const Status later = client->streams->listen(sip::Transport::Tcp, *Endpoint::parse("203.0.113.1:5060"));
+  EXPECT_TRUE(later) << "the dataplane may bring the address up later: " << later.error().message;
+  EXPECT_TRUE(client->streams->listen(sip::Transport::Tcp, *Endpoint::parse("[2001:db8::1]:5060")));
   config.tls.key_file = "/nonexistent/key.pem";
   End broken(*loop, config);
   const Status unreadable = broken.streams->listen(sip::Transport::Tls, *Endpoint::parse("127.0.0.1:0"));
   ASSERT_FALSE(unreadable);
-  EXPECT_NE(unreadable.error().message.find("/nonexistent/key.pem"), std::string::npos);
+  EXPECT_NE(unreadable.error().message.find("tls_key \"/nonexistent/key.pem\""), std::string::npos);
   TlsIdentity other("IP:127.0.0.1");
   config.tls.key_file = other.key_file();
   End mismatched(*loop, config);
