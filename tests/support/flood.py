@@ -12,7 +12,7 @@ import time
 def main():
     source, target, rate, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
-    host = f"[{source}]" if family == socket.AF_INET6 else source
+    host, uri = (f"[{source}]", f"[{target}]") if family == socket.AF_INET6 else (source, target)
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.bind((source, 0))
@@ -21,7 +21,7 @@ def main():
     count, start, sent, answered = int(rate * seconds), time.monotonic(), 0, 0
     while sent < count or time.monotonic() < start + seconds + 0.5:
         if sent < count and time.monotonic() >= start + sent / rate:
-            message = (f"OPTIONS sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{port}x{sent};rport\r\nMax-Forwards: 70\r\n"
+            message = (f"OPTIONS sip:{uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{port}x{sent};rport\r\nMax-Forwards: 70\r\n"
                        f"From: <sip:flood@example.com>;tag={sent}\r\nTo: <sip:gateway@example.com>\r\nCall-ID: flood-{port}-{sent}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
             sock.sendto(message.encode(), (target, 5060))
             sent += 1

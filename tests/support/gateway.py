@@ -135,5 +135,9 @@ class ControlPlane:
             raise lab.LabError(f"{command}: {answer['error']}")
         return answer.get("result", {})
 
+    def cli(self, *args, prefix=()):
+        """The operator's command line, as an operator runs it; the ended process."""
+        return lab.run(*prefix, self.build / "tools/ifgw/ifgw", "-s", self.SOCKET, *args, check=False)
+
     def records(self):
         return [json.loads(line) for line in pathlib.Path("/run/ifgw/witness.jsonl").read_text().splitlines()]

@@ -2,8 +2,8 @@
 
 Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION", "options"
 Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE),
-         "ok" (to any other request)
-Both:    "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD", "pause MS" or "pause" (-d), "speak FILE PT", "hush"
+Both:    "ok" (to any other request), "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD",
+         "pause MS" or "pause" (-d), "speak FILE PT", "hush"
 """
 
 _CALLER_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
@@ -13,6 +13,8 @@ Call-ID: [call_id]
 CSeq: {cseq} {method}
 Max-Forwards: 70
 {extra}"""
+
+_ECHO = "[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n[last_CSeq:]\n"
 
 _SDP = """Content-Type: application/sdp
 Content-Length: [len]
@@ -69,6 +71,8 @@ class _Writer:
             self.parts.append(f'<pause milliseconds="{words[1]}"/>' if len(words) > 1 else "<pause/>")
         elif words[0] == "speak":
             self.parts.append(f'<nop><action><exec rtp_stream="{words[1]},-1,{words[2]}"/></action></nop>')
+        elif words[0] == "ok":
+            self.send("SIP/2.0 200 OK\n" + _ECHO.format(to="[last_To:]") + "Content-Length: 0\n")
         elif words[0] == "hush":
             self.parts.append('<nop><action><exec rtp_stream="pause"/></action></nop>')
         else:
@@ -76,6 +80,8 @@ class _Writer:
 
     def xml(self, name):
         body = "\n".join(self.parts)
+        if ' rtd="1"' not in body:  # SIPp refuses a clock that nothing stops
+            body = body.replace(' start_rtd="1"', "")
         return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n{body}\n</scenario>\n'
 
 
@@ -115,20 +121,17 @@ def caller(*steps, types=(0,), extra="", body=None):
 
 def callee(*steps, types=(8,), direction="sendrecv"):
     w = _Writer(types, "", None)
-    echo = "[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n[last_CSeq:]\n"
     to = "[last_To:];tag=[pid]s[call_number]"
     contact = "Contact: <sip:expert@[local_ip]:[local_port];transport=[transport]>\n"
     for step in steps:
         words = step.split()
         if words[0] == "answer":
-            w.send("SIP/2.0 200 OK\n" + echo.format(to=to) + contact + sdp(types, direction), retransmit=True)
+            w.send("SIP/2.0 200 OK\n" + _ECHO.format(to=to) + contact + sdp(types, direction), retransmit=True)
         elif words[0] == "answer_again":  # to a re-INVITE: the tag is already there
-            w.send("SIP/2.0 200 OK\n" + echo.format(to="[last_To:]") + contact + sdp(types, words[1], 2), retransmit=True)
+            w.send("SIP/2.0 200 OK\n" + _ECHO.format(to="[last_To:]") + contact + sdp(types, words[1], 2), retransmit=True)
         elif words[0] == "status":
             code = int(words[1])
-            w.send(f"SIP/2.0 {words[1]} {' '.join(words[2:])}\n" + echo.format(to=to) + (contact if code < 200 else "") + "Content-Length: 0\n", retransmit=code >= 300)
-        elif words[0] == "ok":
-            w.send("SIP/2.0 200 OK\n" + echo.format(to="[last_To:]") + "Content-Length: 0\n")
+            w.send(f"SIP/2.0 {words[1]} {' '.join(words[2:])}\n" + _ECHO.format(to=to) + (contact if code < 200 else "") + "Content-Length: 0\n", retransmit=code >= 300)
         else:
             w.common(step)
     return w.xml("callee")

@@ -28,6 +28,11 @@ class _Result(unittest.TestResult):
         super().addFailure(test, err)
         self._fail(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:  # unittest tells of the whole case only when all its parts went well
+            self._fail(subtest, err)
+
     def addError(self, test, err):
         super().addError(test, err)
         self._fail(test, err)
