@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The limiter through the whole gateway: what a flood gets, what the operator sees and does, and who it must not touch."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import peers  # noqa: E402
+import tap  # noqa: E402
+from sipp_scenario import callee, caller  # noqa: E402
+
+LIMIT = 30  # requests in 10 s: the default
+FLOODER, TRUNK_NET, EXEMPT_NET = "10.1.0.9", "10.1.0.64/26", "10.1.0.128/26"
+SECTIONS = {
+    "[pike.exempt]": f'prefix = "{EXEMPT_NET}"',
+    "[pike.prefix]": f'prefix = "{TRUNK_NET}"\nrequests = 100\nwindow = "60s"\n[[pike.prefix]]\nprefix = "{gateway.CALLEE}/32"\nrequests = 2000\n'
+                     f'[[pike.prefix]]\nprefix = "{gateway.CALLER}/32"\nrequests = 2000',
+}
+
+
+class Base(unittest.TestCase):
+    SECTIONS = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.lab.address("caller", "c0", *(f"{a}/24" for a in ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.70", "10.1.0.71", "10.1.0.130", "10.1.0.131")))
+        gateway.Dataplane(cls.lab)
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**cls.SECTIONS))
+        lab.wait_for(lambda: "attached" in cls.control.process.output(), 10, "attached")
+
+    def start_flood(self, source, rate, seconds, target=gateway.OUTSIDE):
+        self.count = getattr(self, "count", 0) + 1
+        return peers.Flood(self.lab, "caller", source, target, rate, seconds, name=f"{self.id().rsplit('.', 1)[-1]}-{self.count}")
+
+    def flood(self, *args, **kwargs):
+        return self.start_flood(*args, **kwargs).result()["answered"]
+
+    def source(self, address, **args):
+        return next((r for r in self.control.ctl("pike show", **args)["rows"] if r["source"] == address), None)
+
+
+class Limits(Base):
+    SECTIONS = SECTIONS
+
+    def test_flood_is_shown_recorded_and_let_in_again_with_a_full_budget(self):
+        self.assertEqual(self.flood(FLOODER, 400, 2), LIMIT)
+        row = self.source(FLOODER)
+        self.assertEqual((row["in_window"], row["refused"], row["blocked"]), (LIMIT, 800 - LIMIT, False))
+        self.assertIn(FLOODER, self.control.cli("pike", "show").stdout)
+        refusal = next(r for r in self.control.records() if r["event"] == "RATE_LIMIT_EXCEEDED" and r["details"]["source"] == FLOODER)
+        self.assertEqual((refusal["details"]["layer"], refusal["details"]["limit"]), ("pike", str(LIMIT)))
+        self.assertEqual(self.control.cli("pike", "unblock", FLOODER).returncode, 0)
+        self.assertEqual(self.flood(FLOODER, 400, 1), LIMIT)
+
+    def test_two_floods_at_once_have_a_budget_each(self):
+        floods = [self.start_flood(source, 300, 1.5) for source in ("10.1.0.11", "10.1.0.12")]
+        self.assertEqual([f.result()["answered"] for f in floods], [LIMIT, LIMIT])
+
+    def test_prefix_of_an_exemption_is_never_refused(self):
+        floods = [self.start_flood(source, 100, 2) for source in ("10.1.0.130", "10.1.0.131")]
+        self.assertEqual([f.result()["answered"] for f in floods], [200, 200])
+
+    def test_prefix_with_a_budget_has_exactly_that_in_all(self):
+        floods = [self.start_flood(source, 100, 2) for source in ("10.1.0.70", "10.1.0.71")]
+        answered = [f.result()["answered"] for f in floods]
+        self.assertEqual(sum(answered), 100, answered)
+
+    def test_exemption_by_the_operator_comes_and_goes(self):
+        self.assertEqual(self.control.cli("pike", "exempt", "10.1.0.10/32").returncode, 0)
+        self.assertEqual(self.flood("10.1.0.10", 100, 1), 100)
+        self.assertEqual(self.control.cli("pike", "exempt", "10.1.0.10/32", "--remove").returncode, 0)
+        self.control.cli("pike", "unblock", "10.1.0.10")
+        self.assertEqual(self.flood("10.1.0.10", 100, 1), LIMIT)
+
+    def test_trunk_that_answers_many_calls_is_not_silenced_by_the_flood_of_a_stranger(self):
+        calls = 150  # the trunk sends three responses for each: 450 datagrams in 3 s
+        served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "status 180 Ringing", "answer", "expect ACK", "expect BYE", "ok"), f"{gateway.CALLEE}:5060",
+                            "-m", calls, "-timeout", "60", name="callee")
+        flood = self.start_flood("10.1.0.13", 200, 4)
+        peers.Sipp(self.lab, "caller", caller("invite", "recv? 100", "recv? 180", "recv 200", "ack", "pause", "bye", "recv 200"), f"{gateway.CALLER}:5060", "-m", calls, "-r", "50",
+                   "-s", "expert", "-d", "200", "-timeout", "60", target=f"{gateway.OUTSIDE}:5060", name="caller").wait(70)
+        served.wait(10)
+        self.assertLessEqual(flood.result()["answered"], LIMIT)
+
+
+class Block(Base):
+    SECTIONS = {"pike": 'window = "1s"\nblock = "60s"'}
+
+    def test_block_outlasts_the_window_and_the_operator_ends_it(self):
+        # Three windows of 1 s: the window alone would let 30 through in each.
+        self.assertEqual(self.flood(FLOODER, 100, 3.5), LIMIT)
+        row = self.source(FLOODER, blocked=True)
+        self.assertTrue(row["blocked"])
+        self.assertTrue(50 < row["blocked_for_s"] <= 60, row)
+        self.assertIn("blocked", [r["details"].get("verdict") for r in self.control.records() if r["event"] == "RATE_LIMIT_EXCEEDED"])
+        self.assertEqual(self.control.cli("pike", "unblock", FLOODER).returncode, 0)
+        self.assertIsNone(self.source(FLOODER, blocked=True))
+        self.assertEqual(self.flood(FLOODER, 20, 1), 20)
+
+    def test_block_by_the_operator_refuses_everything(self):
+        self.assertEqual(self.control.cli("pike", "block", "10.1.0.11").returncode, 0)
+        self.assertEqual(self.flood("10.1.0.11", 20, 1), 0)
+        self.assertIsNone(self.source("10.1.0.11", blocked=True)["blocked_for_s"], "until unblocked")
+        self.control.cli("pike", "unblock", "10.1.0.11")
+        self.assertEqual(self.flood("10.1.0.11", 20, 1), 20)
+
+
+class Ipv6(Base):
+    SECTIONS = {"sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060", "[{gateway.OUTSIDE6}]:5060"]'}
+
+    def test_addresses_of_one_slash_64_share_a_budget(self):
+        self.lab.address("caller", "c0", "fd01::9/64", "fd01::a/64")
+        floods = [self.start_flood(source, 200, 1.5, gateway.OUTSIDE6) for source in ("fd01::9", "fd01::a")]
+        answered = [f.result()["answered"] for f in floods]
+        self.assertEqual(sum(answered), LIMIT, answered)
+        self.assertEqual(self.source("fd01::/64")["in_window"], LIMIT)
+
+
+del Base  # not a case by itself
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()
