@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Starting, asking and stopping the control plane without a dataplane: what an operator can get wrong, and what the CLI
+says. An error must name the setting and say what to do; nothing may be left behind."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import tap  # noqa: E402
+
+EXE = gateway.build_dir() / "controlplane/main/ifgw-controlplane"
+CLI = gateway.build_dir() / "tools/ifgw/ifgw"
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+class ControlStartup(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        cls.ns = cls.lab.namespace("gw")
+
+    def setUp(self):
+        self.dir = self.lab.dir / self.id().rsplit(".", 1)[-1]
+        self.dir.mkdir(mode=0o777)
+        self.dir.chmod(0o777)
+        self.socket = self.dir / "control.sock"
+        self.records = self.dir / "witness.jsonl"
+
+    def tearDown(self):
+        for process in list(self.lab.processes):
+            process.stop(seconds=10)
+            self.lab.processes.remove(process)
+
+    def config(self, sip='udp = "127.0.0.1:5060"\ntcp = "127.0.0.1:5060"', more="", witness=None):
+        path = self.dir / "gateway.toml"
+        path.write_text(
+            f'[sip]\n{sip}\n[dataplane]\nsocket = "{self.dir}/none.sock"\n[witness]\nfile = "{witness or self.records}"\n'
+            f'[admin]\nsocket = "{self.socket}"\nmode = "0660"\n[[route]]\nid = "all"\ntarget = "sip:{{user}}@127.0.0.1:5080"\n{more}')
+        return path
+
+    def start(self, config, prefix=(), name="control"):
+        process = self.lab.start(f"{self.dir.name}-{name}", [*prefix, EXE, "-c", config], ns=self.ns)
+        lab.wait_for(lambda: "ready:" in process.output() or not process.running(), 20, "ready, or an error")
+        return process
+
+    def refuses(self, status, words, config, name="refused"):
+        process = self.start(config, name=name)
+        self.assertEqual(process.wait(10), status, process.output())
+        for word in words:
+            self.assertIn(word, process.output())
+        self.assertNotIn("terminate called", process.output())
+
+    def cli(self, *args, check=True):
+        return lab.run(CLI, "-s", self.socket, *args, check=check)
+
+    def test_starts_unprivileged_answers_and_ends_when_told(self):
+        process = self.start(self.config(), prefix=NOBODY)
+        self.assertTrue(process.running(), process.output())
+        self.assertIn("allow-all", process.output())
+        self.assertEqual(stat.S_IMODE(os.stat(self.socket).st_mode), 0o660)
+        status = json.loads(self.cli("status", "-j").stdout)
+        self.assertFalse(status["dataplane"]["attached"])
+        self.assertIn("ifgw-dataplane", status["dataplane"]["error"])
+        self.assertEqual(status["guard"]["rule"], "allow-all")
+        self.assertEqual(process.stop(signal.SIGTERM), 0, process.output())
+        self.assertFalse(self.socket.exists())
+        self.assertEqual([json.loads(line)["event"] for line in self.records.read_text().splitlines()], ["STARTED"])
+
+    def test_every_table_of_the_cli_shows_something(self):
+        self.start(self.config())
+        for command in ("calls show", "calls show --ended", "legs show", "core show", "port show", "drops show", "drops show --all"):
+            self.assertTrue(self.cli(*command.split()).stdout.strip(), command)
+            json.loads(self.cli(*command.split(), "-j").stdout)
+
+    def test_cli_exit_codes(self):
+        self.assertEqual(self.cli("calls", "show", check=False).returncode, 1)  # nobody there
+        self.assertIn("Is ifgw-controlplane running?", self.cli("calls", "show", check=False).stderr)
+        self.start(self.config())
+        self.assertEqual(self.cli("calls", "kill", "7", check=False).returncode, 1)
+        self.assertIn("there is no call 7", self.cli("calls", "kill", "7", check=False).stderr)
+        for wrong in (("calls",), ("calls", "kill"), ("nonsense",), ("pike", "unblock", "x"), ("pike", "exempt", "10.0.0.1/8"), ("-w", "0", "status")):
+            self.assertEqual(self.cli(*wrong, check=False).returncode, 2, wrong)
+        self.assertEqual(self.cli("pike", "unblock", "192.0.2.1", check=False).returncode, 1)  # no dataplane
+        changes = [json.loads(line) for line in self.records.read_text().splitlines() if "ADMIN_CHANGE" in line]
+        self.assertEqual([c["details"]["command"] for c in changes], ["pike unblock"])
+        self.assertEqual(changes[0]["details"]["uid"], "0")
+
+    def test_other_users_may_not_use_the_admin_socket(self):
+        self.start(self.config())
+        os.chmod(self.socket, 0o666)  # as if the file's mode let them
+        answer = lab.run(*NOBODY, CLI, "-s", self.socket, "status", check=False)
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn("[admin] uids", answer.stderr)
+
+    def test_configuration_errors_name_file_line_and_key(self):
+        path = self.config(more='[pike]\nreqests = 3\nwindow = "10"\n')
+        self.refuses(2, [f"{path}:15:1: pike.reqests: unknown key, did you mean \"requests\"?", f"{path}:16:10: pike.window: value \"10\" is no duration"], path)
+
+    def test_missing_configuration(self):
+        self.refuses(2, ["/nonexistent.toml: cannot be read"], "/nonexistent.toml")
+
+    def test_check_only(self):
+        self.assertEqual(lab.run(EXE, "--check", "-c", self.config()).returncode, 0)
+        self.assertFalse(self.records.exists())
+
+    def test_witness_folder_missing(self):
+        self.refuses(1, ["[witness] file", "/nonexistent/w.jsonl"], self.config(witness="/nonexistent/w.jsonl"))
+
+    def test_witness_disk_full(self):
+        self.refuses(1, ["[witness] file", "/dev/full"], self.config(witness="/dev/full"))
+
+    def test_taken_ports(self):
+        self.start(self.config())
+        other = self.dir / "other.toml"
+        text = self.config().read_text().replace(str(self.socket), str(self.socket) + "2")
+        other.write_text(text)
+        self.refuses(1, ["[sip] udp", "127.0.0.1:5060", "ss -ulnp"], other, name="udp")
+        other.write_text(text.replace('udp = "127.0.0.1:5060"', 'udp = "127.0.0.1:5070"'))
+        self.refuses(1, ["[sip] tcp", "127.0.0.1:5060"], other, name="tcp")
+
+    def test_second_control_plane_on_one_admin_socket(self):
+        self.start(self.config())
+        other = self.dir / "other.toml"
+        other.write_text(self.config().read_text().replace("5060", "5070"))
+        self.refuses(1, ["another control plane listens there"], other, name="second")
+
+    def test_missing_tls_certificate(self):
+        self.refuses(1, ["[sip] tls", "/nonexistent.pem"],
+                     self.config(sip='udp = "127.0.0.1:5060"\ntls = "127.0.0.1:5061"\ntls_certificate = "/nonexistent.pem"\ntls_key = "/nonexistent.pem"'))
+
+    def test_rotation_by_hangup(self):
+        process = self.start(self.config())
+        self.records.rename(self.dir / "old.jsonl")
+        process.popen.send_signal(signal.SIGHUP)
+        lab.wait_for(self.records.exists, 5, "the witness file is made again")
+        self.assertTrue(process.running())
+
+    def test_tells_systemd(self):
+        notify = self.dir / "notify.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(str(notify))
+            sock.settimeout(20)
+            process = self.lab.start(f"{self.dir.name}-control", [EXE, "-c", self.config()], ns=self.ns, env={"NOTIFY_SOCKET": str(notify)})
+            self.assertEqual(sock.recv(100), b"READY=1")
+            process.stop()
+            self.assertEqual(sock.recv(100), b"STOPPING=1")
+
+    def test_without_a_dataplane_a_call_is_refused_with_the_reason(self):
+        self.start(self.config())
+        invite = (
+            "INVITE sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5099;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+            "From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: 1@t\r\nCSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1:5099>\r\n"
+            "Content-Length: 0\r\n\r\n")
+        script = ("import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind(('127.0.0.1',5099))\ns.settimeout(10)\n"
+                  "s.sendto(sys.argv[1].encode(),('127.0.0.1',5060))\n"
+                  "for _ in range(2): print(s.recv(65536).decode())\n")
+        heard = self.lab.run_in(self.ns, sys.executable, "-c", script, invite).stdout
+        self.assertIn("SIP/2.0 503", heard)
+        self.assertIn("Retry-After: 5", heard)
+        ended = json.loads(self.cli("calls", "show", "--ended", "-j").stdout)["rows"]
+        self.assertEqual(ended[-1]["refusal"]["rule"], "no-dataplane")
+
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()
