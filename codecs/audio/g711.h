@@ -54,7 +54,8 @@ void alaw_decode(std::span<const std::uint8_t> codes, std::span<std::int16_t> pc
 void mulaw_encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> codes) noexcept;
 void alaw_encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> codes) noexcept;
 
-// In place; bit-exact with decoding and encoding. 160 codes: 4 ns with AVX-512 VBMI (chosen at run time), else 50 ns.
+// In place; bit-exact with decoding and encoding. 160 codes, measured on a Xeon: 10 ns with AVX-512 VBMI
+// (chosen at run time), else 54 ns.
 void mulaw_to_alaw(std::span<std::uint8_t> codes) noexcept;
 void alaw_to_mulaw(std::span<std::uint8_t> codes) noexcept;
 

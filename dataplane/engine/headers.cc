@@ -169,7 +169,7 @@ IpAddress packet_source(const Packet& packet) noexcept {
 }
 
 std::uint16_t sum_bytes(Bytes bytes, std::uint32_t initial) noexcept {
-  // 64-bit words with the carries counted: about 5 ns for a 20 ms G.711 packet.
+  // Carries gather in the upper half and are folded in once, at the end.
   std::uint64_t sum = initial;
   const std::uint8_t* p = bytes.data();
   std::size_t left = bytes.size();
