@@ -4,7 +4,8 @@
 //
 // What is timed is Worker::iterate() alone, with the cycle counter; between two calls the harness takes the frames from
 // the far end of the port, makes them new arrivals and puts them back. Their bytes are therefore in the cache, as a NIC
-// that writes into the cache leaves them. Counters: ns_min (best window: the cost) and ns_median (how quiet the host was).
+// that writes into the cache leaves them. Counters: ns_min (best window: the cost), ns_median (how quiet the host was),
+// allocations (calls of operator new within iterate() per packet; must be 0).
 //
 // Usage: ifgw-pipeline [--memory=auto|hugepages|none] [--legs=N] [google benchmark options]
 #include <benchmark/benchmark.h>
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <thread>
 
+#include "bench/pipeline/allocations.h"
 #include "controlplane/adapters/dataplane_link.h"
 #include "dataplane/engine/headers.h"
 #include "dataplane/runtime/eal_profile.h"
@@ -63,9 +65,11 @@ class Rig {
     rte_mbuf* buffers[nodes::kBurst];
     for (std::size_t i = 0; i < packets; ++i) buffers[i] = arrival();
     IFGW_CHECK(rte_ring_enqueue_bulk(in_, reinterpret_cast<void**>(buffers), static_cast<unsigned>(packets), nullptr) == packets);
+    const std::uint64_t allocated = allocations();
     const std::uint64_t before = rte_rdtsc();
     worker_->iterate(runtime::monotonic_now());
     const std::uint64_t spent = rte_rdtsc() - before;
+    allocations_ += allocations() - allocated;
     const unsigned sent = rte_ring_dequeue_burst(out_, reinterpret_cast<void**>(buffers), nodes::kBurst, nullptr);
     for (unsigned i = 0; i < sent; ++i) free_.push_back(buffers[i]);
     relayed_ += sent;
@@ -73,6 +77,7 @@ class Rig {
     return spent;
   }
   bool lossless() const { return relayed_ == expected_; }
+  double allocations_per_packet() const { return static_cast<double>(allocations_) / static_cast<double>(expected_); }
   void set_codec(api::Codec b) {
     for (std::size_t i = 1; i < legs_.size(); i += 2) {
       api::Command update;
@@ -232,6 +237,7 @@ class Rig {
   std::vector<std::uint32_t> order_;
   std::vector<rte_mbuf*> free_;
   std::size_t next_ = 0;
+  std::uint64_t allocations_ = 0;
   std::uint64_t relayed_ = 0;
   std::uint64_t expected_ = 0;
 };
@@ -257,6 +263,7 @@ void run(benchmark::State& state, api::Codec b) {
   std::sort(ns.begin(), ns.end());
   state.counters["ns_min"] = ns.front();
   state.counters["ns_median"] = ns[ns.size() / 2];
+  state.counters["allocations"] = r.allocations_per_packet();
   state.counters["legs"] = static_cast<double>(g_legs);
   state.SetLabel(g_hugepages ? "huge pages" : "ordinary pages");
 }
