@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Starting, asking and stopping the control plane without a dataplane: what an operator can get wrong, and what the CLI
-says. An error must name the setting and say what to do; nothing may be left behind."""
+"""The control plane without a dataplane, as a service manager sees it: starting, rotating its files, ending. Wrong settings
+are in config_test.py, the command line in cli_test.py."""
 import json
 import os
 import pathlib
@@ -74,63 +74,8 @@ class ControlStartup(unittest.TestCase):
         self.assertFalse(self.socket.exists())
         self.assertEqual([json.loads(line)["event"] for line in self.records.read_text().splitlines()], ["STARTED"])
 
-    def test_every_table_of_the_cli_shows_something(self):
-        self.start(self.config())
-        for command in ("calls show", "calls show --ended", "legs show", "core show", "port show", "drops show", "drops show --all"):
-            self.assertTrue(self.cli(*command.split()).stdout.strip(), command)
-            json.loads(self.cli(*command.split(), "-j").stdout)
-
-    def test_cli_exit_codes(self):
-        self.assertEqual(self.cli("calls", "show", check=False).returncode, 1)  # nobody there
-        self.assertIn("Is ifgw-controlplane running?", self.cli("calls", "show", check=False).stderr)
-        self.start(self.config())
-        self.assertEqual(self.cli("calls", "kill", "7", check=False).returncode, 1)
-        self.assertIn("there is no call 7", self.cli("calls", "kill", "7", check=False).stderr)
-        for wrong in (("calls",), ("calls", "kill"), ("nonsense",), ("pike", "unblock", "x"), ("pike", "exempt", "10.0.0.1/8"), ("-w", "0", "status")):
-            self.assertEqual(self.cli(*wrong, check=False).returncode, 2, wrong)
-        self.assertEqual(self.cli("pike", "unblock", "192.0.2.1", check=False).returncode, 1)  # no dataplane
-        changes = [json.loads(line) for line in self.records.read_text().splitlines() if "ADMIN_CHANGE" in line]
-        self.assertEqual([c["details"]["command"] for c in changes], ["pike unblock"])
-        self.assertEqual(changes[0]["details"]["uid"], "0")
-
-    def test_other_users_may_not_use_the_admin_socket(self):
-        self.start(self.config())
-        os.chmod(self.socket, 0o666)  # as if the file's mode let them
-        answer = lab.run(*NOBODY, CLI, "-s", self.socket, "status", check=False)
-        self.assertEqual(answer.returncode, 1)
-        self.assertIn("[admin] uids", answer.stderr)
-
-    def test_configuration_errors_name_file_line_and_key(self):
-        path = self.config(more='[pike]\nreqests = 3\nwindow = "10"\n')
-        self.refuses(2, [f"{path}:15:1: pike.reqests: unknown key, did you mean \"requests\"?", f"{path}:16:10: pike.window: value \"10\" is no duration"], path)
-
-    def test_missing_configuration(self):
-        self.refuses(2, ["/nonexistent.toml: cannot be read"], "/nonexistent.toml")
-
-    def test_check_only(self):
-        self.assertEqual(lab.run(EXE, "--check", "-c", self.config()).returncode, 0)
-        self.assertFalse(self.records.exists())
-
-    def test_witness_folder_missing(self):
-        self.refuses(1, ["[witness] file", "/nonexistent/w.jsonl"], self.config(witness="/nonexistent/w.jsonl"))
-
     def test_witness_disk_full(self):
         self.refuses(1, ["[witness] file", "/dev/full"], self.config(witness="/dev/full"))
-
-    def test_taken_ports(self):
-        self.start(self.config())
-        other = self.dir / "other.toml"
-        text = self.config().read_text().replace(str(self.socket), str(self.socket) + "2")
-        other.write_text(text)
-        self.refuses(1, ["[sip] udp", "127.0.0.1:5060", "ss -ulnp"], other, name="udp")
-        other.write_text(text.replace('udp = "127.0.0.1:5060"', 'udp = "127.0.0.1:5070"'))
-        self.refuses(1, ["[sip] tcp", "127.0.0.1:5060"], other, name="tcp")
-
-    def test_second_control_plane_on_one_admin_socket(self):
-        self.start(self.config())
-        other = self.dir / "other.toml"
-        other.write_text(self.config().read_text().replace("5060", "5070"))
-        self.refuses(1, ["another control plane listens there"], other, name="second")
 
     def test_missing_tls_certificate(self):
         self.refuses(1, ["[sip] tls", "/nonexistent.pem"],
