@@ -81,7 +81,7 @@ class Calls(unittest.TestCase):
         served.wait(10)
 
     def test_caller_cancels(self):
-        served = self.serve("expect INVITE", "status 180 Ringing", "expect CANCEL", "ok", "status 487 Request Terminated", "expect ACK")
+        self.serve("expect INVITE", "status 180 Ringing", "expect CANCEL", "ok", "status 487 Request Terminated", "expect ACK")
         self.dial("invite", "recv? 100", "recv 180", "cancel", "recv 200", "recv 487", "ack_failure").wait(40)
 
     def test_nobody_answers(self):

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Starting and stopping the control plane, and every way an operator can get it wrong. An error names the file, the
 place, the setting and what it may be; nothing may be left behind."""
-import json
 import os
 import pathlib
 import signal
