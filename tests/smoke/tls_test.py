@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""SIP over TLS and TCP: a softphone that checks our certificate, what is refused, and that slow peers harm nobody."""
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import audio  # noqa: E402
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import peers  # noqa: E402
+import tap  # noqa: E402
+from certificates import Authority  # noqa: E402
+from sipp_scenario import callee, caller  # noqa: E402
+
+PORT = 5061
+EXEMPT = 'prefix = "10.0.0.0/8"'
+
+# Requests over TLS as a caller of the gateway makes them; prints how long the answer took, in seconds.
+TLS_OPTIONS = """
+import socket, ssl, sys, time
+start = time.monotonic()
+context = ssl.create_default_context(cafile=sys.argv[3])
+s = context.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10), server_hostname=sys.argv[1])
+s.sendall(b"OPTIONS sip:x@10.1.0.1 SIP/2.0\\r\\nVia: SIP/2.0/TLS 10.1.0.2:5999;branch=z9hG4bKa\\r\\nMax-Forwards: 70\\r\\nFrom: <sip:a@b.example>;tag=1\\r\\n"
+          b"To: <sip:x@10.1.0.1>\\r\\nCall-ID: options-%d\\r\\nCSeq: 1 OPTIONS\\r\\nContent-Length: 0\\r\\n\\r\\n" % time.monotonic_ns())
+answer = s.recv(4096)
+assert answer.startswith(b"SIP/2.0 200"), answer
+print(time.monotonic() - start)
+"""
+
+# Opens connections and leaves each in the middle of its handshake; says so, and tells when the gateway has closed all.
+HALF_OPEN = """
+import socket, ssl, sys
+sockets = []
+for i in range(int(sys.argv[3])):
+    out = ssl.MemoryBIO()
+    try:
+        ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    except ssl.SSLWantReadError:
+        hello = out.read()
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)
+    s.sendall((b"", hello[:3], hello[:-1], hello)[i % 4])  # nothing, a bit, all but a byte, all of the first flight
+    sockets.append(s)
+print("half open", flush=True)
+for s in sockets:
+    try:
+        while s.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+print("all closed", flush=True)
+"""
+
+
+class Tls(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.ca = Authority(cls.lab)
+        certificate, key = cls.ca.issue("gateway", f"IP:{gateway.OUTSIDE}")
+        gateway.Dataplane(cls.lab)
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**{
+            "sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\ntls = ["{gateway.OUTSIDE}:{PORT}"]\ntls_certificate = "{certificate}"\ntls_key = "{key}"',
+            "[pike.exempt]": EXEMPT}))
+        for name, frequency in (("caller", 440), ("callee", 620)):
+            audio.write_wav(cls.lab.dir / f"{name}.wav", audio.tone(frequency, 6))
+
+    def tearDown(self):
+        lab.wait_for(lambda: not self.control.ctl("calls show")["rows"] and not self.control.ctl("legs show")["rows"], 15, "every table empty")
+
+    def phones(self):
+        """A call between two softphones: over TLS from outside, over UDP inside. Returns both and the call."""
+        name = "-".join(self.id().split("_")[-3:])
+        inside = peers.Baresip(self.lab, "callee", gateway.CALLEE, "PCMA", self.lab.dir / "callee.wav", seconds=30, name=f"inside-{name}")
+        outside = peers.Baresip(self.lab, "caller", gateway.CALLER, "PCMU", self.lab.dir / "caller.wav", seconds=30, name=f"outside-{name}", transport="tls", ca=self.ca.certificate,
+                                dial=f"sip:expert@{gateway.OUTSIDE}:{PORT};transport=tls")
+        call = lab.wait_for(lambda: next((c for c in self.control.ctl("calls show")["rows"] if c["state"] == "CONNECTED"), None), 20, f"connected\n{outside.process.output()[-1500:]}")
+        return outside, inside, call
+
+    def heard(self, phone, frequency):
+        heard = audio.read_wav(phone.recording())
+        middle = heard[len(heard) // 4:len(heard) * 3 // 4]
+        self.assertGreater(len(middle), audio.RATE // 2)
+        self.assertAlmostEqual(audio.dominant_frequency(middle), frequency, delta=5)
+
+    def both_spoke(self, seconds=2):
+        lab.wait_for(lambda: (lambda rows: len(rows) == 2 and all(leg["rx_packets"] > 50 * seconds for leg in rows))(self.control.ctl("legs show")["rows"]), 20, "both speak")
+
+    def test_softphone_calls_and_caller_hangs_up(self):
+        outside, inside, call = self.phones()
+        self.assertEqual(call["transport"], "tls")
+        self.both_spoke()
+        outside.stop()
+        lab.wait_for(lambda: "session closed" in inside.process.output().lower() or "terminated" in inside.process.output().lower(), 10, "the callee heard BYE")
+        inside.stop()
+        self.heard(inside, 440)
+        self.heard(outside, 620)
+        offered = next(r for r in self.control.records() if r["event"] == "INVITE" and r["trace_id"] == call["trace_id"])
+        self.assertEqual((offered["security"]["transport"], offered["security"]["tls_version"]), ("tls", "TLSv1.3"))
+        self.assertIn("TLS_", offered["security"]["cipher_suite"])
+
+    def test_softphone_calls_and_callee_hangs_up(self):
+        outside, inside, _ = self.phones()
+        inside.stop()
+        lab.wait_for(lambda: "session closed" in outside.process.output().lower() or "terminated" in outside.process.output().lower(), 10, "the caller heard BYE over TLS")
+        outside.stop()
+
+    def handshake(self, *options):
+        """openssl s_client from outside, as permissive as it can be: it is the gateway that refuses."""
+        done = self.lab.run_in("caller", "openssl", "s_client", "-connect", f"{gateway.OUTSIDE}:{PORT}", "-CAfile", self.ca.certificate, "-verify_return_error", *options,
+                               check=False, stdin=subprocess.DEVNULL)
+        return done.returncode == 0, done.stdout + done.stderr
+
+    def test_old_versions_and_weak_ciphers_are_refused(self):
+        for options in (["-tls1_3"], ["-tls1_2"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]):
+            with self.subTest(good=options):
+                good, text = self.handshake(*options)
+                self.assertTrue(good, text)
+        # An alert comes from the gateway; "no protocols available" and the like would come from s_client itself.
+        for options in (["-tls1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0"],
+                        ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0"], ["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"], ["-tls1_2", "-cipher", "aNULL:@SECLEVEL=0"]):
+            with self.subTest(bad=options):
+                good, text = self.handshake(*options)
+                self.assertFalse(good, text)
+                self.assertRegex(text, "alert (protocol version|handshake failure)")
+
+    def test_half_open_handshakes_hurt_nobody_and_are_closed(self):
+        self.lab.address("caller", "c0", "10.1.0.66/24")
+        hoarder = self.lab.start("hoarder", [gateway.PYTHON, "-c", HALF_OPEN.replace("create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)",
+                                 "create_connection((sys.argv[1], int(sys.argv[2])), timeout=30, source_address=('10.1.0.66', 0))"), gateway.OUTSIDE, PORT, 60], ns="caller")
+        lab.wait_for(lambda: "half open" in hoarder.output() or not hoarder.running(), 20, "60 half-open connections")
+        self.assertGreaterEqual(self.control.ctl("status")["sip"]["connections"], 60, hoarder.output())
+        took = float(self.lab.run_in("caller", gateway.PYTHON, "-c", TLS_OPTIONS, gateway.OUTSIDE, PORT, self.ca.certificate).stdout)
+        self.assertLess(took, 2.0, "another caller is answered at once")
+        self.assertEqual(hoarder.wait(30), 0, hoarder.output())
+        lab.wait_for(lambda: self.control.ctl("status")["sip"]["connections"] == 0, 15, "no connection left")
+
+    def test_softphone_refuses_an_authority_it_does_not_know(self):
+        # Else the phone would check nothing, and the calls above would say nothing about our certificate.
+        stranger = self.lab.dir / "stranger.pem"
+        lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=stranger", "-keyout", self.lab.dir / "stranger.key", "-out", stranger)
+        done = self.lab.run_in("caller", gateway.PYTHON, "-c", TLS_OPTIONS, gateway.OUTSIDE, PORT, stranger, check=False)
+        self.assertIn("CERTIFICATE_VERIFY_FAILED", done.stderr)
+
+
+class Mutual(unittest.TestCase):
+    def test_client_certificate_is_demanded_when_the_configuration_says_so(self):
+        with lab.Lab() as the_lab:
+            the_lab.namespace("gw")
+            ca = Authority(the_lab)
+            certificate, key = ca.issue("gateway", "IP:127.0.0.1")
+            client, client_key = ca.issue("client", "DNS:client.example")
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{
+                "sip": f'udp = ["127.0.0.1:5060"]\ntls = ["127.0.0.1:{PORT}"]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\ntls_ca = "{ca.certificate}"\ntls_client_certificate = true',
+                "[route]": 'id = "x"\ntarget = "sip:{user}@127.0.0.1:5070"'}), wait=False)
+            lab.wait_for(lambda: "ready:" in control.process.output() or not control.process.running(), 15, "ready")
+            self.assertTrue(control.process.running(), control.process.output())
+            connect = ["openssl", "s_client", "-connect", f"127.0.0.1:{PORT}", "-tls1_2", "-CAfile", ca.certificate]
+            self.assertNotEqual(the_lab.run_in("gw", *connect, check=False, stdin=subprocess.DEVNULL).returncode, 0)
+            self.assertEqual(the_lab.run_in("gw", *connect, "-cert", client, "-key", client_key, check=False, stdin=subprocess.DEVNULL).returncode, 0)
+
+
+class Files(unittest.TestCase):
+    def test_wrong_certificate_and_key_files_name_the_setting(self):
+        with lab.Lab() as the_lab:
+            the_lab.namespace("gw")
+            ca = Authority(the_lab)
+            certificate, key = ca.issue("gateway", "IP:127.0.0.1")
+            _, other_key = ca.issue("other", "IP:127.0.0.1")
+            secret = the_lab.dir / "secret.key"
+            secret.write_bytes(key.read_bytes())
+            secret.chmod(0o600)
+            for number, (setting, certificate_file, key_file) in enumerate([
+                    ("tls_certificate", "/nosuch.pem", key), ("tls_certificate", key, key), ("tls_key", certificate, "/nosuch.key"), ("tls_key", certificate, certificate),
+                    ("tls_key", certificate, other_key), ("tls_key", certificate, secret)]):
+                with self.subTest(setting=setting, certificate=certificate_file, key=key_file):
+                    control = gateway.ControlPlane(the_lab, gateway.basic_config(**{
+                        "sip": f'tls = ["127.0.0.1:{PORT}"]\ntls_certificate = "{certificate_file}"\ntls_key = "{key_file}"',
+                        "[route]": 'id = "x"\ntarget = "sip:{user}@127.0.0.1:5070"\ntransport = "tls"'}), name=f"controlplane-{number}", wait=False)
+                    self.assertEqual(control.process.wait(10), 1, control.process.output())
+                    self.assertIn(setting, control.process.output())
+                    self.assertIn(str(certificate_file if setting == "tls_certificate" else key_file), control.process.output())
+
+
+class Tcp(unittest.TestCase):
+    def test_call_in_over_udp_and_out_over_tcp(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            route = gateway.basic_config().split("[[route]]\n")[1].split("\n[")[0]
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route + '\ntransport = "tcp"'}))
+            served = peers.Sipp(the_lab, "callee", callee("expect INVITE", "status 180 Ringing", "answer", "expect ACK", "expect BYE", "ok"), f"{gateway.CALLEE}:5060", "-m", "2",
+                                "-t", "t1", "-timeout", "40", name="callee")
+            for transport in ("u1", "t1"):
+                peers.Sipp(the_lab, "caller", caller("invite", "recv? 100", "recv? 180", "recv 200", "ack", "pause", "bye", "recv 200"), f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert",
+                           "-t", transport, "-d", "300", "-timeout", "30", target=f"{gateway.OUTSIDE}:5060", name="caller").wait(40)
+            served.wait(10)
+            outgoing = [r["details"]["transport"] for r in control.records() if r["event"] == "INVITE" and r["details"]["direction"] == "out"]
+            self.assertEqual(outgoing, ["tcp", "tcp"])
+
+    def test_callee_that_does_not_listen_is_told_to_the_caller_at_once(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            route = gateway.basic_config().split("[[route]]\n")[1].split("\n[")[0]
+            gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route + '\ntransport = "tcp"'}))
+            peers.Sipp(the_lab, "caller", caller("invite", "recv? 100", "recv 503", "ack_failure"), f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-timeout", "8",
+                       target=f"{gateway.OUTSIDE}:5060", name="caller").wait(15)
+
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()
