@@ -20,7 +20,7 @@ _SDP = """Content-Type: application/sdp
 Content-Length: [len]
 
 v=0
-o=- 1 {version} IN IP[local_ip_type] [local_ip]
+o=- 1 {version} IN IP[media_ip_type] [media_ip]
 s=-
 c=IN IP[media_ip_type] [media_ip]
 t=0 0
