@@ -124,7 +124,7 @@ class Rig {
     links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     handover_ = nodes::HandoverRings::create(1);
     const std::size_t bytes = engine::Engine::required_bytes(setup.engine);
-    void* memory = rte_zmalloc("engine", bytes, 128);
+    void* memory = rte_zmalloc("engine", bytes, 64);
     IFGW_CHECK(memory != nullptr);
     worker_ = std::make_unique<runtime::Worker>(setup, std::span(static_cast<std::byte*>(memory), bytes), *counters_, links_, *handover_);
     runtime::AttachServerConfig config;

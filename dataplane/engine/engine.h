@@ -45,7 +45,7 @@ class Engine {
   // How many LegRows (= possible leg indices) this configuration needs per worker.
   static std::uint32_t leg_rows(const EngineConfig& config) noexcept { return PortMap(config).slots(); }
 
-  // `memory`: at least required_bytes(), aligned to 64 (better 128), overwritten; `rows`: at least leg_rows(), cleared. Everything
+  // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
   // handed in must outlive the engine.
   Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
          NextHops& next_hops, EventSink& events);

@@ -54,7 +54,7 @@ struct alignas(64) LegOut {
 };
 static_assert(sizeof(LegOut) == 64);
 
-// Side by side, because every packet needs both, and the processor fetches lines in pairs of 128 bytes.
+// Every packet needs both; both are found by the index of the leg it came for, so both can be fetched at once.
 struct Direction {
   LegRx rx;
   LegOut out;

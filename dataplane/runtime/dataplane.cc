@@ -130,7 +130,7 @@ Status Dataplane::make_workers() {
   }
   for (std::uint8_t w = 0; w < setup_.engine.worker_count; ++w) {
     const std::size_t bytes = engine::Engine::required_bytes(setup_.engine);
-    void* memory = rte_zmalloc("engine", bytes, 128);
+    void* memory = rte_zmalloc("engine", bytes, 64);
     if (memory == nullptr) return Error{"no memory for worker " + std::to_string(w) + ": " + std::to_string(bytes >> 20) + " MB. Lower --limiter-sources or reserve more huge pages"};
     engine_memory_.push_back(memory);
     workers_.push_back(std::make_unique<Worker>(worker_setup(w), std::span(static_cast<std::byte*>(memory), bytes), counters_, links_, *handover_));

@@ -215,7 +215,7 @@ TEST(Attach, OtherVersionSizeAndNonsenseAreRefusedAndCounted) {
 
 TEST(Attach, UnprivilegedStrangerIsRefused) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
-  Plane plane;
+  Plane plane({16, 16, 8, 8}, true);  // an unprivileged client must be able to map huge pages, where there are any
   plane.config.socket_mode = 0666;  // the file lets anybody in: the peer check alone decides
   plane.config.allowed_uid = 12345;
   plane.start();
