@@ -65,7 +65,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
   block_.heartbeat_ns.set(static_cast<std::uint64_t>(to_ns(now)));
   relink();
   next_hops_.apply();
-  const std::size_t packets = receive_ports(now) + receive_handover(now) + receive_exceptions();
+  const std::size_t packets = receive_ports() + receive_handover(now) + receive_exceptions();
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
   if (now >= engine_.next_deadline()) engine_.on_timer(now);
@@ -91,12 +91,14 @@ void Worker::relink() noexcept {
   link_.taken.store(offered, std::memory_order_release);
 }
 
-std::size_t Worker::receive_ports(Instant now) noexcept {
+// Each burst is stamped when it is here, not when the iteration began: what lies between is waiting, not work.
+std::size_t Worker::receive_ports() noexcept {
   std::size_t total = 0;
   rte_mbuf* buffers[nodes::kBurst];
   for (const std::uint16_t port : setup_.ports) {
     const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
     if (count == 0) continue;
+    const Instant received = monotonic_now();
     total += count;
     std::size_t kept = 0;
     for (std::uint16_t i = 0; i < count; ++i) {
@@ -110,7 +112,7 @@ std::size_t Worker::receive_ports(Instant now) noexcept {
     block_.rx_packets.add(count);
     const std::span<engine::Packet> packets(packets_.data(), kept);
     engine_.classify(packets);
-    dispatch(packets, now, false);
+    dispatch(packets, received, false);
   }
   return total;
 }

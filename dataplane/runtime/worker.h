@@ -52,7 +52,7 @@ class Worker final : private engine::EventSink {
 
  private:
   void on_event(const api::Event& event) noexcept override;
-  std::size_t receive_ports(Instant now) noexcept;
+  std::size_t receive_ports() noexcept;
   std::size_t receive_handover(Instant now) noexcept;
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;
