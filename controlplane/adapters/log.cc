@@ -4,11 +4,15 @@
 #include <spdlog/spdlog.h>
 
 #include <string>
+#include <utility>
+
+#include "controlplane/adapters/event_loop.h"
 
 namespace ifgw::adapters {
 namespace {
 
 constexpr std::size_t kMaxLine = 2048;
+constexpr unsigned kLinesPerSecond = 500;  // writing blocks the event loop: a flood of events must not become one of lines
 
 spdlog::level::level_enum level_of(LogSeverity severity) {
   switch (severity) {
@@ -30,6 +34,22 @@ LogSeverity severity_of(core::Severity severity) {
   return LogSeverity::Info;
 }
 
+// Whether this second still has a line to give; tells how many the last full second swallowed.
+bool take_line(unsigned& swallowed) {
+  static Instant second{};
+  static unsigned used = 0;
+  static unsigned lost = 0;
+  const Instant now = read_clock();
+  if (now - second >= std::chrono::seconds{1}) {
+    second = now;
+    used = 0;
+    swallowed = std::exchange(lost, 0);
+  }
+  if (used < kLinesPerSecond) return ++used, true;
+  ++lost;
+  return false;
+}
+
 }  // namespace
 
 void start_log(LogSeverity least) {
@@ -42,6 +62,9 @@ void start_log(LogSeverity least) {
 void log_line(LogSeverity severity, std::string_view text) {
   spdlog::logger* logger = spdlog::default_logger_raw();
   if (!logger->should_log(level_of(severity))) return;
+  unsigned swallowed = 0;
+  if (!take_line(swallowed)) return;
+  if (swallowed != 0) logger->warn("log: {} lines were left out (more than {} in a second)", swallowed, kLinesPerSecond);
   std::string line{text.substr(0, kMaxLine)};
   for (char& c : line) c = (c >= 0 && c < ' ') || c == 0x7F ? '?' : c;
   logger->log(level_of(severity), std::string_view{line});

@@ -12,7 +12,8 @@ enum class LogSeverity { Debug, Info, Warning, Error };
 
 // Call once at start, before any line. Lines below `least` are not written.
 void start_log(LogSeverity least);
-// Control characters in `text` become '?': it may hold bytes from the network.
+// Control characters in `text` become '?': it may hold bytes from the network. At most 500 lines a second are written; how
+// many were left out is a line of the next second. From the event loop's thread only.
 void log_line(LogSeverity severity, std::string_view text);
 
 // A witness that also logs what it passes on.
