@@ -52,6 +52,7 @@ class Loader {
       r.choice("level", levels, level);
       config_.log_level = static_cast<LogLevel>(level);
     });
+    budget_route_targets(reader);
     reader.finish();
     // A leg that was told to end ends within 64*T1 (RFC 3261 section 17); the call waits a little longer.
     calls_.timers.clear = 64 * config_.sip.t1 + seconds{8};
@@ -164,6 +165,8 @@ class Loader {
     r.number("requests", 1, 100'000, "requests", p.requests);
     r.duration("window", milliseconds{100}, minutes{10}, p.window);
     r.duration("block", Duration::zero(), hours{24}, p.block);
+    r.number("route_requests", 1, 1'000'000, "requests", p.route_requests);
+    r.duration("route_window", milliseconds{100}, minutes{10}, p.route_window);
     r.tables("prefix", kMaxPikePrefixes, [&](Reader& t) {
       std::optional<IpPrefix> prefix;
       PrefixLimit limit;
@@ -183,6 +186,23 @@ class Loader {
       if (prefix) p.exempt.push_back(*prefix);
     });
   }
+
+  // Whom we call answers, and its answers must not spend the budget of a stranger: a target that no prefix and no
+  // exemption covers gets a budget of its own.
+  void budget_route_targets(Reader& r) {
+    Pike& p = config_.pike;
+    const auto covers = [](const IpAddress& target) { return [&target](const auto& entry) { return prefix_of(entry).contains(target); }; };
+    for (const core::Route& route : calls_.routes) {
+      const IpAddress& target = route.next_hop.ip;
+      if (!target.present() || std::any_of(p.prefixes.begin(), p.prefixes.end(), covers(target)) || std::any_of(p.exempt.begin(), p.exempt.end(), covers(target))) continue;
+      const auto bits = static_cast<std::uint8_t>(target.is_v4() ? 32 : 128);
+      p.prefixes.push_back({IpPrefix{target, bits}, p.route_requests, p.route_window});
+    }
+    if (p.prefixes.size() + p.exempt.size() > kMaxPikePrefixes)
+      r.problem("pike", "prefixes, exemptions and route targets outside them are more than " + std::to_string(kMaxPikePrefixes) + ": give neighbouring targets one [[pike.prefix]]");
+  }
+  static const IpPrefix& prefix_of(const PrefixLimit& limit) { return limit.prefix; }
+  static const IpPrefix& prefix_of(const IpPrefix& prefix) { return prefix; }
 
   void codecs(Reader& r, std::string_view key, std::vector<api::Codec>& target) {
     target = {api::Codec::Pcma, api::Codec::Pcmu};
