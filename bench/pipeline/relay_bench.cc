@@ -148,6 +148,7 @@ class Rig {
     while (!attached) worker_->iterate(runtime::monotonic_now());
     client.join();
     server.join();
+    unlink(path_.c_str());  // nobody else is to come, and the rig is never taken down
   }
 
   api::CommandDone command(api::Command value) {
