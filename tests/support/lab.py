@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 
@@ -85,12 +84,11 @@ class Lab:
     """Namespaces, links and processes; a context manager that ends all of them."""
 
     def __init__(self):
-        # Labs keep their files off the disk's slow parts and out of everybody's way.
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="ifgw-lab-"))
-        self.dir.chmod(0o755)
-        self.processes = []
-        run("mount", "-t", "tmpfs", "none", "/run")  # ours alone: /run/netns and the sockets live here
+        run("mount", "-t", "tmpfs", "none", "/run")  # ours alone, and gone with us: /run/netns, the sockets, all files
         pathlib.Path("/run/netns").mkdir()
+        self.dir = pathlib.Path("/run/lab")
+        self.dir.mkdir(mode=0o755)
+        self.processes = []
         run("ip", "link", "set", "lo", "up")
 
     def __enter__(self):
