@@ -19,15 +19,18 @@ def main():
     sock.setblocking(False)
     port = sock.getsockname()[1]
     count, start, sent, answered = int(rate * seconds), time.monotonic(), 0, 0
-    while sent < count or time.monotonic() < start + seconds + 0.5:
+    last = start  # when something was sent or heard: it ends after a second of silence
+    while sent < count or time.monotonic() < last + 1:
         if sent < count and time.monotonic() >= start + sent / rate:
             message = (f"OPTIONS sip:{uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{port}x{sent};rport\r\nMax-Forwards: 70\r\n"
                        f"From: <sip:flood@example.com>;tag={sent}\r\nTo: <sip:gateway@example.com>\r\nCall-ID: flood-{port}-{sent}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
             sock.sendto(message.encode(), (target, 5060))
             sent += 1
+            last = time.monotonic()
         try:
             if sock.recv(4096).startswith(b"SIP/2.0 200"):
                 answered += 1
+                last = time.monotonic()
         except BlockingIOError:
             time.sleep(0.0003)
     print(json.dumps({"sent": sent, "answered": answered}))
