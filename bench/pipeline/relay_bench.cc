@@ -165,13 +165,13 @@ class Rig {
 
   void answer_next_hops() {
     runtime::NextHopRequest request;
-    while (worker_->next_hops().requests().pop(request)) {
+    while (worker_->media_next_hops().requests().pop(request)) {
       runtime::NextHopUpdate update;
       update.hop.port = port_;
       update.hop.usable = 1;
       update.index = request.index;
       update.epoch = request.epoch;
-      IFGW_CHECK(worker_->next_hops().updates().push(update));
+      IFGW_CHECK(worker_->media_next_hops().updates().push(update));
     }
   }
 

@@ -75,7 +75,9 @@ Result<std::vector<int>> read_reply(int fd, api::AttachReply& reply) {
     fds.resize((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
     std::memcpy(fds.data(), CMSG_DATA(h), fds.size() * sizeof(int));
   }
-  if (got == static_cast<ssize_t>(sizeof reply) && reply.magic == api::kAttachMagic) return fds;
+  // A refusal of another version may have another length; magic, version and status are at the start of all of them.
+  const bool readable = got >= static_cast<ssize_t>(offsetof(api::AttachReply, sizes)) && reply.magic == api::kAttachMagic;
+  if (readable && (got == static_cast<ssize_t>(sizeof reply) || reply.status != api::AttachStatus::Welcome)) return fds;
   for (const int one : fds) close(one);
   return Error{"the dataplane's answer is not of this contract: install both from the same release"};
 }

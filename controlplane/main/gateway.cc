@@ -55,7 +55,6 @@ Gateway::Gateway(adapters::EventLoop& loop, config::Config config, adapters::Fil
 Gateway::~Gateway() {
   if (user_agent_timer_) loop_.remove_source(*user_agent_timer_);
   if (calls_timer_) loop_.remove_source(*calls_timer_);
-  if (streams_) loop_.remove_source(*streams_);
   admin_server_.reset();
   (void)sink_.sync();
 }
@@ -150,7 +149,6 @@ void Gateway::make_streams() {
     log_line(LogSeverity::Debug, std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason);
   };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
-  loop_.add_source(*streams_);
 }
 
 Status Gateway::listen() {

@@ -83,7 +83,7 @@ bool Engine::fits_mtu(const Endpoint& remote, std::size_t payload_length) const 
   return (remote.ip.is_v6() ? kIpv6Bytes : kIpv4Bytes) + kUdpBytes + payload_length <= config_.mtu;
 }
 
-void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header) noexcept {
+void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, NextHops& next_hops) noexcept {
   const bool ours = classifier_.local_address(header.local.ip) >= 0 && classifier_.is_sip_udp_port(header.local.port);
   const bool remote_ok = header.remote.ip.family == header.local.ip.family && !is_martian_source(header.remote.ip) &&
                          header.remote.port != 0 && classifier_.local_address(header.remote.ip) < 0;
@@ -92,8 +92,8 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header) n
     return drop(packet, api::DropReason::MalformedUdp);
   }
   if (!fits_mtu(header.remote, header.length)) return drop(packet, api::DropReason::OversizedDatagram);
-  const NextHopIndex index = next_hops_.lookup(header.remote.ip);
-  const auto table = next_hops_.table();
+  const NextHopIndex index = next_hops.lookup(header.remote.ip);
+  const auto table = next_hops.table();
   if (index >= table.size() || table[index].usable == 0) return drop(packet, api::DropReason::NoNextHop);
   const UdpTemplate path = make_udp_template(header.local, header.remote, header.dscp);
   const std::size_t headers = kEthernetBytes + path.size();

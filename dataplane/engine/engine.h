@@ -63,11 +63,13 @@ class Engine {
   // payload is at payload_offset, its UDP checksum was verified), the others with Kernel; refused ones with Drop.
   void limit(std::span<Packet* const> packets, Instant now) noexcept;
 
+  // `next_hops`: not the table that media uses. Whom signalling answers, strangers choose; they must not be able to make
+  // a leg's next hop be forgotten.
   // Makes a frame of `payload_length` bytes of UDP payload that start at packet.data; headers go into the headroom.
   // Transmit, or Drop with the reason (counted): `local` is not a signalling endpoint of ours or a field is out of range
   // (invalid_messages is counted too), no next hop, no headroom, or longer than the MTU (OversizedDatagram: let the
   // kernel's socket send it in fragments).
-  void build_datagram(Packet& packet, const api::DatagramHeader& header) noexcept;
+  void build_datagram(Packet& packet, const api::DatagramHeader& header, NextHops& next_hops) noexcept;
   // Whether a datagram to `remote` fits one packet.
   bool fits_mtu(const Endpoint& remote, std::size_t payload_length) const noexcept;
 

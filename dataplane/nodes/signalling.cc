@@ -109,7 +109,7 @@ void Signalling::transmit(const api::Datagram& datagram) noexcept {
   packet.length = static_cast<std::uint16_t>(length);
   packet.tailroom = static_cast<std::uint16_t>(packet.tailroom - length);
   packet.payload_length = packet.length;
-  engine_.build_datagram(packet, datagram.header);
+  engine_.build_datagram(packet, datagram.header, next_hops_);
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(settle(packet));
   block_.datagrams_down.add(1);
   tx_.add(settle(packet), packet.tx_port);

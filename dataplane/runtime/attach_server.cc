@@ -86,10 +86,12 @@ void AttachServer::report(const std::string& line) const {
 }
 
 api::AttachStatus AttachServer::judge(const api::AttachRequest& request, ssize_t length, uid_t peer) const {
-  if (length != static_cast<ssize_t>(sizeof request) || request.magic != api::kAttachMagic) return api::AttachStatus::NotIfgw;
+  // Magic and version come first in every version; only then is a length or size of another one a mismatch.
+  constexpr auto kPrefix = static_cast<ssize_t>(offsetof(api::AttachRequest, sizes));
+  if (length < kPrefix || request.magic != api::kAttachMagic) return api::AttachStatus::NotIfgw;
   if (peer != 0 && peer != geteuid() && peer != config_.allowed_uid) return api::AttachStatus::PeerRefused;
   if (request.version != api::kContractVersion) return api::AttachStatus::VersionMismatch;
-  if (!(request.sizes == api::ContractSizes{})) return api::AttachStatus::SizeMismatch;
+  if (length != static_cast<ssize_t>(sizeof request) || !(request.sizes == api::ContractSizes{})) return api::AttachStatus::SizeMismatch;
   if (client_) return api::AttachStatus::Busy;
   return api::AttachStatus::Welcome;
 }

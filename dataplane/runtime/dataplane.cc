@@ -140,7 +140,7 @@ Status Dataplane::make_workers() {
 
 Status Dataplane::start_plane(std::vector<PortInterface> interfaces, std::unique_ptr<Netlink> netlink) {
   std::vector<NextHopTable*> tables;
-  for (const auto& worker : workers_) tables.push_back(&worker->next_hops());
+  for (const auto& worker : workers_) tables.insert(tables.end(), {&worker->media_next_hops(), &worker->signalling_next_hops()});
   neighbours_ = std::make_unique<Neighbours>(std::move(netlink), std::move(interfaces), std::move(tables));
 
   api::AttachReply& welcome = setup_.attach.welcome;

@@ -17,17 +17,17 @@ bool Neighbours::on_readable() {
 }
 
 bool Neighbours::on_requests() {
-  for (std::size_t w = 0; w < workers_.size(); ++w) {
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
     NextHopRequest request;
-    while (workers_[w]->requests().pop(request)) {
-      if (request.epoch != epochs_[w]) {
-        forget_worker(w);
-        epochs_[w] = request.epoch;
+    while (tables_[t]->requests().pop(request)) {
+      if (request.epoch != epochs_[t]) {
+        forget_table(t);
+        epochs_[t] = request.epoch;
       }
       auto [at, is_new] = destinations_.try_emplace(request.destination);
       Destination& destination = at->second;
-      const Listener listener{w, request.index, request.epoch};
-      std::erase_if(destination.listeners, [&](const Listener& l) { return l.worker == w; });
+      const Listener listener{t, request.index, request.epoch};
+      std::erase_if(destination.listeners, [&](const Listener& l) { return l.table == t; });
       destination.listeners.push_back(listener);
       if (is_new || destination.hop.usable == 0) resolve(request.destination, destination);
       tell(destination, listener);
@@ -52,7 +52,7 @@ void Neighbours::resolve(const IpAddress& address, Destination& destination) {
     unlink(address, destination);
     destination.via = via;
     destination.hop = {};
-    if (via.first != 0) users_of_.emplace(via, address);
+    if (via.first != 0) users_of_[via].insert(address);
     else tell(destination);
   }
   if (via.first == 0) return;
@@ -65,16 +65,18 @@ void Neighbours::resolve(const IpAddress& address, Destination& destination) {
 // Nobody asks for `address` through its next hop any more; a next hop without users is the kernel's own business again.
 void Neighbours::unlink(const IpAddress& address, Destination& destination) {
   if (destination.via.first == 0) return;
-  const auto [first, last] = users_of_.equal_range(destination.via);
-  const auto user = std::find_if(first, last, [&](const auto& entry) { return entry.second == address; });
-  if (user != last) users_of_.erase(user);
-  if (users_of_.count(destination.via) == 0) netlink_->forget_neighbour(destination.via.first, destination.via.second);
+  const auto users = users_of_.find(destination.via);
+  if (users == users_of_.end()) return;
+  users->second.erase(address);
+  if (!users->second.empty()) return;
+  users_of_.erase(users);
+  netlink_->forget_neighbour(destination.via.first, destination.via.second);
 }
 
-// The worker's table ran full and was begun anew: its old questions are void.
-void Neighbours::forget_worker(std::size_t worker) {
+// The table ran full and was begun anew: its old questions are void.
+void Neighbours::forget_table(std::size_t table) {
   for (auto at = destinations_.begin(); at != destinations_.end();) {
-    std::erase_if(at->second.listeners, [&](const Listener& l) { return l.worker == worker; });
+    std::erase_if(at->second.listeners, [&](const Listener& l) { return l.table == table; });
     if (at->second.listeners.empty()) {
       unlink(at->first, at->second);
       at = destinations_.erase(at);
@@ -89,9 +91,10 @@ void Neighbours::resolve_all() {
 }
 
 void Neighbours::set_mac(const NeighbourEvent& event) {
-  const auto [first, last] = users_of_.equal_range({event.interface, event.address});
-  for (auto it = first; it != last; ++it) {
-    Destination& destination = destinations_.at(it->second);
+  const auto users = users_of_.find({event.interface, event.address});
+  if (users == users_of_.end()) return;
+  for (const IpAddress& user : users->second) {
+    Destination& destination = destinations_.at(user);
     const engine::NextHop before = destination.hop;
     destination.hop.usable = event.mac ? 1 : 0;
     if (event.mac) destination.hop.destination = *event.mac;
@@ -104,7 +107,7 @@ void Neighbours::tell(Destination& destination) {
 }
 
 void Neighbours::tell(const Destination& destination, const Listener& listener) {
-  if (!workers_[listener.worker]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.epoch})) retell_ = true;
+  if (!tables_[listener.table]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.epoch})) retell_ = true;
   told_ = true;
 }
 

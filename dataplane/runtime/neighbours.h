@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +25,8 @@ struct PortInterface {
 
 class Neighbours {
  public:
-  Neighbours(std::unique_ptr<Netlink> netlink, std::vector<PortInterface> ports, std::vector<NextHopTable*> workers)
-      : netlink_(std::move(netlink)), ports_(std::move(ports)), workers_(std::move(workers)), epochs_(workers_.size(), 1) {}
+  Neighbours(std::unique_ptr<Netlink> netlink, std::vector<PortInterface> ports, std::vector<NextHopTable*> tables)
+      : netlink_(std::move(netlink)), ports_(std::move(ports)), tables_(std::move(tables)), epochs_(tables_.size(), 1) {}
 
   int fd() const noexcept { return netlink_->event_fd(); }
   // Returns true when some worker was told something, so that sleeping ones are woken.
@@ -38,7 +39,7 @@ class Neighbours {
 
  private:
   struct Listener {
-    std::size_t worker;
+    std::size_t table;
     engine::NextHopIndex index;
     std::uint32_t epoch;
   };
@@ -50,17 +51,17 @@ class Neighbours {
   void resolve(const IpAddress& address, Destination& destination);
   void resolve_all();
   void unlink(const IpAddress& address, Destination& destination);
-  void forget_worker(std::size_t worker);
+  void forget_table(std::size_t table);
   void set_mac(const NeighbourEvent& event);
   void tell(Destination& destination);
   void tell(const Destination& destination, const Listener& listener);
 
   std::unique_ptr<Netlink> netlink_;
   std::vector<PortInterface> ports_;
-  std::vector<NextHopTable*> workers_;
-  std::vector<std::uint32_t> epochs_;  // of each worker's table, as last heard
+  std::vector<NextHopTable*> tables_;  // two per worker
+  std::vector<std::uint32_t> epochs_;  // of each table, as last heard
   std::map<IpAddress, Destination> destinations_;
-  std::multimap<std::pair<int, IpAddress>, IpAddress> users_of_;  // next hop -> destinations
+  std::map<std::pair<int, IpAddress>, std::set<IpAddress>> users_of_;  // next hop -> destinations
   bool told_ = false;
   bool routes_changed_ = false;
   bool retell_ = false;

@@ -47,7 +47,7 @@ class OwnedRing {
 
 class NextHopTable final : public engine::NextHops {
  public:
-  // Destinations known at once. When they run out, all are forgotten and asked for anew (counted by resets()).
+  // Destinations known at once. When they run out, all are forgotten and asked for anew.
   static constexpr std::uint32_t kCapacity = 8192;
 
   explicit NextHopTable(const HashKey& key);

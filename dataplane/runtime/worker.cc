@@ -31,11 +31,12 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       block_(counters.worker(setup.engine.worker)),
       links_(links),
       link_(*links[setup.engine.worker]),
-      next_hops_(setup.engine.hash_key),
-      engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, next_hops_, *this),
+      media_hops_(setup.engine.hash_key),
+      signalling_hops_(setup.engine.hash_key),
+      engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this),
       tx_(setup.engine.worker, block_, monotonic_now),
       exception_(setup.exception, block_, tx_),
-      signalling_(engine_, next_hops_, block_, exception_, tx_, setup.pool),
+      signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       handover_(handover, setup.engine.worker, block_),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll) {}
 
@@ -64,14 +65,15 @@ std::size_t Worker::iterate(Instant now) noexcept {
   block_.polls.add(1);
   block_.heartbeat_ns.set(static_cast<std::uint64_t>(to_ns(now)));
   relink();
-  next_hops_.apply();
+  media_hops_.apply();
+  signalling_hops_.apply();
   const std::size_t packets = receive_ports() + receive_handover(now) + receive_exceptions();
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
   if (now >= engine_.next_deadline()) engine_.on_timer(now);
   for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1) links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
   tx_.flush();
-  if (next_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
+  if (media_hops_.take_requested() | signalling_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
   ring_client();
   if (packets != 0) {
     block_.busy_polls.add(1);
@@ -189,8 +191,7 @@ void Worker::ring_client() noexcept {
 bool Worker::something_waits() noexcept {
   if (link_.offered.load(std::memory_order_acquire) != linked_) return true;
   if (rings_ != nullptr && (!rings_->commands.empty() || !rings_->datagrams_down.empty())) return true;
-  if (!next_hops_.updates_waiting()) return handover_.waiting();
-  return true;
+  return media_hops_.updates_waiting() || signalling_hops_.updates_waiting() || handover_.waiting();
 }
 
 // Says that it sleeps, looks once more at everything that is not a descriptor, then sleeps.

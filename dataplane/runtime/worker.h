@@ -45,7 +45,9 @@ class Worker final : private engine::EventSink {
   // The thread has done what needs system calls that the filter takes away.
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
 
-  NextHopTable& next_hops() noexcept { return next_hops_; }
+  // Media's and signalling's are apart: a flood of addresses to be answered fills its own table only.
+  NextHopTable& media_next_hops() noexcept { return media_hops_; }
+  NextHopTable& signalling_next_hops() noexcept { return signalling_hops_; }
 
   // One iteration; returns how many packets and messages it handled. For run(), benches and tests.
   std::size_t iterate(Instant now) noexcept;
@@ -66,7 +68,8 @@ class Worker final : private engine::EventSink {
   api::WorkerBlock& block_;
   std::vector<std::unique_ptr<WorkerLink>>& links_;
   WorkerLink& link_;
-  NextHopTable next_hops_;
+  NextHopTable media_hops_;
+  NextHopTable signalling_hops_;
   engine::Engine engine_;
   nodes::Tx tx_;
   nodes::Exception exception_;

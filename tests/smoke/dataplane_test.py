@@ -209,6 +209,38 @@ class Limiter(unittest.TestCase):
         self.assertEqual(self.dataplane.legs()["drops"]["source_limited"], 980)
 
 
+SPOOF = """
+import socket, struct, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+target, body = sys.argv[1], b"OPTIONS sip:x SIP/2.0"
+for i in range(int(sys.argv[2])):
+    source = struct.pack(">I", (100 << 24) + i * 7 + 1)
+    udp = struct.pack(">HHHH", 5060, 5060, 8 + len(body), 0) + body
+    s.sendto(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, source, socket.inet_aton(target)) + udp, (target, 0))
+    if i % 10 == 0:
+        time.sleep(0.001)
+"""
+
+
+class Strangers(unittest.TestCase):
+    def test_answers_to_more_strangers_than_there_are_next_hops_cost_media_nothing(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            dataplane = gateway.Dataplane(the_lab)
+            the_lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
+            remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+            legs = dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
+            answerer = the_lab.start("answerer", [dataplane.build / "tests/smoke/plane_tool", dataplane.SOCKET, "answer", "10000000"])
+            lab.wait_for(lambda: "answering" in answerer.output(), 10, "the answerer attached")
+            b = gateway.start_rtp(the_lab, "b", "callee", remote_b, legs["b"], 8, 6, "--linger", "1")
+            a = gateway.start_rtp(the_lab, "a", "caller", remote_a, legs["a"], 0, 6, "--linger", "1")
+            the_lab.run_in("caller", gateway.PYTHON, "-c", SPOOF, gateway.OUTSIDE, 30_000, timeout=60)
+            heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
+            answerer.stop()
+            self.assertEqual([leg["dropped"] for leg in dataplane.legs()["legs"]], [0, 0])
+            self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
+
+
 if __name__ == "__main__":
     lab.isolate()
     tap.main()

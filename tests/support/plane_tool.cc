@@ -35,9 +35,13 @@ namespace api = ifgw::api;
 class Tool {
  public:
   explicit Tool(const std::string& socket) {
-    auto attached = DataplaneLink::attach(socket);
-    if (!attached) die(attached.error().message);
-    link_ = std::move(attached).value();
+    // On a machine under load the handshake may outlast its one second: like a real control plane, try again.
+    for (int tries = 1; !link_; ++tries) {
+      auto attached = DataplaneLink::attach(socket);
+      if (attached) link_ = std::move(attached).value();
+      else if (tries == 10) die(attached.error().message);
+      else usleep(100'000);
+    }
   }
   DataplaneLink& link() { return *link_; }
 

@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <random>
@@ -203,13 +205,18 @@ TEST(Attach, OtherVersionSizeAndNonsenseAreRefusedAndCounted) {
   EXPECT_EQ(reply.status, api::AttachStatus::VersionMismatch);
   EXPECT_EQ(reply.version, api::kContractVersion);
   EXPECT_EQ(reply.workers, 0u) << "a refusal tells nothing about us";
+  std::array<std::uint8_t, sizeof(api::AttachRequest) + 8> longer{};
+  std::memcpy(longer.data(), &request, sizeof request);
+  EXPECT_EQ(raw_attach(plane.path(), longer.data(), longer.size()).status, api::AttachStatus::VersionMismatch) << "a later version may say more";
+  EXPECT_EQ(raw_attach(plane.path(), longer.data(), sizeof request - 8).status, api::AttachStatus::VersionMismatch) << "or less";
   request = {};
+  EXPECT_EQ(raw_attach(plane.path(), &request, sizeof request - 8).status, api::AttachStatus::SizeMismatch);
   ++request.sizes.event;
   EXPECT_EQ(raw_attach(plane.path(), &request, sizeof request).status, api::AttachStatus::SizeMismatch);
   EXPECT_EQ(raw_attach(plane.path(), "hello", 5).status, api::AttachStatus::NotIfgw);
   const std::vector<char> huge(4096, 'x');
   EXPECT_EQ(raw_attach(plane.path(), huge.data(), huge.size()).status, api::AttachStatus::NotIfgw);
-  EXPECT_EQ(plane.counters->process().attach_refusals.get(), 4u);
+  EXPECT_EQ(plane.counters->process().attach_refusals.get(), 7u);
   EXPECT_TRUE(DataplaneLink::attach(plane.path())) << "and the door is still open";
 }
 

@@ -272,7 +272,7 @@ TEST_F(SignallingTest, DatagramsDownGetTheirHeaders) {
   header.remote = kPeer;
   header.length = p.length;
   header.dscp = 24;
-  plane.engine.build_datagram(p, header);
+  plane.engine.build_datagram(p, header, plane.hops);
   ASSERT_EQ(p.verdict, PacketVerdict::Transmit);
   const Datagram d = read_udp(p.data, p.length);
   EXPECT_TRUE(d.ok);
@@ -288,7 +288,7 @@ TEST_F(SignallingTest, DatagramsDownGetTheirHeaders) {
     q.headroom = 64;
     api::DatagramHeader h = header;
     change(h, q);
-    plane.engine.build_datagram(q, h);
+    plane.engine.build_datagram(q, h, plane.hops);
     EXPECT_EQ(q.verdict, PacketVerdict::Drop);
     EXPECT_EQ(api::info(q.drop).label, api::info(reason).label);
   };
