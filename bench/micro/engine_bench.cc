@@ -34,8 +34,9 @@ class OneHop : public engine::NextHops {
 
 class Answers : public engine::EventSink {
  public:
-  void on_event(const api::Event& event) noexcept override {
+  bool on_event(const api::Event& event) noexcept override {
     if (event.type == api::EventType::CommandDone) done = event.command_done;
+    return true;
   }
   api::CommandDone done;
 };

@@ -183,7 +183,7 @@ struct FirstPacket {
   Endpoint source;
 };
 // The leg received nothing valid for its media_timeout. It stays until it is removed; the event is not repeated
-// before media came again.
+// before media came again, but for a client that attaches later, and when the ring had no room for it.
 struct MediaTimeout {
   LegId leg;
   std::uint64_t silent_ns = 0;

@@ -76,6 +76,9 @@ class Engine {
   // Validates every field; answers by exactly one CommandDone (ListSources: SourceRows before it).
   void on_command(const api::Command& command, Instant now) noexcept;
 
+  // A client attached that has seen no event: what silence was reported is reported again, to it.
+  void on_client() noexcept { media_.forget_reports(); }
+
   // Bounded work: media timeouts, block expiry, limiter housekeeping.
   void on_timer(Instant now) noexcept;
   Instant next_deadline() const noexcept { return next_timer_; }

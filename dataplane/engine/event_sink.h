@@ -1,5 +1,6 @@
 // Where the engine's events go. The runtime implements it over the event ring: it fills Event::sequence and counts
 // what the ring could not take. Called on the worker's thread, from inside every Engine call; must not call back.
+// False: nobody was told (no client, or its ring is full).
 #pragma once
 
 #include "dataplane/api/messages.h"
@@ -9,7 +10,7 @@ namespace ifgw::engine {
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  virtual void on_event(const api::Event& event) noexcept = 0;
+  virtual bool on_event(const api::Event& event) noexcept = 0;
 };
 
 }  // namespace ifgw::engine

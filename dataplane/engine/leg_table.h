@@ -64,7 +64,7 @@ struct Direction {
 struct alignas(64) LegCold {
   std::uint32_t generation = 0;
   std::uint32_t media_timeout_ms = 0;
-  std::uint8_t timeout_reported = 0;
+  std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
   Instant latch_until{};           // Latch: when the address is final
   Instant quiet_since{};           // start of the silence, unless a packet came later

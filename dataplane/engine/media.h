@@ -32,6 +32,8 @@ class Media {
 
   // Reports silent legs; visits the next `slots` slots.
   void sweep(std::uint32_t slots, Instant now) noexcept;
+  // From here on silence that was reported before is reported again.
+  void forget_reports() noexcept { ++report_; }
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
@@ -82,6 +84,7 @@ class Media {
   std::uint8_t worker_;
   std::uint16_t mtu_;
   std::uint32_t sweep_at_ = 0;
+  std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
 };
 

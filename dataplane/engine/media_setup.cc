@@ -42,7 +42,7 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   rx.payload_type = media.payload_type;
   rx.event_payload_type = media.telephone_event_payload_type;
   cold.media_timeout_ms = media.media_timeout_ms;
-  cold.timeout_reported = 0;
+  cold.timeout_report = 0;
   cold.quiet_since = now;
   cold.latch_until = strict ? now : now + std::chrono::milliseconds(media.latch_window_ms);
   if (take_address) {
@@ -103,14 +103,13 @@ void Media::sweep(std::uint32_t slots, Instant now) noexcept {
     const Instant last_packet = from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()));
     const Duration silent = now - std::max(last_packet, cold.quiet_since);
     if (silent < std::chrono::milliseconds(cold.media_timeout_ms)) {
-      cold.timeout_reported = 0;
+      cold.timeout_report = 0;
       continue;
     }
-    if (cold.timeout_reported != 0) continue;
-    cold.timeout_reported = 1;
+    if (cold.timeout_report == report_) continue;
     api::Event timeout = event(api::EventType::MediaTimeout, now);
     timeout.media_timeout = {legs_.id(leg), static_cast<std::uint64_t>(silent.count())};
-    events_.on_event(timeout);
+    if (events_.on_event(timeout)) cold.timeout_report = report_;
   }
 }
 

@@ -91,6 +91,7 @@ void Worker::relink() noexcept {
   if (offered == linked_) return;
   linked_ = rings_ = offered;
   link_.taken.store(offered, std::memory_order_release);
+  if (rings_ != nullptr) engine_.on_client();
 }
 
 // Each burst is stamped when it is here, not when the iteration began: what lies between is waiting, not work.
@@ -172,14 +173,15 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   return total;
 }
 
-void Worker::on_event(const api::Event& event) noexcept {
-  if (rings_ == nullptr) return;  // nobody to tell; a client that attaches reads the leg table
+bool Worker::on_event(const api::Event& event) noexcept {
+  if (rings_ == nullptr) return false;  // nobody to tell; a client that attaches reads the leg table
   api::Event numbered = event;
   numbered.worker = setup_.engine.worker;
   numbered.sequence = ++rings_->event_sequence;
-  if (rings_->events.push(numbered)) block_.events.add(1);
-  else block_.events_lost.add(1);
+  const bool told = rings_->events.push(numbered);
+  (told ? block_.events : block_.events_lost).add(1);
   published_ = true;
+  return told;
 }
 
 void Worker::ring_client() noexcept {

@@ -53,7 +53,7 @@ class Worker final : private engine::EventSink {
   std::size_t iterate(Instant now) noexcept;
 
  private:
-  void on_event(const api::Event& event) noexcept override;
+  bool on_event(const api::Event& event) noexcept override;
   std::size_t receive_ports() noexcept;
   std::size_t receive_handover(Instant now) noexcept;
   std::size_t receive_exceptions() noexcept;

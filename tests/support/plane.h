@@ -39,8 +39,10 @@ class PlainNextHops : public engine::NextHops {
 class EventLog : public engine::EventSink {
  public:
   EventLog() { events.reserve(1 << 12); }
-  void on_event(const api::Event& event) noexcept override {
-    if (events.size() < events.capacity()) events.push_back(event);
+  bool on_event(const api::Event& event) noexcept override {
+    if (deaf || events.size() == events.capacity()) return false;
+    events.push_back(event);
+    return true;
   }
   std::size_t count(api::EventType type) const {
     return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const auto& e) { return e.type == type; }));
@@ -52,6 +54,7 @@ class EventLog : public engine::EventSink {
     return nullptr;
   }
   std::vector<api::Event> events;
+  bool deaf = false;  // like a full ring
 };
 
 inline engine::EngineConfig small_config() {

@@ -345,6 +345,20 @@ TEST_F(MediaTest, ReportsSilenceOnceUntilMediaComesAgain) {
   EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 2U);
 }
 
+TEST_F(MediaTest, ReportsSilenceAgainToANewClientAndAfterAFullRing) {
+  api::MediaParams a = media_to("198.51.100.10:40000");
+  a.media_timeout_ms = 2000;
+  connect(a, media_to("203.0.113.20:50000"));
+  plane.events.deaf = true;
+  plane.run(seconds(5));
+  plane.events.deaf = false;
+  plane.run(seconds(5));
+  EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 1U) << "the ring had no room for the first";
+  plane.engine.on_client();
+  plane.run(seconds(5));
+  EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 2U);
+}
+
 TEST_F(MediaTest, RefusesToExceedTheMtuOnTheWayToIpv6) {
   connect(media_to("198.51.100.10:40000"), media_to("[2001:db8::20]:50000"), 1);
   const Frame large = rtp_packet(0, 1, 1, 1, speech(1500 - 28 - 12));
