@@ -142,7 +142,7 @@ class Calls {
   };
   struct AdoptedLeg {
     api::LegId peer;
-    bool silent = false;
+    bool silent = false;  // its timeout was reported, or it is on hold by us
   };
   // What an event carries beside its kind. One at a time; the strings belong to the caller.
   struct Input {
@@ -225,6 +225,7 @@ class Calls {
   void forget_media(Call& call, Party party);
   api::CallTag tag(std::uint64_t call, Party party) const noexcept;
   void adopt(const api::LegInfo& leg);
+  void remove_silent_pair(api::LegId leg);
   void check_clear(Call& call);
 
   // calls_end.cc: every way a call ends, and the records

@@ -7,8 +7,8 @@ namespace ifgw::core {
 namespace {
 
 constexpr Duration kRetryDelay = std::chrono::milliseconds{100};
-// Given to adopted legs that have none: they must not stay for ever.
-constexpr std::uint32_t kAdoptedTimeoutMs = 60'000;
+// Given to adopted legs that have none, where the operator set none either: they must not stay for ever.
+constexpr Duration kAdoptedTimeout = std::chrono::seconds{60};
 
 }  // namespace
 
@@ -183,13 +183,20 @@ void Calls::on(const MediaTimedOut& e, Instant) {
   const auto it = adopted_.find(e.leg.value);
   if (it == adopted_.end()) return;
   it->second.silent = true;
+  remove_silent_pair(e.leg);
+}
+
+void Calls::remove_silent_pair(api::LegId leg) {
+  const auto it = adopted_.find(leg.value);
+  if (it == adopted_.end() || !it->second.silent) return;
   const auto peer = adopted_.find(it->second.peer.value);
   if (peer != adopted_.end() && !peer->second.silent) return;  // the other party still talks: it may be a hold
   const api::LegId peer_leg = peer == adopted_.end() ? api::LegId{} : it->second.peer;
-  for (const api::LegId leg : {e.leg, peer_leg}) {
-    if (!leg.present()) continue;
+  for (const api::LegId gone : {leg, peer_leg}) {
+    if (!gone.present()) continue;
+    adopted_.erase(gone.value);
     ++statistics_.adopted_removed;
-    request_remove({0, Party::Caller, RequestKind::Remove, leg});
+    request_remove({0, Party::Caller, RequestKind::Remove, gone});
   }
 }
 
@@ -202,11 +209,12 @@ void Calls::on(const MediaAddressChanged& e, Instant now) {
 }
 
 void Calls::adopt(const api::LegInfo& leg) {
-  if (adopted_.size() >= kMaxAdoptedLegs || !adopted_.emplace(leg.id.value, AdoptedLeg{leg.peer}).second) return;
+  if (adopted_.size() >= kMaxAdoptedLegs || !adopted_.emplace(leg.id.value, AdoptedLeg{leg.peer, leg.media.receive == 0}).second) return;
   ++statistics_.adopted;
   if (leg.media.media_timeout_ms != 0) return;
   api::MediaParams media = leg.media;
-  media.media_timeout_ms = kAdoptedTimeoutMs;
+  const Duration timeout = settings_->media.timeout != Duration::zero() ? settings_->media.timeout : kAdoptedTimeout;
+  media.media_timeout_ms = static_cast<std::uint32_t>(timeout / std::chrono::milliseconds{1});
   ports_.media.update_leg(open_request({0, Party::Caller, RequestKind::Adopt, leg.id}), leg.id, media);
 }
 
@@ -220,6 +228,10 @@ void Calls::on(const MediaAttached& e, Instant) {
     } else {
       adopt(leg);
     }
+  }
+  // No timeout is reported for a leg that receives nothing by agreement; where both do not, nobody can take them off hold.
+  for (const api::LegInfo& leg : e.legs) {
+    if (leg.media.receive == 0) remove_silent_pair(leg.id);
   }
 }
 

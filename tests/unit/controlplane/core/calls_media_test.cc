@@ -168,5 +168,25 @@ TEST(CallsAdopted, LegsOfAnEarlierControlPlaneStayUntilBothAreSilent) {
   EXPECT_EQ(w.calls().statistics().adopted_removed, 2u);
 }
 
+TEST(CallsAdopted, AHeldLegGoesWithItsPeer) {
+  CallWorld w;
+  api::LegInfo talks, held, inactive_a, inactive_b, alone;
+  std::uint32_t index = 0;
+  for (api::LegInfo* leg : {&talks, &held, &inactive_a, &inactive_b, &alone}) leg->id = api::LegId::make(1, ++index, 1);
+  talks.peer = held.id;
+  held.peer = talks.id;
+  inactive_a.peer = inactive_b.id;
+  inactive_b.peer = inactive_a.id;
+  for (api::LegInfo* leg : {&held, &inactive_a, &inactive_b, &alone}) leg->media.receive = 0;
+  for (const api::LegInfo* leg : {&talks, &held, &inactive_a, &inactive_b, &alone}) w.media.legs[leg->id.value] = {};
+  w.calls().on_media(MediaAttached{{talks, held, inactive_a, inactive_b, alone}}, w.now);
+  w.settle_media();
+  EXPECT_EQ(w.calls().adopted_legs(), 2u) << "only the pair of which one party may talk";
+  w.calls().on_media(MediaTimedOut{talks.id, {}}, w.now);
+  w.settle_media();
+  EXPECT_TRUE(w.media.legs.empty());
+  EXPECT_EQ(w.calls().statistics().adopted_removed, 5u);
+}
+
 }  // namespace
 }  // namespace ifgw::core
