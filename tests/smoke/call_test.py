@@ -2,6 +2,7 @@
 """Calls through both planes, judged by SIPp and baresip: both ways, over UDP, TCP and TLS, every way a call can fail, a
 thousand calls, a crash in the middle. Afterwards every table must be empty."""
 import pathlib
+import random
 import signal
 import sys
 import time
@@ -207,6 +208,49 @@ class Crash(unittest.TestCase):
                 self.assertEqual(lost_between(sent, received), [])
             lab.wait_for(lambda: not control.ctl("legs show")["rows"], 20, "media timeout removes the adopted legs")
 
+
+    def test_control_plane_killed_two_hundred_times_under_load_costs_no_packet(self):
+        """Calls come at 50 a second, several conversations are under way, and the real control plane dies 200 times:
+        every second time wherever it is, the others after it attached and while it sets up calls."""
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            dataplane = gateway.Dataplane(the_lab)
+            talks = []
+            for i in range(3):
+                remote_a, remote_b = f"{gateway.CALLER}:{4000 + 2 * i}", f"{gateway.CALLEE}:{4000 + 2 * i}"
+                legs = dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
+                talks.append([gateway.start_rtp(the_lab, f"talk_b{i}", "callee", remote_b, legs["b"], 8, 60, "--linger", "1", "--until", "/run/lab/enough"),
+                              gateway.start_rtp(the_lab, f"talk_a{i}", "caller", remote_a, legs["a"], 0, 60, "--linger", "1", "--until", "/run/lab/enough")])
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(media='timeout = "2s"', **SECTIONS))
+            served = peers.Sipp(the_lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-l", "10000", name="callee")
+            load = peers.Sipp(the_lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-r", "50", "-l", "10000", "-s", "expert", "-d", "100", target=GATEWAY, name="caller")
+            rng = random.Random(7)
+            for kill in range(200):
+                control.process.stop(signal.SIGKILL)
+                the_lab.processes.remove(control.process)
+                control.start(wait=kill % 2 == 0)
+                time.sleep(rng.random() * 0.06)  # the moment of the next kill
+            control.process.stop(signal.SIGKILL)
+            control.start()
+            for process in (load.process, served.process):
+                process.stop(signal.SIGKILL)
+            pathlib.Path("/run/lab/enough").touch()
+            for party_b, party_a in talks:
+                heard_b, heard_a = gateway.rtp_result(party_b), gateway.rtp_result(party_a)
+                self.assertGreater(heard_a["sent"], 200, "the conversations went on during the kills")
+                for heard, sender in ((heard_b, heard_a), (heard_a, heard_b)):
+                    numbers = [packet[1] for packet in heard["packets"]]
+                    self.assertEqual(numbers, list(range(numbers[0], sender["sent"])), "every packet, in order, from when its listener was there")
+                    self.assertLess(numbers[0], 50)
+            lab.wait_for(lambda: not control.ctl("legs show")["rows"] and not control.ctl("calls show")["rows"], 30, "the legs of the dead are removed, and the last one's calls")
+            served = peers.Sipp(the_lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-m", "1", "-timeout", "40", name="callee")
+            peers.Sipp(the_lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", "100", "-timeout", "40", target=GATEWAY, name="caller").wait(40)
+            served.wait(10)
+            control.process.stop()
+            state = dataplane.legs()
+            self.assertEqual((state["corrupt_rings"], state["invalid_messages"]), (0, 0))
+            self.assertGreaterEqual(state["attaches"], 100, "most of the killed ones had attached")
+            self.assertEqual((state["in_use"], state["legs"]), (0, []))
 
 if __name__ == "__main__":
     lab.isolate()

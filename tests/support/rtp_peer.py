@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """One party's RTP, 20 ms G.711: sends a tone (or a WAV) and records what comes back. For smoke tests and the demo.
 
-Usage: rtp_peer.py LOCAL REMOTE PAYLOAD_TYPE SECONDS [--tone HZ | --wav FILE] [--ssrc N] [--linger S] --out FILE.json
+Usage: rtp_peer.py LOCAL REMOTE PAYLOAD_TYPE SECONDS [--tone HZ | --wav FILE] [--ssrc N] [--linger S]
+                   [--until FILE] --out FILE.json
+With --until it stops sending early, once that file exists.
 Prints "ready" once its socket is bound. FILE.json: sent, packets [[time_ns, seq, timestamp, pt, marker, ssrc]], and
 audio: base64 of all received payloads in order of arrival.
 """
@@ -35,6 +37,7 @@ def main():
     parser.add_argument("--wav")
     parser.add_argument("--ssrc", type=int, default=0x1F6)
     parser.add_argument("--linger", type=float, default=0.3)
+    parser.add_argument("--until", type=pathlib.Path)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
 
@@ -57,6 +60,8 @@ def main():
             header = struct.pack("!BBHII", 0x80, args.payload_type | (0x80 if sent == 0 else 0), sent & 0xFFFF, sent * FRAME, args.ssrc)
             sock.sendto(header + codes[sent * FRAME:(sent + 1) * FRAME], args.remote)
             sent += 1
+            if args.until and args.until.exists():
+                frames, end = sent, now + args.linger
             continue
         if now >= end:
             break
