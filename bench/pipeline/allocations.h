@@ -1,4 +1,5 @@
-// Counts operator new. A program that links allocations.cc replaces it with one that counts and then allocates as usual.
+// Counts heap allocations: a program that links allocations.cc has malloc and its kin replaced by ones that count and
+// then call glibc's. operator new ends there too. (Not for sanitizer builds, which replace malloc themselves.)
 #pragma once
 
 #include <cstdint>
