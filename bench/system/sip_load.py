@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""SIP load through the whole gateway: SIPp calls, both planes connect, SIPp answers; no media. Three runs:
+"""SIP load through the whole gateway: SIPp calls, both planes connect, SIPp answers; no media. The runs:
 
   steady    RATE calls/s for SECONDS: retransmissions, CPU per call, set-up time
   overload  twice that: the excess must be refused with 503, the rest unharmed
-  held      many calls held at once: memory per held call; then all of them and the steady run's are gone: memory flat
+  held      many calls held at once: memory per held call
+  soak      as many calls as told, one after the other: resident memory after each tenth of them (only with --soak)
 
-Usage: sip_load.py [--rate 250] [--seconds 60] [--held 2000] [--quick] [--json]     needs root and IFGW_BUILD
+Usage: sip_load.py [--rate 250] [--seconds 60] [--held 2000] [--soak CALLS] [--quick] [--json] [--check]
+Needs root and IFGW_BUILD. With --check the exit status is 1 when a promise (PROMISES below) is not kept.
 CPU is the control plane's own (utime + stime), so it holds on a machine where SIPp takes the rest. Set-up time is the
 control plane's, from the INVITE's arrival to its 200, over all calls so far; SIPp's own clock is too coarse (1 ms).
 """
@@ -28,6 +30,18 @@ TICK = os.sysconf("SC_CLK_TCK")
 # A caller that is refused acknowledges the 503 and is done.
 CALL = ("invite", "recv? 100", "recv? 180", "recv? 503 goto 1", "recv 200", "ack", "pause", "bye", "recv 200 goto 2", "label 1", "ack_failure", "label 2")
 ANSWER = ("expect INVITE", "answer", "expect ACK", "expect BYE", "ok")
+
+# What the results must show: name, a function of the results that gives the value, and one that judges it.
+PROMISES = (
+    ("steady: every call connected", lambda r: r["steady"]["calls"] - r["steady"]["connected"], "= 0 missing", lambda v: v == 0),
+    ("steady: retransmitted messages", lambda r: r["steady"]["retransmitted_percent"], "< 0.1 %", lambda v: v < 0.1),
+    ("steady: control plane's CPU", lambda r: r["steady"]["cpu_percent_of_core"], "<= 100 % of a core", lambda v: v <= 100),
+    ("overload: calls that failed otherwise than by 503", lambda r: r["overload"]["failed"] + r["overload"]["calls"] - r["overload"]["connected"] - r["overload"]["shed"], "= 0",
+     lambda v: v == 0),
+    ("overload: connected, of the steady run's rate", lambda r: round(r["overload"]["connected_per_second"] / r["steady"]["connected_per_second"], 2), ">= 1", lambda v: v >= 1),
+    ("held: memory per call", lambda r: r["held"]["kb_per_held_call"], "<= 16 KB", lambda v: v <= 16),
+    ("soak: resident memory at the end, of that after three tenths", lambda r: r["soak"]["growth"], "<= 1.02", lambda v: v <= 1.02),
+)
 
 
 def milliseconds(microseconds):
@@ -59,8 +73,8 @@ class Load:
                              "-timeout", int(calls / rate + hold_ms / 1000 + 60), target=TARGET, name="caller")
         return served, dialled, before, cpu
 
-    def finish(self, served, dialled, before, cpu, started, calls, seconds):
-        dialled.process.wait(seconds)
+    def finish(self, served, dialled, before, cpu, started, calls, rate):
+        dialled.process.wait(calls / rate + 60)
         elapsed = time.monotonic() - started
         statistics = dialled.last_statistics()
         after, spent = self.control.ctl("status"), self.cpu_seconds() - cpu
@@ -69,7 +83,7 @@ class Load:
         connected = after["calls"]["connected"] - before["calls"]["connected"]
         sent = grew("requests_sent") + grew("responses_sent")
         again = grew("request_retransmissions_sent") + grew("response_retransmissions_sent")
-        return {"calls": calls, "connected": connected, "shed": grew("calls_shed") + after["calls"]["refused_admission"] - before["calls"]["refused_admission"],
+        return {"calls": calls, "connected": connected, "connected_per_second": round(connected / (calls / rate), 1), "shed": grew("calls_shed") + after["calls"]["refused_admission"] - before["calls"]["refused_admission"],
                 "failed": int(statistics["FailedCall(C)"]), "seconds": round(elapsed, 1), "retransmissions": again,
                 "retransmitted_percent": round(100 * again / max(1, sent), 3),
                 "caller_retransmissions": int(statistics["Retransmissions(C)"]), "cpu_ms_per_call": round(1000 * spent / max(1, connected), 3),
@@ -79,7 +93,7 @@ class Load:
     def run(self, rate, seconds):
         calls = int(rate * seconds)
         started = time.monotonic()
-        return self.finish(*self.drive(rate, calls, 1000), started, calls, calls / rate + 60)
+        return self.finish(*self.drive(rate, calls, 1000), started, calls, rate)
 
     def held(self, count):
         """Memory with `count` calls up, against with none; and again after they are gone."""
@@ -91,6 +105,16 @@ class Load:
         served.process.stop()
         return {"held": count, "idle_kb": idle, "held_kb": held, "kb_per_held_call": round((held - idle) / count, 1)}
 
+    def soak(self, calls):
+        """Memory while many calls come and go. The first tenths fill the tables: a transaction stays 32 s after its call."""
+        started = time.monotonic()
+        load = self.drive(self.rate, calls, 1000)
+        dialled, resident = load[1], []
+        for tenth in range(1, 11):
+            lab.wait_for(lambda: time.monotonic() - started > tenth * calls / self.rate / 10 or not dialled.process.running(), calls / self.rate + 60, "the soak", interval=0.2)
+            resident.append(self.memory_kb())
+        return {**self.finish(*load, started, calls, self.rate), "resident_kb": resident, "growth": round(resident[-1] / resident[2], 3)}
+
 
 def show(value):
     return "-" if value is None else str(value)
@@ -98,12 +122,29 @@ def show(value):
 
 def table(results):
     print(f"{'run':10} {'calls':>7} {'connected':>9} {'shed 503':>8} {'failed':>6} {'retrans %':>9} {'CPU ms/call':>11} {'CPU %':>6} {'p50 ms':>7} {'p99 ms':>7}")
-    for name in ("steady", "overload"):
-        r = results[name]
+    for name in ("steady", "overload", "soak"):
+        r = results.get(name)
+        if not r:
+            continue
         print(f"{name:10} {r['calls']:7} {r['connected']:9} {r['shed']:8} {r['failed']:6} {r['retransmitted_percent']:9} {r['cpu_ms_per_call']:11} {r['cpu_percent_of_core']:6} "
               f"{show(r['setup_p50_ms']):>7} {show(r['setup_p99_ms']):>7}")
     h = results["held"]
-    print(f"memory: {h['kb_per_held_call']} KB per held call ({h['held']} held); resident {results['memory_kb_before']} KB before, {results['memory_kb_after']} KB after {results['calls_in_all']} calls")
+    print(f"memory: {h['kb_per_held_call']} KB per held call ({h['held']} held); resident {results['memory_kb_before']} KB before all runs")
+    if "soak" in results:
+        print(f"memory over {results['soak']['calls']} calls, KB resident after each tenth: {' '.join(map(str, results['soak']['resident_kb']))}")
+
+
+def judge(results):
+    """Each promise with its value; True when all that were measured are kept."""
+    kept = True
+    for name, value_of, wanted, judgement in PROMISES:
+        if name.split(":")[0] not in results:
+            continue
+        value = value_of(results)
+        good = judgement(value)
+        kept = kept and good
+        print(f"{'kept' if good else 'NOT KEPT':9} {name}: {value} (promised {wanted})", file=sys.stderr)
+    return kept
 
 
 def main():
@@ -111,6 +152,8 @@ def main():
     parser.add_argument("--rate", type=int, default=250)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--held", type=int, default=2000)
+    parser.add_argument("--soak", type=int, default=0, metavar="CALLS")
+    parser.add_argument("--check", action="store_true", help="exit status 1 when a promise is not kept")
     parser.add_argument("--quick", action="store_true", help="a few seconds of everything, to see that it runs")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -124,11 +167,13 @@ def main():
         results["steady"] = load.run(args.rate, args.seconds)
         results["overload"] = load.run(args.rate * 2, args.seconds / 2)
         results["held"] = load.held(args.held)
-        results["calls_in_all"] = sum(results[k]["calls"] for k in ("steady", "overload"))
-        results["memory_kb_after"] = load.memory_kb()
-    print(json.dumps(results) if args.json else "", end="\n" if args.json else "")
-    if not args.json:
+        if args.soak:
+            results["soak"] = load.soak(args.soak)
+    if args.json:
+        print(json.dumps(results))
+    else:
         table(results)
+    return 0 if judge(results) or not args.check else 1
 
 
-main()
+sys.exit(main())
