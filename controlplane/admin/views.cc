@@ -151,7 +151,6 @@ Json port_row(const core::PortView& p) {
   row["speed_mbps"] = measured(p.speed_mbps);
   row["mtu"] = measured(p.mtu);
   row["mac"] = p.mac;
-  row["address"] = p.address.empty() ? Json(nullptr) : Json(p.address);
   row["queues"] = measured(p.queues);
   row["rx_packets"] = measured(p.rx_packets);
   row["rx_bytes"] = measured(p.rx_bytes);

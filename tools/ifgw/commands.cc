@@ -62,7 +62,7 @@ const std::vector<Column> kPorts = {
     {"PORT", "/port"},        {"NAME", "/name"},
     {"DRIVER", "/driver"},    {"KIND", "/kind"},
     {"LINK", "/link_up"},     {"Mbit/s", "/speed_mbps"},
-    {"MAC", "/mac"},          {"ADDRESS", "/address"},
+    {"MTU", "/mtu"},          {"MAC", "/mac"},
     {"RX", "/rx_packets"},    {"TX", "/tx_packets"},
     {"MISSED", "/rx_missed"}, {"RX ERR", "/rx_errors"},
     {"TX ERR", "/tx_errors"}, {"NO BUFFER", "/rx_no_buffer"},

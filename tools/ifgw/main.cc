@@ -147,6 +147,12 @@ int main(int argc, char** argv) {
   CLI::App app{"ifgw: look at the gateway and operate it"};
   Options options;
   app.require_subcommand(1);
+  // Said first, or a mistyped command would be answered by "a subcommand is required".
+  app.failure_message([](const CLI::App* parsed, const CLI::Error& error) {
+    const std::vector<std::string> unknown = parsed->remaining(true);
+    const std::string what = unknown.empty() ? std::string{error.what()} : "unknown: " + unknown.front();
+    return "ifgw: " + what + "\nSee ifgw --help, or ifgw COMMAND --help.\n";
+  });
   app.fallthrough();  // -j and -s may follow the command
   app.add_option("-s,--socket", options.socket, "admin socket")->capture_default_str();
   app.add_flag("-j,--json", options.json, "JSON instead of tables");

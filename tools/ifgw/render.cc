@@ -81,25 +81,20 @@ std::string table(const std::vector<Column>& columns, const Json& rows) {
 
 std::string sections(const Json& object) {
   std::size_t width = 0;
-  for (const auto& [key, value] : object.items()) {
-    width = std::max(width, key.size());
-    if (!value.is_object()) continue;
-    for (const auto& [inner, unused] : value.items()) width = std::max(width, inner.size() + 2);
-  }
-  std::string out;
-  const auto line = [&](const std::string& key, const Json& value) {
-    pad(out, key, width, false);
-    out += kGap;
-    out += cell(value);
-    end_line(out);
-  };
-  for (const auto& [key, value] : object.items()) {
-    if (!value.is_object()) {
-      line(key, value);
-      continue;
+  std::vector<std::pair<std::string, const Json*>> lines;  // null: a heading
+  const auto add = [&](const auto& self, const Json& level, const std::string& indent) -> void {
+    for (const auto& [key, value] : level.items()) {
+      lines.emplace_back(indent + key, value.is_object() ? nullptr : &value);
+      width = std::max(width, lines.back().first.size());
+      if (value.is_object()) self(self, value, indent + "  ");
     }
-    out += key + "\n";
-    for (const auto& [inner, item] : value.items()) line("  " + inner, item);
+  };
+  add(add, object, "");
+  std::string out;
+  for (const auto& [key, value] : lines) {
+    pad(out, key, width, false);
+    if (value != nullptr) out += std::string{kGap} + cell(*value);
+    end_line(out);
   }
   return out;
 }

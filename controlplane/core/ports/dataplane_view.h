@@ -101,7 +101,6 @@ struct PortView {
   std::string name;  // PCI address or vdev
   std::string driver;
   std::string mac;
-  std::string address;  // IP addresses, comma separated
   std::optional<bool> link_up;
   std::optional<std::uint32_t> speed_mbps;
   std::optional<unsigned> queues;
