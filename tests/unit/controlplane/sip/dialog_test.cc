@@ -1,0 +1,124 @@
+// Inside a call, against messages written by hand: routes, order, re-negotiation and what ends a dialog.
+#include "tests/unit/controlplane/sip/user_agent_fixture.h"
+
+namespace ifgw::sip {
+namespace {
+
+using test::answer_to;
+using test::line_of;
+using test::Text;
+using test::UserAgentTest;
+using std::chrono::seconds;
+
+class DialogTest : public UserAgentTest {};
+
+TEST_F(DialogTest, FollowsALooseRouteSet) {
+  established("Record-Route: <sip:192.0.2.9:5080;lr>, <sip:198.51.100.7;lr>\r\nRecord-Route: <sip:198.51.100.8;lr>\r\n");
+  net->command(*gw, core::EndLeg{leg, 0, "done \"now\"\r\nX: y", 0});
+  const std::string bye = arrived().at(0);
+  EXPECT_EQ(bye.substr(0, bye.find("\r\n")), "BYE sip:peer@192.0.2.9:5080 SIP/2.0");
+  EXPECT_NE(bye.find("Route: <sip:192.0.2.9:5080;lr>\r\nRoute: <sip:198.51.100.7;lr>\r\nRoute: <sip:198.51.100.8;lr>\r\n"), std::string::npos) << bye;
+  EXPECT_EQ(line_of(bye, "Reason"), "Reason: SIP ;cause=480 ;text=\"done \\\"now\\\"  X: y\"");
+}
+
+TEST_F(DialogTest, FollowsAStrictRouter) {
+  established("Record-Route: <sip:192.0.2.9:5080>, <sip:198.51.100.7;lr>\r\n");
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+  const std::string bye = arrived().at(0);
+  EXPECT_EQ(bye.substr(0, bye.find("\r\n")), "BYE sip:192.0.2.9:5080 SIP/2.0");
+  EXPECT_NE(bye.find("Route: <sip:198.51.100.7;lr>\r\nRoute: <sip:peer@192.0.2.9:5080>\r\n"), std::string::npos) << bye;
+}
+
+TEST_F(DialogTest, CallerTakesTheRouteSetInReverse) {
+  const std::string invite = calling();
+  const auto sent = exchange(answer_to(invite, 200, "x",
+                                       "Record-Route: <sip:198.51.100.7;lr>\r\nRecord-Route: <sip:192.0.2.9:5080;lr>\r\n"
+                                       "Contact: <sip:far@203.0.113.3>\r\n",
+                                       sample_sdp(9)));
+  ASSERT_EQ(sent.size(), 1u) << "to the first route, not to the Contact";
+  EXPECT_EQ(sent[0].substr(0, sent[0].find("\r\n")), "ACK sip:far@203.0.113.3 SIP/2.0");
+  EXPECT_NE(sent[0].find("Route: <sip:192.0.2.9:5080;lr>\r\nRoute: <sip:198.51.100.7;lr>\r\n"), std::string::npos);
+}
+
+TEST_F(DialogTest, ChecksTheOrderAndTheOwnerOfInDialogRequests) {
+  Text bye;
+  bye.to_tag = established();
+  bye.method = "BYE";
+  bye.branch = "z9hG4bK2";
+  EXPECT_EQ(status_of(bye.str()), "500") << "CSeq 1 again, by another transaction";
+  bye.cseq = 2;
+  bye.from_tag = "stranger";
+  EXPECT_EQ(status_of(bye.str()), "481");
+  bye.from_tag = "peer";
+  bye.call_id = "other";
+  EXPECT_EQ(status_of(bye.str()), "481");
+  bye.call_id = "call-1";
+  bye.branch = "z9hG4bK3";
+  EXPECT_EQ(status_of(bye.str()), "200");
+  EXPECT_EQ(count<core::LegEnded>(), 1);
+  EXPECT_EQ(status_of(bye.str()), "200") << "repeated: from memory";
+  bye.branch = "z9hG4bK4";
+  bye.cseq = 3;
+  EXPECT_EQ(status_of(bye.str()), "481") << "the dialog is gone";
+}
+
+TEST_F(DialogTest, UpdateRefreshesTheTargetAndCarriesAnOffer) {
+  Text update;
+  update.to_tag = established();
+  update.method = "UPDATE";
+  update.branch = "z9hG4bKu1";
+  update.cseq = 2;
+  update.extra = "Contact: <sip:moved@192.0.2.9:5080>\r\n";
+  EXPECT_EQ(status_of(update.str()), "200") << "no offer: nothing for core to decide";
+  update.branch = "z9hG4bKu2";
+  update.cseq = 3;
+  update.body = sample_sdp(4);
+  EXPECT_TRUE(exchange(update.str()).empty());
+  EXPECT_EQ(std::get<core::LegUpdated>(gw->events.back()).sdp, sample_sdp(4));
+  net->command(*gw, core::AnswerLeg{leg, sample_sdp(5)});
+  EXPECT_EQ(arrived().at(0).substr(8, 3), "200");
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+  EXPECT_EQ(arrived().at(0).substr(0, 28), "BYE sip:moved@192.0.2.9:5080");
+}
+
+TEST_F(DialogTest, ASecondReInviteWaitsItsTurn) {
+  Text first;
+  first.to_tag = established();
+  first.branch = "z9hG4bKr1";
+  first.cseq = 2;
+  first.body = sample_sdp(4);
+  EXPECT_EQ(exchange(first.str()).at(0).substr(8, 3), "100");
+  Text second = first;
+  second.branch = "z9hG4bKr2";
+  second.cseq = 3;
+  const std::string refused = only_answer(second.str());
+  EXPECT_EQ(refused.substr(8, 3), "500");
+  EXPECT_NE(line_of(refused, "Retry-After"), "");
+  Text cancel = first;
+  cancel.method = "CANCEL";
+  cancel.body.clear();
+  const auto sent = exchange(cancel.str());
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].substr(8, 3), "200");
+  EXPECT_EQ(sent[1].substr(8, 3), "487");
+  EXPECT_EQ(count<core::LegEnded>(), 0) << "only the re-negotiation is cancelled";
+}
+
+TEST_F(DialogTest, CallerMayHangUpAnEarlyDialog) {
+  exchange(Text().str());
+  leg = std::get<core::LegOffered>(gw->events.back()).leg;
+  net->command(*gw, core::RingLeg{leg, 180, {}});
+  Text bye;
+  bye.method = "BYE";
+  bye.branch = "z9hG4bKbye";
+  bye.to_tag = std::string(prescan(as_bytes(arrived().at(0))).to_tag);
+  bye.cseq = 2;
+  const auto sent = exchange(bye.str());
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].substr(8, 3), "200");
+  EXPECT_EQ(sent[1].substr(8, 3), "487");
+  EXPECT_EQ(gw->ua->occupancy().setups_in_flight, 0u);
+}
+
+}  // namespace
+}  // namespace ifgw::sip
