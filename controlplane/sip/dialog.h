@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct Dialog {
   std::string local_tag;
   std::string remote_tag;     // empty: not established
   std::uint32_t local_cseq = 0;
-  std::uint32_t remote_cseq = 0;  // 0: none seen (section 12.1.2)
+  std::optional<std::uint32_t> remote_cseq;  // absent: none seen (section 12.1.2)
   std::string request_uri;    // of requests to them: remote target, or the first strict route (section 12.2.1.1)
   std::vector<std::string> routes;  // Route values in order
   bool strict_route = false;  // the last route is the remote target

@@ -176,7 +176,7 @@ void UserAgent::Impl::answer_invite(Leg& leg, std::string_view sdp, Instant now)
   auto bytes = std::make_shared<const std::string>(make_leg_response(leg, leg.stem, 200, {}, sdp));
   leg.stem = {};
   server_.answer(leg.invite, 200, bytes, now);
-  repeat_until_ack(leg, leg.invite, leg.dialog.remote_cseq, std::move(bytes), !leg.had_offer && !sdp.empty(), now);
+  repeat_until_ack(leg, leg.invite, leg.repeated.cseq, std::move(bytes), !leg.had_offer && !sdp.empty(), now);
 }
 
 void UserAgent::Impl::update(const core::UpdateLeg& command, Instant now) {

@@ -6,24 +6,41 @@ namespace ifgw::sip {
 
 void UserAgent::Impl::on_dialog_request(const Request& request, const Message& parsed, Instant now) {
   const PreScan& scan = request.scan;
-  if (scan.method == "OPTIONS" && find_dialog(scan) != nullptr) return on_options(request, now);
   Leg* leg = find_dialog(scan);
   if (leg == nullptr) {
     ++statistics_.outside_dialog;
     return refuse(request, {481, {}, {}, false}, now);
   }
   // Section 12.2.2. Equal numbers cannot be a retransmission here: the transaction would have taken it.
-  if (leg->dialog.remote_cseq != 0 && scan.cseq <= leg->dialog.remote_cseq) return refuse(request, {500, "CSeq out of order", {}, false}, now);
+  if (leg->dialog.remote_cseq && scan.cseq <= *leg->dialog.remote_cseq) return refuse(request, {500, "CSeq out of order", {}, false}, now);
   if (server_.full()) {
     ++statistics_.table_full;
     return refuse(request, {503, {}, {{"Retry-After", std::to_string(config_.limits.retry_after_s)}}, false}, now);
   }
+  // The answers above stay what they are however often the request comes. Those below depend on the moment, so from here
+  // on a transaction repeats them, and what outlives the transaction is out of order.
+  leg->dialog.remote_cseq = scan.cseq;
+  if (const auto refusal = content_refusal(scan, parsed)) {
+    ++statistics_.unsupported_requests;
+    return refuse_in_dialog(request, *leg, *refusal, now);
+  }
   if (scan.method == "BYE") return on_bye(request, parsed, *leg, now);
+  if (leg->state == LegState::Ending) {  // the dialog went with our BYE (section 15.1.1)
+    ++statistics_.outside_dialog;
+    return refuse_in_dialog(request, *leg, {481, {}, {}, false}, now);
+  }
+  if (scan.method == "OPTIONS") return on_options(request, now);
+  if (const auto refusal = update_refusal(*leg)) return refuse_in_dialog(request, *leg, *refusal, now);
   on_update(request, parsed, *leg, now);
 }
 
+void UserAgent::Impl::refuse_in_dialog(const Request& request, const Leg& leg, const Refusal& refusal, Instant now) {
+  outbox_.received(request.message, request.scan, request.bytes, leg.owner, false, now);
+  const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), leg.owner, now);
+  server_.answer(id, refusal.status, std::make_shared<const std::string>(make_refusal(request, refusal, leg.owner)), now);
+}
+
 void UserAgent::Impl::on_bye(const Request& request, const Message& parsed, Leg& leg, Instant now) {
-  leg.dialog.remote_cseq = request.scan.cseq;
   outbox_.received(request.message, request.scan, request.bytes, leg.owner, false, now);
   const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), leg.owner, now);
   const std::string stem = make_stem(request.scan, request.message.source, {});
@@ -35,29 +52,16 @@ void UserAgent::Impl::on_bye(const Request& request, const Message& parsed, Leg&
   finish(leg, core::EndCause::Bye, 0, parsed.reason_header(), now);
 }
 
-// May the party begin a re-negotiation now (section 14.2, RFC 3311 section 5.2)? False: refused.
-bool UserAgent::Impl::may_update(const Request& request, const Leg& leg, Instant now) {
-  if (leg.ours != 0 || leg.ack_held) {
-    refuse(request, {491, {}, {}, false}, now);
-    return false;
-  }
+// Why the party may not begin a re-negotiation now (section 14.2, RFC 3311 section 5.2); nothing: it may.
+std::optional<UserAgent::Impl::Refusal> UserAgent::Impl::update_refusal(const Leg& leg) {
+  if (leg.ours != 0 || leg.ack_held) return Refusal{491, {}, {}, false};
   const bool too_early = leg.state != LegState::Confirmed && leg.state != LegState::Answered;
-  if (leg.state == LegState::Ending) {
-    ++statistics_.outside_dialog;
-    refuse(request, {481, {}, {}, false}, now);
-    return false;
-  }
-  if (too_early || leg.theirs.pending() || leg.repeated.unacknowledged()) {
-    refuse(request, {500, "Earlier request pending", {{"Retry-After", std::to_string(randomness_.random() % 11)}}, false}, now);
-    return false;
-  }
-  return true;
+  if (!too_early && !leg.theirs.pending() && !leg.repeated.unacknowledged()) return std::nullopt;
+  return Refusal{500, "Earlier request pending", {{"Retry-After", std::to_string(randomness_.random() % 11)}}, false};
 }
 
 void UserAgent::Impl::on_update(const Request& request, const Message& parsed, Leg& leg, Instant now) {
-  if (!may_update(request, leg, now)) return;
   const PreScan& scan = request.scan;
-  leg.dialog.remote_cseq = scan.cseq;
   outbox_.received(request.message, scan, request.bytes, leg.owner, false, now);
   TheirUpdate& theirs = leg.theirs;
   theirs.server = server_.start(scan, reply_hop(request.message, scan), leg.owner, now);

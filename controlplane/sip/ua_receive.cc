@@ -127,14 +127,19 @@ void UserAgent::Impl::refuse(const Request& request, const Refusal& refusal, Ins
   Owner owner;
   if (const Leg* leg = find_dialog(request.scan)) owner = leg->owner;
   outbox_.received(request.message, request.scan, request.bytes, owner, false, now);
+  outbox_.send(reply_hop(request.message, request.scan), std::make_shared<const std::string>(make_refusal(request, refusal, owner)), owner, false,
+               0, now);
+}
+
+std::string UserAgent::Impl::make_refusal(const Request& request, const Refusal& refusal, const Owner& owner) const {
   ResponseParts parts;
   parts.status = refusal.status;
   parts.reason = refusal.reason;
   parts.product = config_.product;
   parts.allow = refusal.allow;
+  if (owner.trace_id) parts.trace_id = *owner.trace_id;
   parts.extra = &refusal.headers;
-  const std::string stem = make_stem(request.scan, request.message.source, stateless_tag(request.scan));
-  outbox_.send(reply_hop(request.message, request.scan), std::make_shared<const std::string>(make_response(parts, stem)), owner, false, 0, now);
+  return make_response(parts, make_stem(request.scan, request.message.source, stateless_tag(request.scan)));
 }
 
 // The same request gets the same tag, however often it comes (section 8.2.7).

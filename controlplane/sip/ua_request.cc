@@ -34,40 +34,36 @@ void UserAgent::Impl::on_checked_request(const Request& request, Instant now) {
     ++statistics_.malformed_requests;
     return refuse(request, {400, parsed.error().message, {}, false}, now);
   }
-  if (!scan.to_tag.empty()) {
-    if (check_content(request, *parsed, now)) on_dialog_request(request, *parsed, now);
-    return;
-  }
+  if (!scan.to_tag.empty()) return on_dialog_request(request, *parsed, now);
   if (server_.is_merged(scan)) {
     ++statistics_.merged_requests;
     return refuse(request, {482, {}, {}, false}, now);
   }
-  if (!check_content(request, *parsed, now)) return;
+  if (const auto refusal = content_refusal(scan, *parsed)) {
+    ++statistics_.unsupported_requests;
+    return refuse(request, *refusal, now);
+  }
   if (scan.method == "INVITE") return on_new_invite(request, *parsed, now);
   if (scan.method == "OPTIONS") return on_options(request, now);
   ++statistics_.outside_dialog;  // BYE, UPDATE without a dialog
   refuse(request, {481, {}, {}, false}, now);
 }
 
-// Section 8.2.2.3 (420) and 8.2.3 (415). False: refused.
-bool UserAgent::Impl::check_content(const Request& request, const Message& parsed, Instant now) {
-  const PreScan& scan = request.scan;
+// Section 8.2.2.3 (420) and 8.2.3 (415); nothing: we can do what it asks.
+std::optional<UserAgent::Impl::Refusal> UserAgent::Impl::content_refusal(const PreScan& scan, const Message& parsed) {
   const std::vector<std::string> required = parsed.required();
-  Refusal refusal;
   if (!required.empty()) {  // we require nothing of others and offer no extension yet
     std::string tags;
     for (const std::string& tag : required) tags += (tags.empty() ? "" : ", ") + tag;
-    refusal = {420, {}, {{"Unsupported", tags}}, false};
-  } else if (!scan.content_encoding.empty() && !same(scan.content_encoding, "identity")) {
-    refusal = {415, {}, {{"Accept-Encoding", "identity"}}, false};
-  } else if (!scan.body.empty() && !has_sdp(scan) && scan.method != "BYE" && scan.method != "OPTIONS") {
-    refusal = {415, {}, {{"Accept", "application/sdp"}}, false};
-  } else {
-    return true;
+    return Refusal{420, {}, {{"Unsupported", tags}}, false};
   }
-  ++statistics_.unsupported_requests;
-  refuse(request, refusal, now);
-  return false;
+  if (!scan.content_encoding.empty() && !same(scan.content_encoding, "identity")) {
+    return Refusal{415, {}, {{"Accept-Encoding", "identity"}}, false};
+  }
+  if (!scan.body.empty() && !has_sdp(scan) && scan.method != "BYE" && scan.method != "OPTIONS") {
+    return Refusal{415, {}, {{"Accept", "application/sdp"}}, false};
+  }
+  return std::nullopt;
 }
 
 void UserAgent::Impl::on_new_invite(const Request& request, const Message& parsed, Instant now) {
@@ -102,6 +98,7 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
   trying.status = 100;
   leg.repeated.bytes = std::make_shared<const std::string>(make_response(trying, make_stem(scan, request.message.source, {})));
   leg.repeated.status = 100;
+  leg.repeated.cseq = scan.cseq;
   leg.repeated.server = leg.invite;
   leg.repeated.resend_at = now + std::chrono::minutes(1);
   server_.answer(leg.invite, 100, leg.repeated.bytes, now);

@@ -2,6 +2,7 @@
 // commands, time. Not part of the interface.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,7 +45,7 @@ class UserAgent::Impl {
     const PreScan& scan;  // of `bytes`
     Wire bytes;
   };
-  // A refusal that keeps no state (section 8.2.7).
+  // An error response, and why.
   struct Refusal {
     int status = 0;
     std::string reason;    // empty: the standard phrase
@@ -58,12 +59,14 @@ class UserAgent::Impl {
   void on_response(const InboundMessage& message, const PreScan& scan, Instant now);
   bool check_structure(const Request& request, Instant now);
   void shed(const InboundMessage& message, const PreScan& scan);
+  // Keeps no state (section 8.2.7): for requests whose repetition gets the same answer.
   void refuse(const Request& request, const Refusal& refusal, Instant now);
+  std::string make_refusal(const Request& request, const Refusal& refusal, const Owner& owner) const;
   std::string stateless_tag(const PreScan& scan) const;
 
   // ---- ua_request.cc: requests that begin something
   void on_checked_request(const Request& request, Instant now);
-  bool check_content(const Request& request, const Message& parsed, Instant now);
+  static std::optional<Refusal> content_refusal(const PreScan& scan, const Message& parsed);
   void on_new_invite(const Request& request, const Message& parsed, Instant now);
   void on_options(const Request& request, Instant now);
   void on_cancel(const Request& request, Instant now);
@@ -72,7 +75,9 @@ class UserAgent::Impl {
   void on_dialog_request(const Request& request, const Message& parsed, Instant now);
   void on_bye(const Request& request, const Message& parsed, Leg& leg, Instant now);
   void on_update(const Request& request, const Message& parsed, Leg& leg, Instant now);
-  bool may_update(const Request& request, const Leg& leg, Instant now);
+  std::optional<Refusal> update_refusal(const Leg& leg);
+  // With a server transaction, which repeats the answer; the caller has looked for room in the table.
+  void refuse_in_dialog(const Request& request, const Leg& leg, const Refusal& refusal, Instant now);
   void on_dialog_ack(Leg& leg, const PreScan& scan, Instant now);
   void answer_update(Leg& leg, std::string_view sdp, Instant now);
   void refuse_update(Leg& leg, int status, std::string_view reason, Instant now);

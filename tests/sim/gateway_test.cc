@@ -276,5 +276,55 @@ TEST(GatewaySim, WhateverTheNetworkDoesNothingIsLeft) {
   }
 }
 
+// Both parties re-negotiate at will, often at the same time, over a network whose copies come up to half a minute late. Nobody
+// hangs up, so nobody may be hung up on.
+TEST(GatewaySim, CallsThatNobodyEndsSurviveTheNetwork) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Sim sim{seed, NetworkQuality{0.1, 0.1, milliseconds{5}, milliseconds{200}, seconds{30}}};
+    std::mt19937_64 random{seed};
+    std::vector<core::LegKey> callers;
+    std::vector<core::LegKey> callees;
+    sim.caller.on_event = [&](const core::LegEvent& event) {
+      const auto* updated = std::get_if<core::LegUpdated>(&event);
+      if (updated != nullptr && updated->is_offer) sim.network.command(sim.caller, core::AnswerLeg{updated->leg, kCallerSdp});
+    };
+    sim.callee.on_event = [&](const core::LegEvent& event) {
+      if (const auto* offered = std::get_if<core::LegOffered>(&event)) {
+        callees.push_back(offered->leg);
+        sim.network.command(sim.callee, core::AnswerLeg{offered->leg, kCalleeSdp});
+      }
+      const auto* updated = std::get_if<core::LegUpdated>(&event);
+      if (updated != nullptr && updated->is_offer) sim.network.command(sim.callee, core::AnswerLeg{updated->leg, kCalleeSdp});
+    };
+    for (int i = 0; i < 20; ++i) callers.push_back(sim.call());
+    sim.run_for(seconds{10});
+    ASSERT_EQ(sim.calls.statistics().connected, 20u);
+    for (int i = 0; i < 300; ++i) {
+      const std::string direction = random() % 2 == 0 ? "a=sendonly\r\n" : "";
+      const std::size_t which = random() % 20;
+      if (random() % 2 == 0) {
+        sim.network.command(sim.caller, core::UpdateLeg{callers[which], audio_sdp("10.0.0.9", 4000, "8 0", direction)});
+      } else {
+        sim.network.command(sim.callee, core::UpdateLeg{callees[which], audio_sdp("192.0.2.7", 6000, "0", direction)});
+      }
+      sim.run_for(milliseconds{random() % 300});
+    }
+    sim.run_for(seconds{200});
+    EXPECT_EQ(sim.calls.size(), 20u);
+    for (const SipNetwork::Party* party : {&sim.caller, &sim.gateway, &sim.callee}) {
+      EXPECT_EQ(Sim::last<core::LegEnded>(*party), nullptr) << party->address.text();
+      for (const LegView& leg : party->ua->legs()) EXPECT_EQ(leg.state, "confirmed") << party->address.text();
+      const Occupancy o = party->ua->occupancy();
+      EXPECT_EQ(o.client_transactions + o.server_transactions, 0u);
+    }
+    EXPECT_GT(sim.calls.statistics().renegotiations, 50u);
+    for (const core::LegKey leg : callers) sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+    sim.run_for(seconds{100});
+    sim.expect_nothing_left();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
 }  // namespace
 }  // namespace ifgw::sip

@@ -27,13 +27,16 @@ SipNetwork::Party* SipNetwork::party_at(const Endpoint& address) {
 
 void SipNetwork::launch(const Endpoint& from, const Endpoint& to, Transport transport, Wire bytes) {
   std::uniform_real_distribution<double> chance(0, 1);
-  std::uniform_int_distribution<std::int64_t> delay(quality_.min_delay.count(), quality_.max_delay.count());
+  const auto delay = [this](Duration most) {
+    return Duration(std::uniform_int_distribution<std::int64_t>(quality_.min_delay.count(), most.count())(random_));
+  };
   // Streams are reliable and keep their order; only datagrams suffer.
   const bool suffers = transport == Transport::Udp;
   if (suffers && chance(random_) < quality_.loss) return;
   const int copies = suffers && chance(random_) < quality_.duplication ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    const Duration wait = suffers ? Duration(delay(random_)) : quality_.max_delay;
+    const Duration most = i > 0 && quality_.max_copy_delay > Duration{} ? quality_.max_copy_delay : quality_.max_delay;
+    const Duration wait = suffers ? delay(most) : quality_.max_delay;
     flights_.push({now_ + wait, ++order_, from, to, transport, bytes});
   }
 }

@@ -10,7 +10,25 @@ using test::Text;
 using test::UserAgentTest;
 using std::chrono::seconds;
 
-class DialogTest : public UserAgentTest {};
+class DialogTest : public UserAgentTest {
+ protected:
+  // The peer's re-INVITE of an established() call.
+  static Text reinvite(const std::string& our_tag) {
+    Text text;
+    text.to_tag = our_tag;
+    text.branch = "z9hG4bKr1";
+    text.cseq = 2;
+    text.body = sample_sdp(4);
+    return text;
+  }
+  // `branch`: the INVITE's own for a refusal, another for a 2xx.
+  static Text ack_of(Text invite, const std::string& branch) {
+    invite.method = "ACK";
+    invite.branch = branch;
+    invite.body.clear();
+    return invite;
+  }
+};
 
 TEST_F(DialogTest, FollowsALooseRouteSet) {
   established("Record-Route: <sip:192.0.2.9:5080;lr>, <sip:198.51.100.7;lr>\r\nRecord-Route: <sip:198.51.100.8;lr>\r\n");
@@ -118,6 +136,117 @@ TEST_F(DialogTest, CallerMayHangUpAnEarlyDialog) {
   EXPECT_EQ(sent[0].substr(8, 3), "200");
   EXPECT_EQ(sent[1].substr(8, 3), "487");
   EXPECT_EQ(gw->ua->occupancy().setups_in_flight, 0u);
+}
+
+// ---- refusals inside a dialog: answered by a transaction, never judged anew -------------------------------------
+
+TEST_F(DialogTest, ARefusedReInviteStaysRefusedHoweverLateItsCopyComes) {
+  Text theirs = reinvite(established());
+  net->command(*gw, core::UpdateLeg{leg, sample_sdp(6)});
+  const std::string ours = arrived().at(0);
+  const std::string refused = only_answer(theirs.str());
+  EXPECT_EQ(refused.substr(8, 3), "491");
+  exchange(answer_to(ours, 488, "", {}));  // from here on a re-INVITE would be welcome
+  EXPECT_EQ(only_answer(theirs.str()), refused) << "a copy within the life of the transaction";
+  EXPECT_EQ(arrived(seconds(1)).size(), 1u) << "timer G: not acknowledged yet";
+  EXPECT_TRUE(exchange(ack_of(theirs, theirs.branch).str()).empty());
+  EXPECT_TRUE(exchange(theirs.str()).empty()) << "acknowledged";
+  EXPECT_TRUE(arrived(seconds(40)).empty());
+  EXPECT_EQ(status_of(theirs.str()), "500") << "the transaction is forgotten, the number is not";
+  EXPECT_TRUE(arrived(seconds(40)).empty());
+  EXPECT_EQ(count<core::LegEnded>(), 0);
+  EXPECT_EQ(count<core::LegUpdated>(), 1) << "only the end of our own";
+  EXPECT_EQ(gw->ua->occupancy().server_transactions, 0u);
+}
+
+TEST_F(DialogTest, ARefusalThatIsNeverAcknowledgedIsGivenUp) {
+  Text theirs = reinvite(established());
+  theirs.extra += "Require: 100rel\r\n";
+  EXPECT_EQ(status_of(theirs.str()), "420");
+  EXPECT_EQ(arrived(seconds(40)).size(), 10u) << "timer G until timer H";
+  EXPECT_EQ(gw->ua->statistics().ack_timeouts, 1u);
+  EXPECT_EQ(gw->ua->occupancy().server_transactions, 0u);
+  EXPECT_EQ(count<core::LegEnded>(), 0) << "the call goes on as it was (section 14.2)";
+}
+
+TEST_F(DialogTest, ASecondReInviteIsRefusedForGoodToo) {
+  Text first = reinvite(established());
+  exchange(first.str());
+  Text second = first;
+  second.branch = "z9hG4bKr2";
+  second.cseq = 3;
+  const std::string refused = only_answer(second.str());
+  net->command(*gw, core::AnswerLeg{leg, sample_sdp(5)});
+  arrived();
+  exchange(ack_of(first, "z9hG4bKr1ack").str());
+  EXPECT_EQ(only_answer(second.str()), refused) << "the same Retry-After: from memory";
+  EXPECT_EQ(count<core::LegUpdated>(), 1);
+}
+
+TEST_F(DialogTest, OptionsKeepTheOrderToo) {
+  Text options = reinvite(established());
+  options.method = "OPTIONS";
+  options.body.clear();
+  options.cseq = 5;
+  EXPECT_EQ(status_of(options.str()), "200");
+  options.branch = "z9hG4bKo2";
+  options.cseq = 4;
+  EXPECT_EQ(status_of(options.str()), "500");
+  Text bye = options;
+  bye.method = "BYE";
+  bye.branch = "z9hG4bKo3";
+  EXPECT_EQ(status_of(bye.str()), "500") << "overtaken by the OPTIONS";
+  bye.branch = "z9hG4bKo4";
+  bye.cseq = 6;
+  EXPECT_EQ(status_of(bye.str()), "200");
+}
+
+TEST_F(DialogTest, NumberZeroCountsLikeAnyOther) {
+  exchange(answer_to(calling(), 200, "x", "Contact: <sip:peer@192.0.2.9:5080>\r\n", sample_sdp(9)));
+  const auto sent = gw->wire.back();
+  Text options;
+  options.method = "OPTIONS";
+  options.call_id = std::string(prescan(as_bytes(*sent.bytes)).call_id);
+  options.to_tag = std::string(prescan(as_bytes(*sent.bytes)).from_tag);
+  options.from_tag = "x";
+  options.cseq = 0;
+  EXPECT_EQ(status_of(options.str()), "200");
+  options.branch = "z9hG4bKb";
+  EXPECT_EQ(status_of(options.str()), "500");
+}
+
+TEST_F(DialogTest, AnEarlyUpdateDoesNotMoveTheNumberOfTheInvite) {
+  Text invite;
+  invite.body = sample_sdp(1);
+  exchange(invite.str());
+  leg = std::get<core::LegOffered>(gw->events.back()).leg;
+  net->command(*gw, core::RingLeg{leg, 180, {}});
+  Text update = reinvite(std::string(prescan(as_bytes(arrived().at(0))).to_tag));
+  update.method = "UPDATE";
+  EXPECT_EQ(status_of(update.str()), "500") << "the INVITE's own offer is not answered yet";
+  net->command(*gw, core::AnswerLeg{leg, sample_sdp(2)});
+  arrived();
+  Text ack = ack_of(invite, "z9hG4bKack");
+  ack.to_tag = update.to_tag;
+  exchange(ack.str());
+  EXPECT_TRUE(arrived(seconds(40)).empty()) << "the ACK of the INVITE was recognised";
+  EXPECT_EQ(count<core::LegEnded>(), 0);
+}
+
+TEST_F(DialogTest, OurByeEndsTheDialogForTheirRequests) {
+  Text theirs = reinvite(established());
+  net->command(*gw, core::UpdateLeg{leg, sample_sdp(6)});
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});  // our re-INVITE is still open
+  arrived();
+  EXPECT_EQ(status_of(theirs.str()), "481");
+  theirs.method = "UPDATE";
+  theirs.branch = "z9hG4bKu";
+  theirs.cseq = 3;
+  EXPECT_EQ(status_of(theirs.str()), "481");
+  theirs.method = "OPTIONS";
+  theirs.branch = "z9hG4bKo";
+  theirs.cseq = 4;
+  EXPECT_EQ(status_of(theirs.str()), "481");
 }
 
 }  // namespace
