@@ -81,12 +81,13 @@ void ServerTransactions::on_request(SlotId id, Instant now) {
     outbox_.send(transaction->reply_to, transaction->last, transaction->owner, true, 0, now);
 }
 
-bool ServerTransactions::on_ack(SlotId id, Instant now) {
+ServerTransactions::Ack ServerTransactions::on_ack(SlotId id, Instant now) {
   Transaction* transaction = table_.find(id);
-  if (transaction == nullptr) return false;
-  const Actions actions = transaction->machine.on_ack(timers_, now);
+  if (transaction == nullptr) return Ack::Again;
+  const bool again = transaction->machine.state() == MachineState::Confirmed;
+  const bool of_answer = transaction->machine.on_ack(timers_, now).pass_up;
   settle(id, *transaction);
-  return actions.pass_up;
+  return of_answer ? Ack::OfAnswer : again ? Ack::Again : Ack::OfRefusal;
 }
 
 bool ServerTransactions::answer(SlotId id, int status, Wire bytes, Instant now) {

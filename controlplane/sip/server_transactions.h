@@ -2,6 +2,7 @@
 // method), or by the RFC 2543 fields when the branch lacks the magic cookie.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,9 @@ class ServerTransactions {
 
   // The request came again: answers from memory.
   void on_request(SlotId id, Instant now);
-  // True: the ACK is for a 2xx and belongs to the dialog.
-  bool on_ack(SlotId id, Instant now);
+  // An ACK that names the INVITE's transaction: of a refusal, the same again, or of a 2xx, which is the dialog's.
+  enum class Ack : std::uint8_t { OfRefusal, Again, OfAnswer };
+  Ack on_ack(SlotId id, Instant now);
   // Sends a response. False: the transaction is gone or already answered; nothing was sent.
   bool answer(SlotId id, int status, Wire bytes, Instant now);
 

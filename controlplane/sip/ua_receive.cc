@@ -73,17 +73,20 @@ bool UserAgent::Impl::check_structure(const Request& request, Instant now) {
 }
 
 void UserAgent::Impl::on_ack(const InboundMessage& message, const PreScan& scan, Instant now) {
-  const auto bytes = std::make_shared<const std::string>(as_text(message.bytes));
+  const auto record = [&](const Owner& owner, bool again) {
+    outbox_.received(message, scan, std::make_shared<const std::string>(as_text(message.bytes)), owner, again, now);
+  };
   if (const SlotId invite = server_.find(scan)) {
-    outbox_.received(message, scan, bytes, server_.owner(invite), false, now);
-    if (!server_.on_ack(invite, now)) return;
+    const Owner owner = server_.owner(invite);
+    const ServerTransactions::Ack ack = server_.on_ack(invite, now);
+    if (ack != ServerTransactions::Ack::OfAnswer) return record(owner, ack == ServerTransactions::Ack::Again);
   }
   Leg* leg = scan.defect == Defect::None ? find_dialog(scan) : nullptr;
   if (leg == nullptr || !leg->repeated.unacknowledged() || leg->repeated.cseq != scan.cseq) {
     ++statistics_.stray_acks;
     return;
   }
-  outbox_.received(message, scan, bytes, leg->owner, false, now);
+  record(leg->owner, false);
   on_dialog_ack(*leg, scan, now);
 }
 

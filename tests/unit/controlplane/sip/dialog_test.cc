@@ -28,6 +28,14 @@ class DialogTest : public UserAgentTest {
     invite.body.clear();
     return invite;
   }
+  // Of every ACK in the wire record: was it marked as a retransmission?
+  std::vector<bool> acks_recorded() const {
+    std::vector<bool> out;
+    for (const WireMessage& message : gw->wire) {
+      if (prescan(as_bytes(*message.bytes)).method == "ACK") out.push_back(message.retransmission);
+    }
+    return out;
+  }
 };
 
 TEST_F(DialogTest, FollowsALooseRouteSet) {
@@ -247,6 +255,35 @@ TEST_F(DialogTest, OurByeEndsTheDialogForTheirRequests) {
   theirs.branch = "z9hG4bKo";
   theirs.cseq = 4;
   EXPECT_EQ(status_of(theirs.str()), "481");
+}
+
+// ---- ACK -------------------------------------------------------------------------------------------------------
+
+TEST_F(DialogTest, AnAckIsRecordedOnceWhateverItsBranch) {
+  for (const char* branch : {"z9hG4bKown", "z9hG4bKa"}) {  // RFC 3261 says its own; old phones repeat the INVITE's
+    build({});
+    Text invite;
+    invite.body = sample_sdp(1);
+    exchange(invite.str());
+    leg = std::get<core::LegOffered>(gw->events.back()).leg;
+    net->command(*gw, core::AnswerLeg{leg, sample_sdp(2)});
+    Text ack = ack_of(invite, branch);
+    ack.to_tag = std::string(prescan(as_bytes(arrived().at(0))).to_tag);
+    exchange(ack.str());
+    exchange(ack.str());
+    EXPECT_EQ(acks_recorded(), (std::vector<bool>{false})) << branch;
+    EXPECT_EQ(gw->ua->statistics().stray_acks, 1u) << branch;
+    EXPECT_TRUE(arrived(seconds(40)).empty());
+  }
+}
+
+TEST_F(DialogTest, ARepeatedAckOfARefusalIsRecordedAsSuch) {
+  exchange(Text().str());
+  net->command(*gw, core::EndLeg{std::get<core::LegOffered>(gw->events.back()).leg, 404, {}, 0});
+  const Text ack = ack_of(Text(), Text().branch);
+  exchange(ack.str());
+  exchange(ack.str());
+  EXPECT_EQ(acks_recorded(), (std::vector<bool>{false, true}));
 }
 
 }  // namespace
