@@ -134,9 +134,13 @@ void scan_once(std::string_view value, std::string_view& to, std::string_view na
 void scan_field(const HeaderField& field, bool& via_seen, PreScan& scan) noexcept {
   switch (field.id) {
     case HeaderId::Via: {
-      if (std::exchange(via_seen, true)) return;
+      if (std::exchange(via_seen, true)) {
+        scan.more_vias = true;
+        return;
+      }
       std::string_view rest;
       if (!scan_via(split_comma(field.value, rest), scan.via)) note(scan, Defect::Value, "Via");
+      scan.more_vias = !rest.empty();
       return;
     }
     case HeaderId::From: return scan_address(field.value, scan.from, scan.from_tag, "From", scan);

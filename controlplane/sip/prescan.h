@@ -79,6 +79,7 @@ struct PreScan {
   std::string_view reason;       // response
 
   TopVia via;
+  bool more_vias = false;             // there is a Via below the top one
   std::string_view from, to;          // whole values
   std::string_view from_tag, to_tag;  // empty: none
   std::string_view call_id;

@@ -95,6 +95,10 @@ void UserAgent::Impl::on_response(const InboundMessage& message, const PreScan& 
     ++statistics_.malformed_responses;
     return;
   }
+  if (scan.more_vias) {  // section 8.1.3.3: a user agent's request has one
+    ++statistics_.misrouted_responses;
+    return;
+  }
   const SlotId id = client_.find(scan);
   if (id == 0) {
     ++statistics_.stray_responses;

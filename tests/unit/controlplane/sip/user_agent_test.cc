@@ -206,6 +206,21 @@ TEST_F(UserAgentTest, ProvisionalsAndRefusalComeThrough) {
   EXPECT_EQ(std::get<core::LegEnded>(gw->events.back()).status, 603);
 }
 
+TEST_F(UserAgentTest, ResponsesThatAreAProxysAreDropped) {
+  const std::string invite = calling();
+  const std::string busy = answer_to(invite, 486, "x");
+  const std::string via = line_of(busy, "Via");
+  for (const std::string& second : {std::string("\r\nVia: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp"), std::string("\r\nv: SIP/2.0/UDP 192.0.2.77"),
+                                    std::string(", SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp")}) {
+    std::string text = busy;
+    text.insert(text.find(via) + via.size(), second);
+    EXPECT_TRUE(exchange(text).empty()) << second;
+  }
+  EXPECT_EQ(gw->ua->statistics().misrouted_responses, 3u);
+  EXPECT_EQ(count<core::LegEnded>(), 0);
+  EXPECT_EQ(exchange(busy).at(0).substr(0, 3), "ACK") << "the call still waits for its own answer";
+}
+
 // ---- identity --------------------------------------------------------------------------------------------------
 
 TEST_F(UserAgentTest, KeepsAGoodTraceIdAndReplacesABadOne) {
