@@ -98,6 +98,14 @@ bool IpPrefix::contains(const IpAddress& address) const noexcept {
 
 std::string IpPrefix::text() const { return ip.text() + "/" + std::to_string(length); }
 
+bool is_martian(const IpAddress& address) noexcept {
+  const std::uint8_t first = address.bytes[0];
+  if (address.is_v4()) return first == 0 || first == 127 || first >= 224;
+  if (first == 0xFF) return true;
+  if (first != 0) return false;
+  return !(address.bytes[1] == 0x64 && address.bytes[2] == 0xFF && address.bytes[3] == 0x9B);
+}
+
 IpAddress mask(const IpAddress& address, std::uint8_t length) noexcept {
   IpAddress masked = address;
   for (std::size_t i = 0; i < masked.bytes.size(); ++i) {

@@ -60,6 +60,10 @@ struct IpPrefix {
   friend auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
 };
 
+// No packet of a network comes from it, and no media goes there: unspecified, loopback, multicast, class E, broadcast; for
+// IPv6 everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
+bool is_martian(const IpAddress& address) noexcept;
+
 // `address` with everything after the first `length` bits zero.
 IpAddress mask(const IpAddress& address, std::uint8_t length) noexcept;
 

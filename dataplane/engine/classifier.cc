@@ -73,7 +73,7 @@ bool Classifier::classify_plain_media(Packet& packet) const noexcept {
 
 void Classifier::classify_l4(Packet& packet, const Headers& headers) const noexcept {
   if (headers.l4 == L4::Udp && ports_.is_media(packet.destination_port)) {
-    if (is_martian_source(headers.source)) return malformed(packet, api::DropReason::MalformedIp);
+    if (is_martian(headers.source)) return malformed(packet, api::DropReason::MalformedIp);
     packet.kind = PacketKind::Media;
     packet.owner = ports_.owner(packet.destination_port);
     packet.leg_index = ports_.index(packet.local_address, packet.destination_port);
@@ -90,7 +90,7 @@ void Classifier::classify_l4(Packet& packet, const Headers& headers) const noexc
 
 void Classifier::signalling(Packet& packet, const Headers& headers, PacketKind kind) const noexcept {
   // An address of ours as source is spoofed (RFC 1122 section 3.2.1.3).
-  if (is_martian_source(headers.source) || local_address(headers.source) >= 0) {
+  if (is_martian(headers.source) || local_address(headers.source) >= 0) {
     return malformed(packet, api::DropReason::MalformedIp);
   }
   packet.kind = kind;

@@ -132,15 +132,6 @@ ParseOutcome parse_headers(Packet& packet) noexcept {
   return {true, {}, headers};
 }
 
-bool is_martian_source(const IpAddress& address) noexcept {
-  const std::uint8_t first = address.bytes[0];
-  if (address.is_v4()) return first == 0 || first == 127 || first >= 224;
-  if (first == 0xFF) return true;
-  if (first != 0) return false;
-  // 64:ff9b::/96 and 64:ff9b:1::/48 carry translated IPv4 sources.
-  return !(address.bytes[1] == 0x64 && address.bytes[2] == 0xFF && address.bytes[3] == 0x9B);
-}
-
 bool udp_checksum_ok(const Packet& packet) noexcept {
   if (packet.l4_checksum != Checksum::Unknown) return packet.l4_checksum == Checksum::Good;
   const std::uint8_t* udp = packet.data + packet.l4_offset;

@@ -91,10 +91,6 @@ inline bool parse_plain_ipv4_udp(Packet& packet) noexcept {
   return true;
 }
 
-// A source no packet may come from over a network: unspecified, loopback, multicast, class E, broadcast; for IPv6
-// everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
-bool is_martian_source(const IpAddress& address) noexcept;
-
 // UDP checksum over the parsed packet. IPv4 may leave it out (0: accepted); IPv6 may not (RFC 8200 section 8.1).
 bool udp_checksum_ok(const Packet& packet) noexcept;
 

@@ -25,7 +25,7 @@ bool is_local(const IpAddress& address, const EngineConfig& config) noexcept {
 
 bool valid_flag(std::uint8_t flag) noexcept { return flag <= 1; }
 
-bool valid_address(const IpAddress& address) noexcept { return canonical(address) && !is_martian_source(address); }
+bool valid_address(const IpAddress& address) noexcept { return canonical(address) && !is_martian(address); }
 
 BadField check_media(const api::MediaParams& media, const IpAddress& local, const EngineConfig& config) noexcept {
   using M = api::MediaParams;

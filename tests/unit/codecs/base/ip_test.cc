@@ -20,6 +20,13 @@ TEST(IpAddress, V4IsHostOrderInAndOut) {
   EXPECT_EQ(IpAddress{}.text(), "-");
 }
 
+TEST(IpAddress, MartiansAreWhatNoNetworkCarries) {
+  for (const char* text : {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "ff02::1", "::ffff:10.0.0.9"})
+    EXPECT_TRUE(is_martian(*IpAddress::parse(text))) << text;
+  for (const char* text : {"1.0.0.1", "10.0.0.1", "223.255.255.255", "2001:db8::1", "fd01::1", "fe80::1", "64:ff9b::a00:9", "64:ff9b:1::1"})
+    EXPECT_FALSE(is_martian(*IpAddress::parse(text))) << text;
+}
+
 TEST(Endpoint, NeedsBracketsExactlyForV6) {
   EXPECT_EQ(Endpoint::parse("192.0.2.1:5060")->text(), "192.0.2.1:5060");
   EXPECT_EQ(Endpoint::parse("[2001:db8::1]:65535")->text(), "[2001:db8::1]:65535");
