@@ -106,9 +106,11 @@ void Calls::clear_legs(Call& call, int status, const std::string& reason, std::u
   }
 }
 
+// What cannot be, of our own or the guard's accord; an answered call ends with it.
 void Calls::refuse(Call& call, Instant now) {
   const Refusal& r = *call.refusal;
   count_refusal(r);
+  if (call.connected_at != Instant{}) return end_with(call, r, now);
   call.end_text = r.phrase();
   Details details{{"from", call.from}, {"target", call.target}};
   add_refusal(details, r);

@@ -49,6 +49,10 @@ std::vector<api::Codec> Calls::codecs(const Call& call, Party party) const {
   return list;
 }
 
+MediaPath Calls::media_path(const Call& call, Party party) const {
+  return {call.side(party).local.ip.family, ports_.media.local_addresses()};
+}
+
 // The version grows when, and only when, the description differs from the last one (RFC 3264 section 8).
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
@@ -90,7 +94,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
     commands_.push_back(AnswerLeg{side.leg, description(call, party, true)});
     return;
   }
-  Negotiated outcome = read_offer(*input.sdp, codecs(call, party));
+  Negotiated outcome = read_offer(*input.sdp, codecs(call, party), media_path(call, party));
   if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_update(call, party, *refused, now);
   auto& understood = std::get<Understood>(outcome);
   if (understood.layout.lines.size() < side.layout.lines.size()) {
@@ -141,15 +145,12 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   side.offer_pending = false;
   const bool first = side.agreed.codec == api::Codec::None;
   if (input.sdp->empty() && !first) return;  // refused: the leg goes on as it was
-  Negotiated outcome = read_answer(*input.sdp, codecs(call, input.party), side.layout);
+  Negotiated outcome = read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party));
   if (auto* refused = std::get_if<Refusal>(&outcome)) {
     Details details{{"party", std::string{name(input.party)}}};
     add_refusal(details, *refused);
     (void)record(call, "ANSWER_UNUSABLE", Severity::Warn, side.leg, std::move(details), now);
-    if (!first) return;
-    call.refusal = std::move(*refused);  // no media is possible
-    post(call, CallEvent::MediaFailed);
-    return;
+    return refuse_later(call, std::move(*refused));  // the party holds for agreed what we cannot do
   }
   const Direction offered_direction = side.told;
   side.agreed = std::get<Understood>(outcome).agreement;

@@ -146,9 +146,12 @@ void Calls::allocate_media(Call& call, Instant) {
                                       call.settings->limits.retry_after_s});
   }
   call.late_offer = call.offer.empty();
+  const auto near = local_address(call, Party::Caller);
+  const auto far = local_address(call, Party::Callee);
   Side& caller = call.side(Party::Caller);
   if (!call.late_offer) {
-    Negotiated outcome = read_offer(call.offer, codecs(call, Party::Caller));
+    const std::vector<IpAddress>& ours = ports_.media.local_addresses();
+    Negotiated outcome = read_offer(call.offer, codecs(call, Party::Caller), {near ? ours[*near].family : IpFamily::None, ours});
     if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_later(call, std::move(*refused));
     auto& understood = std::get<Understood>(outcome);
     caller.agreed = understood.agreement;
@@ -160,8 +163,6 @@ void Calls::allocate_media(Call& call, Instant) {
     return refuse_later(call, Refusal{488, "media", "codec-unavailable", "route " + call.route->id, "the dataplane runs none of its codecs",
                                       "change the route's codecs (ifgw status)", 0});
   }
-  const auto near = local_address(call, Party::Caller);
-  const auto far = local_address(call, Party::Callee);
   if (!near || !far) {
     return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits",
                                       "set media_address of the route to one of the dataplane's (ifgw status)", 0});
@@ -209,7 +210,7 @@ std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& 
     if (callee.agreed.codec != api::Codec::None) return std::nullopt;  // it came with a provisional response
     return Refusal{488, "negotiation", "answer-without-sdp", "", "an answer to our offer (RFC 3264)", "answer the offer", 0};
   }
-  Negotiated outcome = read_answer(sdp, codecs(call, Party::Callee), callee.layout);
+  Negotiated outcome = read_answer(sdp, codecs(call, Party::Callee), callee.layout, media_path(call, Party::Callee));
   if (auto* refused = std::get_if<Refusal>(&outcome)) return std::move(*refused);
   callee.agreed = std::get<Understood>(outcome).agreement;
   if (callee.told == Direction::SendRecv) callee.wish = callee.agreed.direction;

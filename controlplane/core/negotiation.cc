@@ -32,15 +32,6 @@ bool is_telephone_event(const sdp::Format& f) noexcept {
 
 bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
 
-// Loopback and the like would make the gateway send to itself or to nobody.
-bool reachable(const IpAddress& ip) noexcept {
-  if (ip.is_v4()) return ip.bytes[0] != 127 && ip.bytes[0] < 224 && ip.bytes[0] != 0;
-  IpAddress loopback;
-  loopback.family = IpFamily::V6;
-  loopback.bytes[15] = 1;
-  return ip.bytes[0] != 0xFF && ip != loopback;
-}
-
 bool unspecified(const IpAddress& ip) noexcept {
   return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
 }
@@ -76,8 +67,21 @@ Layout layout_of(const sdp::Session& session, std::size_t audio) {
   return layout;
 }
 
+std::optional<Refusal> address_refusal(const IpAddress& ip, const MediaPath& path) {
+  const std::string remedy = "put the party's own address into the c= line";
+  if (is_martian(ip)) return refusal("media-address-not-reachable", ip.text(), "a unicast address other than loopback", remedy);
+  if (std::find(path.ours.begin(), path.ours.end(), ip) != path.ours.end()) {
+    return refusal("media-address-is-ours", ip.text(), "an address that is not the gateway's", remedy);
+  }
+  if (path.family != IpFamily::None && ip.family != path.family) {
+    return refusal("media-address-family", ip.text(), path.family == IpFamily::V4 ? "IPv4 on this leg" : "IPv6 on this leg",
+                   "use the IP version of the signalling, or set media_address of the route");
+  }
+  return std::nullopt;
+}
+
 // Address, ports, direction and packet time of the stream; the codec is chosen by the caller.
-std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const sdp::Media& m) {
+std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const sdp::Media& m, const MediaPath& path) {
   const sdp::Address* where = session.connection_of(m);
   if (where == nullptr) return refusal("no-connection-line", "no c= for the audio stream", "RFC 8866 section 5.7", "send a c= line");
   if (!where->ip.present()) {
@@ -92,13 +96,26 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
     a.direction = sdp::make_direction(sdp::sends(a.direction), false);
     return a;
   }
-  if (!reachable(where->ip)) {
-    return refusal("media-address-not-reachable", where->ip.text(), "a unicast address other than loopback",
-                   "put the party's own address into the c= line");
-  }
+  if (auto refused = address_refusal(where->ip, path)) return std::move(*refused);
   a.remote = Endpoint{where->ip, m.port};
   if (m.rtcp && m.rtcp->port != m.port + 1) a.rtcp_port = m.rtcp->port;
   return a;
+}
+
+// Why the m-lines of an answer do not answer those of the offer (RFC 3264 section 6).
+std::optional<Refusal> layout_refusal(const sdp::Session& answer, const Layout& offer) {
+  if (answer.media.size() != offer.lines.size()) {
+    return refusal("answer-m-line-count", std::to_string(answer.media.size()) + " m= lines", "offered " + std::to_string(offer.lines.size()),
+                   "answer every m= line, and no other");
+  }
+  for (std::size_t i = 0; i < offer.lines.size(); ++i) {
+    const MediaLine& offered = offer.lines[i];
+    const sdp::Media& answered = answer.media[i];
+    if (answered.type == offered.type && answered.protocol == offered.protocol) continue;
+    return refusal("answer-m-line-differs", "answered " + answered.type + " " + answered.protocol,
+                   "offered " + offered.type + " " + offered.protocol, "answer with the media type and transport of the offer");
+  }
+  return std::nullopt;
 }
 
 const sdp::Format* find_codec(const sdp::Media& m, const CodecTraits& t) noexcept {
@@ -163,7 +180,7 @@ std::string codec_list(std::span<const api::Codec> codecs) {
 
 Layout Layout::one_audio() { return Layout{{{"audio", "RTP/AVP", ""}}, 0}; }
 
-Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepted) {
+Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepted, const MediaPath& path) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
     return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
@@ -179,7 +196,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
     return refusal("no-audio-stream", lines.empty() ? "no m= line" : lines.substr(0, 120), "one audio stream over RTP/AVP or RTP/AVPF",
                    "offer m=audio <port> RTP/AVP");
   }
-  auto stream = read_stream(session, *it);
+  auto stream = read_stream(session, *it, path);
   if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);
   Agreement agreement = std::get<Agreement>(stream);
   for (const api::Codec codec : accepted) {
@@ -193,23 +210,17 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
   return refusal("no-common-codec", "offered " + offered_list(*it), "accepted " + list, "offer one of " + list);
 }
 
-Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout) {
+Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
     return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
                    "correct that line");
   }
   const sdp::Session& session = *parsed;
-  if (layout.audio >= session.media.size()) {
-    return refusal("answer-lacks-m-line", std::to_string(session.media.size()) + " m= lines", "as many as the offer (RFC 3264 section 6)",
-                   "answer every m= line");
-  }
+  if (auto refused = layout_refusal(session, layout)) return std::move(*refused);
   const sdp::Media& m = session.media[layout.audio];
-  if (m.type != "audio" || m.port == 0) {
-    return refusal("audio-refused", m.type + " port " + std::to_string(m.port), "offered " + codec_list(offered),
-                   "accept the audio stream");
-  }
-  auto stream = read_stream(session, m);
+  if (m.port == 0) return refusal("audio-refused", "port 0", "offered " + codec_list(offered), "accept the audio stream");
+  auto stream = read_stream(session, m, path);
   if (auto* refused = std::get_if<Refusal>(&stream)) return std::move(*refused);
   Agreement agreement = std::get<Agreement>(stream);
   for (const sdp::Format& f : m.formats) {

@@ -66,11 +66,18 @@ struct Understood {
 };
 using Negotiated = std::variant<Understood, Refusal>;
 
+// Which addresses of a party media of a leg can go to; the dataplane refuses all others.
+struct MediaPath {
+  IpFamily family = IpFamily::None;   // of the address the leg receives on; None: not known yet, either will do
+  std::span<const IpAddress> ours{};  // where the dataplane receives: media to ourselves would loop
+};
+
 // A party's offer: the first of `accepted` (our order) that it holds. The refusal (488) names what was offered and what
 // is accepted. Accepted streams: the first audio line with a port, RTP/AVP or RTP/AVPF.
-Negotiated read_offer(std::string_view sdp, std::span<const api::Codec> accepted);
-// A party's answer to an offer of ours with `offered` and `layout`: the first codec of the answer that we offered.
-Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout);
+Negotiated read_offer(std::string_view sdp, std::span<const api::Codec> accepted, const MediaPath& path);
+// A party's answer to an offer of ours with `offered` and `layout`: the first codec of the answer that we offered. Every
+// m-line has to answer its own (RFC 3264 section 6).
+Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path);
 
 // Our side of the session towards one party.
 struct Description {

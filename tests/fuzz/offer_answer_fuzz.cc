@@ -9,7 +9,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ifgw;
   const std::vector<api::Codec> codecs = {api::Codec::Pcma, api::Codec::Pcmu, api::Codec::G722, api::Codec::G729, api::Codec::Opus};
-  const core::Negotiated outcome = core::read_offer(as_text({data, size}), codecs);
+  const std::vector<IpAddress> ours = {*IpAddress::parse("198.51.100.1")};
+  const core::MediaPath path{IpFamily::None, ours};
+  const core::Negotiated outcome = core::read_offer(as_text({data, size}), codecs, path);
   if (const auto* refused = std::get_if<core::Refusal>(&outcome)) {
     if (refused->status != 488 || refused->rule.empty()) std::abort();
     return 0;
@@ -17,11 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto& understood = std::get<core::Understood>(outcome);
   const core::Agreement& a = understood.agreement;
   if (a.codec == api::Codec::None || a.payload_type > 127 || a.ptime_ms < 10 || a.ptime_ms > 60 || a.ptime_ms % 10 != 0) std::abort();
+  if (a.remote.present() && (is_martian(a.remote.ip) || a.remote.ip == ours[0] || a.remote.port == 0)) std::abort();
   const core::Description d{*Endpoint::parse("198.51.100.1:20000"), 1, 1, core::Direction::SendRecv, a.ptime_ms};
   const std::string answer = core::describe_agreed(d, understood.layout, a);
   const auto parsed = wire::sdp::parse(answer);
   if (!parsed.ok() || parsed->media.size() != understood.layout.lines.size()) std::abort();
-  const core::Negotiated back = core::read_answer(answer, codecs, understood.layout);
+  const core::Negotiated back = core::read_answer(answer, codecs, understood.layout, {});
   if (const auto* same = std::get_if<core::Understood>(&back);
       same == nullptr || same->agreement.codec != a.codec || same->agreement.payload_type != a.payload_type)
     std::abort();

@@ -317,16 +317,38 @@ TEST(Calls, DuplicateAndOversizedIfHeadersAre400) {
   EXPECT_EQ(w.last<EndLeg>()->status, 400);
 }
 
-TEST(Calls, AnswerWithoutCommonCodecRefusesTheCallerAndEndsTheCallee) {
+TEST(Calls, AnswerThatCannotBeUsedRefusesTheCallerAndEndsTheCalleeWithTheReason) {
+  std::string secure = audio_sdp("192.0.2.7", 6000, "0");
+  secure.replace(secure.find("RTP/AVP"), 7, "RTP/SAVP");
+  for (const auto& [rule, sdp] :
+       std::map<std::string, std::string>{{"no-common-codec", audio_sdp("192.0.2.7", 6000, "18")},
+                                          {"answer-m-line-differs", secure},
+                                          {"answer-m-line-count", audio_sdp("192.0.2.7", 6000, "0", "m=video 5 RTP/AVP 31\r\n")},
+                                          {"media-address-is-ours", audio_sdp("10.1.0.1", 6000, "0")},
+                                          {"media-address-not-reachable", audio_sdp("127.0.0.1", 6000, "0")}}) {
+    CallWorld w;
+    w.caller = w.offer(kOffer);
+    w.settle_media();
+    w.give(LegAnswered{w.callee, sdp});
+    EXPECT_EQ(w.ending, (std::set<std::uint64_t>{w.caller.value, w.callee.value})) << rule;
+    EXPECT_EQ(w.only_call().refusal->status, 502);
+    EXPECT_EQ(w.only_call().refusal->rule, rule);
+    EXPECT_EQ(w.last<EndLeg>()->reason, w.only_call().refusal->phrase()) << "the callee's BYE says why";
+    EXPECT_EQ(w.witness.last("BRIDGE_ERROR"), nullptr) << "no failure of ours";
+    w.settle_legs();
+    w.settle_media();
+    EXPECT_TRUE(w.nothing_left());
+  }
+}
+
+TEST(Calls, OfferThatNamesUsAsItsMediaAddressIs488) {
   CallWorld w;
-  w.caller = w.offer(kOffer);
-  w.settle_media();
-  w.give(LegAnswered{w.callee, audio_sdp("192.0.2.7", 6000, "18")});
-  EXPECT_EQ(w.ending, (std::set<std::uint64_t>{w.caller.value, w.callee.value}));
-  EXPECT_EQ(w.only_call().refusal->status, 502);
-  w.settle_legs();
-  w.settle_media();
-  EXPECT_TRUE(w.nothing_left());
+  w.caller = w.offer(audio_sdp("10.0.0.1", 4000, "8"));
+  ASSERT_NE(w.last<EndLeg>(), nullptr);
+  EXPECT_EQ(w.last<EndLeg>()->status, 488);
+  EXPECT_EQ(w.last<EndLeg>()->reason, "media address is ours: 10.0.0.1; an address that is not the gateway's");
+  EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "media-address-is-ours");
+  EXPECT_TRUE(w.media.legs.empty());
 }
 
 }  // namespace

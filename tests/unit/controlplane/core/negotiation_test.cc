@@ -9,14 +9,16 @@ namespace {
 
 using test::audio_sdp;
 const std::vector<api::Codec> kAccepted = {api::Codec::Pcma, api::Codec::Opus, api::Codec::Pcmu};
+const std::vector<IpAddress> kOurs = {*IpAddress::parse("10.0.0.1"), *IpAddress::parse("2001:db8::1")};
+const MediaPath kPath{IpFamily::V4, kOurs};
 
 Agreement agreed(const std::string& sdp) {
-  const Negotiated outcome = read_offer(sdp, kAccepted);
+  const Negotiated outcome = read_offer(sdp, kAccepted, kPath);
   EXPECT_TRUE(std::holds_alternative<Understood>(outcome)) << std::get<Refusal>(outcome).phrase();
   return std::get<Understood>(outcome).agreement;
 }
 Refusal refused(const std::string& sdp) {
-  const Negotiated outcome = read_offer(sdp, kAccepted);
+  const Negotiated outcome = read_offer(sdp, kAccepted, kPath);
   EXPECT_TRUE(std::holds_alternative<Refusal>(outcome));
   return std::holds_alternative<Refusal>(outcome) ? std::get<Refusal>(outcome) : Refusal{};
 }
@@ -53,7 +55,7 @@ TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
 
 TEST(ReadOffer, OtherStreamsAreSkippedAndSecureOnesNamed) {
   const std::string head = "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n";
-  const Negotiated outcome = read_offer(head + "m=video 5 RTP/AVP 31\r\nm=audio 0 RTP/AVP 8\r\nm=audio 6 RTP/AVP 8\r\n", kAccepted);
+  const Negotiated outcome = read_offer(head + "m=video 5 RTP/AVP 31\r\nm=audio 0 RTP/AVP 8\r\nm=audio 6 RTP/AVP 8\r\n", kAccepted, kPath);
   ASSERT_TRUE(std::holds_alternative<Understood>(outcome));
   EXPECT_EQ(std::get<Understood>(outcome).layout.audio, 2u);
   const Refusal r = refused(head + "m=audio 6 RTP/SAVP 8\r\n");
@@ -64,24 +66,65 @@ TEST(ReadOffer, OtherStreamsAreSkippedAndSecureOnesNamed) {
 TEST(ReadOffer, AddressesThatLeadNowhereAreRefused) {
   EXPECT_EQ(refused(audio_sdp("127.0.0.1", 4000, "8")).rule, "media-address-not-reachable");
   EXPECT_EQ(refused(audio_sdp("233.252.0.1", 4000, "8")).rule, "media-address-not-reachable");
+  EXPECT_EQ(refused(audio_sdp("255.255.255.255", 4000, "8")).rule, "media-address-not-reachable");
+  EXPECT_EQ(refused(audio_sdp("0.0.0.1", 4000, "8")).rule, "media-address-not-reachable");
   EXPECT_EQ(refused(audio_sdp("host.example", 4000, "8")).rule, "media-address-is-a-name");
   EXPECT_EQ(refused("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nt=0 0\r\nm=audio 5 RTP/AVP 8\r\n").rule, "no-connection-line");
   EXPECT_EQ(refused("junk").rule, "malformed-sdp");
 }
 
+std::string audio6_sdp(const std::string& address) {
+  return "v=0\r\no=- 1 1 IN IP6 " + address + "\r\ns=-\r\nc=IN IP6 " + address + "\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+}
+
+TEST(ReadOffer, TheGatewaysOwnAddressesAndTheOtherIpVersionAreRefused) {
+  const Refusal ours = refused(audio_sdp("10.0.0.1", 4000, "8"));
+  EXPECT_EQ(ours.status, 488);
+  EXPECT_EQ(ours.phrase(), "media address is ours: 10.0.0.1; an address that is not the gateway's");
+  EXPECT_EQ(refused(audio6_sdp("2001:db8::1")).rule, "media-address-is-ours");
+  EXPECT_EQ(refused(audio6_sdp("2001:db8::9")).phrase(), "media address family: 2001:db8::9; IPv4 on this leg");
+  for (const char* nowhere : {"::1", "ff02::1", "::ffff:10.0.0.9"})
+    EXPECT_EQ(refused(audio6_sdp(nowhere)).rule, "media-address-not-reachable") << nowhere;
+  EXPECT_TRUE(std::holds_alternative<Understood>(read_offer(audio6_sdp("2001:db8::9"), kAccepted, {IpFamily::V6, kOurs})));
+  EXPECT_TRUE(std::holds_alternative<Understood>(read_offer(audio6_sdp("64:ff9b::a00:9"), kAccepted, {IpFamily::V6, kOurs})));
+}
+
+TEST(ReadOffer, TheZeroAddressIsAHoldInBothIpVersions) {
+  for (const std::string& sdp : {audio_sdp("0.0.0.0", 4000, "8"), audio6_sdp("::")}) {
+    const Agreement a = agreed(sdp);
+    EXPECT_EQ(a.direction, Direction::SendOnly);
+    EXPECT_FALSE(a.remote.present());
+  }
+  EXPECT_EQ(agreed(audio_sdp("0.0.0.0", 4000, "8", "a=recvonly\r\n")).direction, Direction::Inactive);
+}
+
+TEST(ReadAnswer, EveryMLineAnswersItsOwn) {
+  const Layout layout{{{"video", "RTP/AVP", "31"}, {"audio", "RTP/AVP", ""}}, 1};
+  const std::string head = "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n";
+  const std::string video = "m=video 0 RTP/AVP 31\r\n", audio = "m=audio 4000 RTP/AVP 8\r\n";
+  const auto outcome = [&](const std::string& lines) { return read_answer(head + lines, kAccepted, layout, kPath); };
+  EXPECT_TRUE(std::holds_alternative<Understood>(outcome(video + audio)));
+  const auto rule = [&](const std::string& lines) { return std::get<Refusal>(outcome(lines)).phrase(); };
+  EXPECT_EQ(rule(audio), "answer m line count: 1 m= lines; offered 2");
+  EXPECT_EQ(rule(video + audio + "m=image 0 udptl t38\r\n"), "answer m line count: 3 m= lines; offered 2");
+  EXPECT_EQ(rule(audio + video), "answer m line differs: answered audio RTP/AVP; offered video RTP/AVP");
+  EXPECT_EQ(rule(video + "m=audio 4000 RTP/SAVP 8\r\n"), "answer m line differs: answered audio RTP/SAVP; offered audio RTP/AVP");
+  EXPECT_EQ(rule(video + "m=audio 0 RTP/AVP 8\r\n").substr(0, 22), "audio refused: port 0;");
+}
+
 TEST(ReadAnswer, FollowsTheAnswersOrderWithinWhatWeOffered) {
   const std::vector<api::Codec> offered = {api::Codec::Pcma, api::Codec::Pcmu};
-  const Negotiated outcome = read_answer(audio_sdp("10.0.0.9", 4000, "18 0 8"), offered, Layout::one_audio());
+  const Negotiated outcome = read_answer(audio_sdp("10.0.0.9", 4000, "18 0 8"), offered, Layout::one_audio(), kPath);
   ASSERT_TRUE(std::holds_alternative<Understood>(outcome));
   EXPECT_EQ(std::get<Understood>(outcome).agreement.codec, api::Codec::Pcmu);
-  EXPECT_EQ(std::get<Refusal>(read_answer(audio_sdp("10.0.0.9", 0, "0"), offered, Layout::one_audio())).rule, "audio-refused");
-  EXPECT_EQ(std::get<Refusal>(read_answer("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\n", offered, Layout::one_audio())).rule, "answer-lacks-m-line");
+  EXPECT_EQ(std::get<Refusal>(read_answer(audio_sdp("10.0.0.9", 0, "0"), offered, Layout::one_audio(), kPath)).rule, "audio-refused");
+  EXPECT_EQ(std::get<Refusal>(read_answer("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\n", offered, Layout::one_audio(), kPath)).rule, "answer-m-line-count");
 }
 
 TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {
   const std::string offer = audio_sdp("10.0.0.9", 4000, "8 101",
                                       "a=rtpmap:101 telephone-event/8000\r\nm=video 5 RTP/AVP 31 34\r\nm=application 9 UDP/BFCP *\r\n");
-  const Negotiated outcome = read_offer(offer, kAccepted);
+  const Negotiated outcome = read_offer(offer, kAccepted, kPath);
   const auto& understood = std::get<Understood>(outcome);
   const std::string text =
       describe_agreed({*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20}, understood.layout, understood.agreement);

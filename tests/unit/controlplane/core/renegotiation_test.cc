@@ -119,6 +119,36 @@ TEST_F(Renegotiation, ACodecTheDataplaneRefusesLeavesTheCallAsItWas) {
   EXPECT_EQ(params(Party::Caller).codec, api::Codec::Pcmu);
 }
 
+// The dataplane would refuse it: a mistake of the party's, not of ours.
+TEST_F(Renegotiation, AnOfferOfOurOwnAddressIsRefusedAndLeavesTheCallAsItWas) {
+  w.give(LegUpdated{w.caller, audio_sdp("10.1.0.1", 4000, "0 8"), true});
+  ASSERT_NE(w.last<RefuseUpdate>(), nullptr);
+  EXPECT_EQ(w.last<RefuseUpdate>()->status, 488);
+  EXPECT_EQ(w.last<RefuseUpdate>()->reason, "media address is ours: 10.1.0.1; an address that is not the gateway's");
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+  EXPECT_EQ(w.witness.last("BRIDGE_ERROR"), nullptr);
+}
+
+// The party believes its answer is in force: the call cannot go on as it was (RFC 3261 section 13.2.2.4).
+TEST_F(Renegotiation, AnAnswerThatDoesNotAnswerOurOfferEndsTheCallWithTheReason) {
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
+  w.settle_media();
+  ASSERT_NE(w.last<UpdateLeg>(), nullptr);
+  w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "0", "a=recvonly\r\nm=video 5 RTP/AVP 31\r\n"), false});
+  const EndLeg* ended = w.last<EndLeg>();
+  ASSERT_NE(ended, nullptr);
+  EXPECT_EQ(ended->status, 488);
+  EXPECT_EQ(ended->reason, "answer m line count: 2 m= lines; offered 1");
+  EXPECT_EQ(w.witness.last("ANSWER_UNUSABLE")->details.at("party"), "callee");
+  EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "answer-m-line-count");
+  EXPECT_EQ(w.witness.last("BRIDGE_ERROR"), nullptr) << "no failure of ours";
+  EXPECT_EQ(w.calls().statistics().refused_negotiation, 1u);
+  w.settle_media();
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
 TEST_F(Renegotiation, MLinesMayBeAddedButNotRemoved) {
   w.give(LegUpdated{w.caller, kOffer + "m=video 5000 RTP/AVP 31\r\n", true});
   w.settle_media();
@@ -160,7 +190,7 @@ TEST(LateOffer, AnAckWithoutAnAnswerEndsTheCall) {
   CallWorld w;
   w.connect("");
   w.give(LegUpdated{w.caller, "", false});
-  EXPECT_EQ(w.only_call().state, CallState::Error);
+  EXPECT_EQ(w.only_call().state, CallState::Disconnecting);
   w.settle_legs();
   w.settle_media();
   EXPECT_TRUE(w.nothing_left());
