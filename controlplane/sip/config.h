@@ -49,9 +49,6 @@ struct UserAgentConfig {
   std::vector<AdvertisedAddress> addresses;
   TimerConfig timers;
   Limits limits;
-  // A UDP request above this many bytes goes out over TCP when `addresses` has one and the next hop was not pinned
-  // (RFC 3261 section 18.1.1); 0 turns it off and leaves big datagrams to the shell.
-  std::size_t udp_request_bytes = 0;
 };
 
 // Everything the user agent may not make up by itself.

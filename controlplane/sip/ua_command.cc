@@ -130,15 +130,7 @@ void UserAgent::Impl::offer(const core::OfferLeg& command, Instant now) {
   leg.dialog.local_cseq = 1;
   leg.dialog.request_uri = target->text;
   leg.give_up_at = now + (command.answer_timeout > Duration::zero() ? command.answer_timeout : kTimerC);
-  const std::string branch = new_branch();
-  std::string invite = make_invite(command, leg, branch);
-  const AdvertisedAddress* tcp = address_for(Transport::Tcp, {});
-  if (config_.udp_request_bytes != 0 && invite.size() > config_.udp_request_bytes && hop.transport == Transport::Udp &&
-      command.transport.empty() && tcp != nullptr) {
-    hop.transport = Transport::Tcp;
-    hop.local = tcp->local;
-    invite = make_invite(command, leg, branch);
-  }
+  std::string invite = make_invite(command, leg, new_branch());
   Leg& added = add_leg(std::move(leg));
   added.invite = client_.start(std::make_shared<const std::string>(std::move(invite)), added.dialog.hop, Purpose::Invite, added.owner, now);
   rearm(added);
