@@ -268,7 +268,7 @@ void SipStreams::bury(sip::ConnectionId id) {
   const std::vector<std::uint64_t> unsent = connection->take_unsent();
   const std::string reason = connection->reason();
   connections_.erase(id);
-  if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason);
+  if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason, !unsent.empty());
   handlers_.on_closed(id, now);
   for (const std::uint64_t ticket : unsent) handlers_.on_send_failed(ticket, now);
 }
@@ -300,7 +300,7 @@ void SipStreams::send(const sip::OutboundMessage& message, Instant now) {
     const auto opened = connect(message, now);
     if (!opened) {
       ++statistics_.connect_failures;
-      if (handlers_.on_end) handlers_.on_end(message.destination, message.transport, opened.error().message);
+      if (handlers_.on_end) handlers_.on_end(message.destination, message.transport, opened.error().message, true);
       return fail_later(message.ticket);
     }
     id = *opened;

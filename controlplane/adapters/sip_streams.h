@@ -51,8 +51,9 @@ class SipStreams final : public DeadlineSource {
     std::function<void(std::uint64_t ticket, Instant)> on_send_failed;
     // May this source connect? Empty: anyone. Called before anything is read or allocated.
     std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;
-    // Why a connection ended, for the log. May be empty.
-    std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason)> on_end;
+    // Why a connection ended or could not be had, for the log; `undelivered`: with messages that were to go over it. May be
+    // empty.
+    std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, bool undelivered)> on_end;
   };
 
   // `loop` outlives this. TLS is set up only when tls.certificate_file is given or a TLS leg is opened.

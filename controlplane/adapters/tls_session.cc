@@ -24,6 +24,7 @@ std::unique_ptr<TlsSession> TlsSession::create(std::shared_ptr<const TlsContext>
     return session;
   }
   SSL_set_connect_state(ssl);
+  session->peer_name_ = peer_name;
   if (peer_name.empty()) return session;
   if (IpAddress::parse(peer_name)) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), peer_name.c_str());
@@ -45,7 +46,9 @@ void TlsSession::fail() {
   state_ = State::Failed;
   const long verify = SSL_get_verify_result(ssl_.get());
   error_ = tls_errors();
-  if (verify != X509_V_OK) error_ += std::string("; certificate: ") + X509_verify_cert_error_string(verify);
+  if (verify == X509_V_OK) return;
+  error_ += std::string("; certificate: ") + X509_verify_cert_error_string(verify);
+  if (!peer_name_.empty()) error_ += "; it has to name " + peer_name_ + " and to be signed by an authority of sip.tls_ca";
 }
 
 void TlsSession::handshake() {

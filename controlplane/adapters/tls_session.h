@@ -49,6 +49,7 @@ class TlsSession {
   BIO* in_ = nullptr;   // owned by ssl_
   BIO* out_ = nullptr;  // owned by ssl_
   State state_ = State::Handshaking;
+  std::string peer_name_;
   std::string error_;
 };
 

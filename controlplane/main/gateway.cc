@@ -145,8 +145,10 @@ void Gateway::make_streams() {
   handlers.on_message = [this](const sip::InboundMessage& message, Instant now) { user_agent_->on_message(message, now); };
   handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
   handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
-  handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason) {
-    log_line(LogSeverity::Debug, std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason);
+  handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason, bool undelivered) {
+    const std::string what = std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason;
+    if (undelivered) return log_line(LogSeverity::Warning, "a message could not be delivered: " + what);
+    log_line(LogSeverity::Debug, what);
   };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
 }

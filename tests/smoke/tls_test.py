@@ -30,6 +30,20 @@ assert answer.startswith(b"SIP/2.0 200"), answer
 print(time.monotonic() - start)
 """
 
+# Takes one connection with this certificate and key, and tells what came over it.
+TLS_SERVER = """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[3], sys.argv[4])
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listening", flush=True)
+s, _ = listener.accept()
+try:
+    print("received", context.wrap_socket(s, server_side=True).recv(65536))
+except OSError as error:
+    print("handshake failed:", error)
+"""
+
 # Opens connections and leaves each in the middle of its handshake; says so, and tells when the gateway has closed all.
 HALF_OPEN = """
 import socket, ssl, sys
@@ -145,6 +159,78 @@ class Tls(unittest.TestCase):
         lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=stranger", "-keyout", self.lab.dir / "stranger.key", "-out", stranger)
         done = self.lab.run_in("caller", gateway.PYTHON, "-c", TLS_OPTIONS, gateway.OUTSIDE, PORT, stranger, check=False)
         self.assertIn("CERTIFICATE_VERIFY_FAILED", done.stderr)
+
+
+class Callee(unittest.TestCase):
+    """The gateway is the TLS client: it checks whom it calls."""
+
+    NAMED = "10.2.0.3"  # whose certificate has a name instead of its address
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = lab.Lab()
+        cls.addClassCleanup(cls.lab.__exit__)
+        gateway.Network(cls.lab)
+        cls.lab.address("callee", "e0", f"{cls.NAMED}/24")
+        cls.ca = Authority(cls.lab)
+        certificate, key = cls.ca.issue("gateway", f"IP:{gateway.INSIDE}")
+        gateway.Dataplane(cls.lab)
+        route = f'local = "{gateway.INSIDE}:{PORT}"\ntransport = "tls"\ncaller_codecs = ["PCMU"]\ncallee_codecs = ["PCMA"]'
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**{
+            "sip": f'udp = ["{gateway.OUTSIDE}:5060"]\ntls = ["{gateway.INSIDE}:{PORT}"]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\ntls_ca = "{cls.ca.certificate}"',
+            "[route]": f'id = "named"\nuser = "named"\ntarget = "sip:expert@{cls.NAMED}:{PORT}"\ntls_name = "expert.example"\n{route}\n'
+                       f'[[route]]\nid = "expert"\ntarget = "sip:{{user}}@{gateway.CALLEE}:{PORT}"\n{route}'}))
+        audio.write_wav(cls.lab.dir / "caller.wav", audio.tone(440, 6))
+        audio.write_wav(cls.lab.dir / "callee.wav", audio.tone(620, 6))
+
+    def tearDown(self):
+        lab.wait_for(lambda: not self.control.ctl("calls show")["rows"] and not self.control.ctl("legs show")["rows"], 15, "every table empty")
+
+    def phone(self, address, *names):
+        return peers.Baresip(self.lab, "callee", address, "PCMA", self.lab.dir / "callee.wav", seconds=30, name=f"phone-{self.id().split('.')[-1]}", transport="tls",
+                             ca=self.ca.certificate, identity=self.ca.issue("phone", *names))
+
+    def call(self, *steps, user="expert", seconds=1):
+        return peers.Sipp(self.lab, "caller", caller(*steps), f"{gateway.CALLER}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", "30",
+                          target=f"{gateway.OUTSIDE}:5060", name="caller")
+
+    def test_softphone_answers_over_tls_and_hears_the_caller(self):
+        phone = self.phone(gateway.CALLEE, f"IP:{gateway.CALLEE}")
+        peers.speaking_caller(self.lab, "caller", gateway.CALLER, f"{gateway.OUTSIDE}:5060", "expert", 0, self.lab.dir / "caller.wav", 3).wait(40)
+        phone.stop()
+        heard = audio.read_wav(phone.recording())
+        self.assertAlmostEqual(audio.dominant_frequency(heard[len(heard) // 4:len(heard) * 3 // 4]), 440, delta=5)
+        out = next(r for r in self.control.records() if r["event"] == "INVITE" and r["details"]["direction"] == "out")
+        self.assertEqual(out["details"]["transport"], "tls")
+
+    def test_softphone_that_was_called_over_tls_hangs_up(self):
+        phone = self.phone(gateway.CALLEE, f"IP:{gateway.CALLEE}")
+        call = self.call("invite", "recv? 100", "recv? 180", "recv 200", "ack", "expect BYE", "ok")
+        lab.wait_for(lambda: any(c["state"] == "CONNECTED" for c in self.control.ctl("calls show")["rows"]), 20, "connected")
+        phone.stop()
+        call.wait(20)
+
+    def test_certificate_with_the_name_that_the_route_gives(self):
+        phone = self.phone(self.NAMED, "DNS:expert.example")
+        self.call("invite", "recv? 100", "recv? 180", "recv 200", "ack", "pause", "bye", "recv 200", user="named").wait(40)
+        phone.stop()
+
+    def test_callee_with_a_wrong_certificate_gets_no_call(self):
+        stranger = Authority(self.lab, "stranger")
+        for user, address, identity, why in (
+                ("expert", gateway.CALLEE, self.ca.issue("elsewhere", "IP:10.2.0.9"), "IP address mismatch; it has to name 10.2.0.2"),
+                ("expert", gateway.CALLEE, stranger.issue("foreign", f"IP:{gateway.CALLEE}"), "unable to get local issuer certificate"),
+                ("named", self.NAMED, self.ca.issue("other", "DNS:other.example"), "hostname mismatch; it has to name expert.example")):
+            with self.subTest(why=why):
+                before = len(self.control.process.output())
+                server = self.lab.start(f"server-{identity[0].stem}", [gateway.PYTHON, "-c", TLS_SERVER, address, PORT, *identity], ns="callee")
+                lab.wait_for(lambda: "listening" in server.output() or not server.running(), 10, "the server listens")
+                self.call("invite", "recv? 100", "recv 503", "ack_failure", user=user).wait(20)
+                lab.wait_for(lambda: why in self.control.process.output()[before:], 5, "the log says why")
+                line = next(text for text in self.control.process.output()[before:].splitlines() if why in text)
+                self.assertIn(f"tls {address}:{PORT}", line)
+                self.assertEqual(server.wait(10), 0, server.output())
+                self.assertIn("handshake failed", server.output(), "nothing of the call reached it")
 
 
 class Mutual(unittest.TestCase):

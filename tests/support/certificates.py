@@ -3,9 +3,9 @@ import lab
 
 
 class Authority:
-    def __init__(self, the_lab):
+    def __init__(self, the_lab, name="ca"):
         self.dir = the_lab.dir
-        self.certificate, self._key = self.dir / "ca.pem", self.dir / "ca.key"
+        self.certificate, self._key = self.dir / f"{name}.pem", self.dir / f"{name}.key"
         self._make(self.certificate, self._key, "IF test authority", "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign")
 
     def issue(self, name, *alternatives):

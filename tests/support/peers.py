@@ -11,15 +11,18 @@ PYTHON = "/usr/bin/python3"
 
 
 class Baresip:
-    """A softphone that answers by itself (or dials), says a WAV and records what it hears."""
+    """A softphone that answers by itself (or dials), says a WAV and records what it hears. Port 5060, over TLS 5061; `ca` is
+    whom it trusts, `identity` its own (certificate, key)."""
 
-    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, extra=()):
+    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, identity=None, extra=()):
         self.home = the_lab.dir / name
         self.home.mkdir()
         # It hangs up when its file ends, so the file goes on in silence.
         speech = audio.read_wav(wav)
         said = self.home / "says.wav"
         audio.write_wav(said, list(speech) + [0.0] * int(max(0, seconds * audio.RATE - len(speech))))
+        if identity:
+            (self.home / "identity.pem").write_text("".join(path.read_text() for path in identity))
         (self.home / "config").write_text(f"""
 sip_listen {address}:5060
 audio_player aubridge,sink
@@ -40,6 +43,7 @@ module_tmp account.so
 module_app menu.so
 snd_path {self.home}
 {"sip_cafile " + str(ca) if ca else ""}
+{f"sip_certificate {self.home}/identity.pem" if identity else ""}
 """ + "\n".join(extra) + "\n")
         (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}/8000/1\n")
         command = ["baresip", "-f", self.home, "-t", int(seconds + 60)] + (["-e", f"/dial {dial}"] if dial else [])

@@ -40,6 +40,7 @@ struct End {
   std::vector<sip::ConnectionId> closed;
   std::vector<std::uint64_t> failed;
   std::vector<std::string> reasons;
+  std::vector<bool> lost;  // of each: with messages undelivered
   std::function<bool(const Endpoint&, sip::Transport)> filter;
   std::unique_ptr<SipStreams> streams;
 
@@ -51,7 +52,10 @@ struct End {
     };
     handlers.on_closed = [this](sip::ConnectionId id, Instant) { closed.push_back(id); };
     handlers.on_send_failed = [this](std::uint64_t ticket, Instant) { failed.push_back(ticket); };
-    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason) { reasons.push_back(reason); };
+    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason, bool undelivered) {
+      reasons.push_back(reason);
+      lost.push_back(undelivered);
+    };
     handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
     streams = std::make_unique<SipStreams>(loop, std::move(config), std::move(handlers));
   }
@@ -151,6 +155,7 @@ TEST_F(SipStreamsTest, RefusesACertificateForAnotherName) {
   ASSERT_TRUE(until([&] { return !client->failed.empty(); }));
   EXPECT_EQ(client->failed[0], 42u);
   EXPECT_NE(client->reasons.at(0).find("hostname mismatch"), std::string::npos) << client->reasons.at(0);
+  EXPECT_TRUE(client->lost.at(0));
   EXPECT_TRUE(server->got.empty());
 }
 
@@ -199,6 +204,7 @@ TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
   const UniqueFd idle = raw();
   ASSERT_TRUE(until([&] { return server->closed.size() == 2; }));
   EXPECT_EQ(server->reasons.at(1), "idle");
+  EXPECT_EQ(server->lost, (std::vector<bool>{false, false}));
   open(sip::Transport::Tls);
   const UniqueFd silent = raw();
   ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
