@@ -16,11 +16,13 @@ namespace {
 
 constexpr int kRequestTimeoutMs = 100;
 
-const char* text(api::AttachStatus status) {
+std::string text(api::AttachStatus status, const api::AttachRequest& request) {
   switch (status) {
     case api::AttachStatus::Welcome: return "welcome";
     case api::AttachStatus::NotIfgw: return "not an ifgw client";
-    case api::AttachStatus::VersionMismatch: return "other contract version";
+    case api::AttachStatus::VersionMismatch:
+      return "it speaks contract version " + std::to_string(request.version) + ", this dataplane " + std::to_string(api::kContractVersion) +
+             ": install both from the same release";
     case api::AttachStatus::SizeMismatch: return "same contract version, but other message sizes: a different build";
     case api::AttachStatus::PeerRefused: return "user may not attach";
     case api::AttachStatus::Busy: return "another control plane is attached";
@@ -125,7 +127,7 @@ void AttachServer::on_listener_readable() {
     refusal.holder_pid = reply.holder_pid;
     counters_.process().attach_refusals.add(1);
     send_reply(fd.get(), refusal, {});
-    return report("attach refused for " + who + ": " + text(reply.status));
+    return report("attach refused for " + who + ": " + text(reply.status, request));
   }
   std::vector<int> fds{rings_->fd(), counters_.fd(), rings_->client_doorbell()};
   for (const auto& link : links_) fds.push_back(link->doorbell.get());

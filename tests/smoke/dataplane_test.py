@@ -4,6 +4,7 @@ two hundred times while two parties talk. The control plane here is tests/suppor
 import base64
 import pathlib
 import random
+import re
 import signal
 import sys
 import time
@@ -220,6 +221,45 @@ for i in range(int(sys.argv[2])):
     if i % 10 == 0:
         time.sleep(0.001)
 """
+
+
+# Stands between a control plane and a dataplane and makes each believe that the other is one contract version later.
+OTHER_VERSION = """
+import os, socket, struct, sys
+def later(message):  # magic and version come first in every version
+    magic, version = struct.unpack_from("<QI", message)
+    return struct.pack("<QI", magic, version + 1) + message[12:]
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listener.listen()
+print("listening", flush=True)
+while True:
+    control, _ = listener.accept()
+    with control, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as plane:
+        plane.connect(sys.argv[2])
+        plane.sendall(later(control.recv(65536)))
+        control.sendall(later(plane.recv(65536)))
+"""
+
+
+class Versions(unittest.TestCase):
+    def test_planes_of_different_contract_versions_refuse_each_other_and_say_why(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            dataplane = gateway.Dataplane(the_lab)
+            between = the_lab.start("between", [gateway.PYTHON, "-c", OTHER_VERSION, "/run/between.sock", dataplane.SOCKET])
+            lab.wait_for(lambda: "listening" in between.output() or not between.running(), 10, "the one between listens")
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(dataplane='socket = "/run/between.sock"'), wait=False)
+            status = lab.wait_for(lambda: control.ctl("status", check=False).get("dataplane"), 20, f"the control plane answers\n{between.output()}")
+            self.assertFalse(status["attached"])
+            said = re.search(r"/run/between.sock speaks contract version (\d+), this control plane (\d+): install both from the same release", status["error"])
+            self.assertIsNotNone(said, status["error"])
+            self.assertEqual(int(said[1]), int(said[2]) + 1)
+            self.assertIn(said[0], control.process.output())
+            self.assertRegex(dataplane.process.output(), rf"attach refused for pid \d+ uid 0: it speaks contract version {said[1]}, this dataplane {said[2]}: install both from the same release")
+            between.stop()
+            self.assertEqual(dataplane.legs()["attaches"], 1, "one of its own version is welcome: this tool")
 
 
 class Strangers(unittest.TestCase):
