@@ -16,7 +16,7 @@ import pcap  # noqa: E402
 import peers  # noqa: E402
 import tap  # noqa: E402
 from capture import Capture, lost_between, one_way  # noqa: E402
-from sipp_scenario import callee, caller  # noqa: E402
+from sipp_scenario import callee, caller, sdp  # noqa: E402
 
 GATEWAY = f"{gateway.OUTSIDE}:5060"
 ANSWERED = ("invite", "recv? 100", "recv? 180", "recv 200", "ack", "pause", "bye", "recv 200")
@@ -97,6 +97,19 @@ class Calls(unittest.TestCase):
         sipp.wait(40)
         record = next(r for r in reversed(self.control.records()) if r["event"] == "REJECTED")
         self.assertIn("G722", str(record), "the record names what was offered")
+
+    def test_media_address_of_the_gateway_is_refused_in_offer_and_answer(self):
+        before = len(self.control.records())
+        ours = lambda address, types: sdp(types).replace("[media_ip]", address)  # noqa: E731
+        self.dial("invite", "recv? 100", "recv 488", "ack_failure", body=ours(gateway.OUTSIDE, (0,))).wait(40)
+        served = self.serve("expect INVITE", "answer", "expect ACK", "expect BYE", "ok", body=ours(gateway.INSIDE, (8,)))
+        capture = Capture(self.lab, "callee", "e0", "udp port 5060")
+        self.dial("invite", "recv? 100", "recv 502", "ack_failure").wait(40)
+        served.wait(10)
+        why = f"media address is ours: {gateway.INSIDE}; an address that is not the gateway's"
+        said = [p.payload for p in capture.stop() if p.payload.startswith(b"BYE ")]
+        self.assertIn(f'Reason: SIP ;cause=502 ;text="{why}"'.encode(), said[0])
+        self.assertNotIn("ALERT", [r["severity"] for r in self.control.records()[before:]], "the parties' mistakes, not ours")
 
     def test_video_is_refused_by_port_zero(self):
         capture = Capture(self.lab, "caller", "c0", "udp port 5060")

@@ -119,14 +119,15 @@ def caller(*steps, types=(0,), extra="", body=None):
     return w.xml("caller")
 
 
-def callee(*steps, types=(8,), direction="sendrecv"):
+def callee(*steps, types=(8,), direction="sendrecv", body=None):
+    """`body`: as for caller(), of "answer"."""
     w = _Writer(types, "", None)
     to = "[last_To:];tag=[pid]s[call_number]"
     contact = "Contact: <sip:expert@[local_ip]:[local_port];transport=[transport]>\n"
     for step in steps:
         words = step.split()
         if words[0] == "answer":
-            w.send("SIP/2.0 200 OK\n" + _ECHO.format(to=to) + contact + sdp(types, direction), retransmit=True)
+            w.send("SIP/2.0 200 OK\n" + _ECHO.format(to=to) + contact + (body or sdp(types, direction)), retransmit=True)
         elif words[0] == "answer_again":  # to a re-INVITE: the tag is already there
             w.send("SIP/2.0 200 OK\n" + _ECHO.format(to="[last_To:]") + contact + sdp(types, words[1], 2), retransmit=True)
         elif words[0] == "status":
