@@ -51,7 +51,7 @@ struct CallPorts {
   X(refused_admission, "calls refused by call count, call rate or an X-IF header") \
   X(refused_route, "calls refused because no route matched")                       \
   X(refused_policy, "calls refused by the guard")                                  \
-  X(refused_negotiation, "calls refused or ended because of a session description")     \
+  X(refused_negotiation, "calls refused or ended over a session description")      \
   X(refused_media, "calls refused or ended for want of media")                     \
   X(refused_witness, "calls refused because a record could not be kept")           \
   X(failed_callee, "calls the called party refused or could not be reached for")   \

@@ -105,8 +105,8 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
 // Why the m-lines of an answer do not answer those of the offer (RFC 3264 section 6).
 std::optional<Refusal> layout_refusal(const sdp::Session& answer, const Layout& offer) {
   if (answer.media.size() != offer.lines.size()) {
-    return refusal("answer-m-line-count", std::to_string(answer.media.size()) + " m= lines", "offered " + std::to_string(offer.lines.size()),
-                   "answer every m= line, and no other");
+    return refusal("answer-m-line-count", std::to_string(answer.media.size()) + " m= lines",
+                   "offered " + std::to_string(offer.lines.size()), "answer every m= line, and no other");
   }
   for (std::size_t i = 0; i < offer.lines.size(); ++i) {
     const MediaLine& offered = offer.lines[i];

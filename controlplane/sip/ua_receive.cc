@@ -134,8 +134,8 @@ void UserAgent::Impl::refuse(const Request& request, const Refusal& refusal, Ins
   Owner owner;
   if (const Leg* leg = find_dialog(request.scan)) owner = leg->owner;
   outbox_.received(request.message, request.scan, request.bytes, owner, false, now);
-  outbox_.send(reply_hop(request.message, request.scan), std::make_shared<const std::string>(make_refusal(request, refusal, owner)), owner, false,
-               0, now);
+  outbox_.send(reply_hop(request.message, request.scan), std::make_shared<const std::string>(make_refusal(request, refusal, owner)), owner,
+               false, 0, now);
 }
 
 std::string UserAgent::Impl::make_refusal(const Request& request, const Refusal& refusal, const Owner& owner) const {

@@ -85,8 +85,8 @@ bool Engine::fits_mtu(const Endpoint& remote, std::size_t payload_length) const 
 
 void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, NextHops& next_hops) noexcept {
   const bool ours = classifier_.local_address(header.local.ip) >= 0 && classifier_.is_sip_udp_port(header.local.port);
-  const bool remote_ok = header.remote.ip.family == header.local.ip.family && !is_martian(header.remote.ip) &&
-                         header.remote.port != 0 && classifier_.local_address(header.remote.ip) < 0;
+  const bool remote_ok = header.remote.ip.family == header.local.ip.family && !is_martian(header.remote.ip) && header.remote.port != 0 &&
+                         classifier_.local_address(header.remote.ip) < 0;
   if (!ours || !remote_ok || header.dscp > 63 || header.length == 0 || header.length != packet.length) {
     block_.invalid_messages.add(1);
     return drop(packet, api::DropReason::MalformedUdp);

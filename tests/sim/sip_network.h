@@ -18,7 +18,7 @@ struct NetworkQuality {
   double duplication = 0;  // of every datagram that was not lost
   Duration min_delay = std::chrono::milliseconds(5);
   Duration max_delay = std::chrono::milliseconds(5);  // above min_delay: messages overtake each other
-  Duration max_copy_delay{};  // a duplicate's delay is up to this; zero: that of any datagram
+  Duration max_copy_delay{};                          // a duplicate's delay is up to this; zero: that of any datagram
 };
 
 class SipNetwork {

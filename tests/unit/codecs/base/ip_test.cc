@@ -21,7 +21,8 @@ TEST(IpAddress, V4IsHostOrderInAndOut) {
 }
 
 TEST(IpAddress, MartiansAreWhatNoNetworkCarries) {
-  for (const char* text : {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "ff02::1", "::ffff:10.0.0.9"})
+  for (const char* text :
+       {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "ff02::1", "::ffff:10.0.0.9"})
     EXPECT_TRUE(is_martian(*IpAddress::parse(text))) << text;
   for (const char* text : {"1.0.0.1", "10.0.0.1", "223.255.255.255", "2001:db8::1", "fd01::1", "fe80::1", "64:ff9b::a00:9", "64:ff9b:1::1"})
     EXPECT_FALSE(is_martian(*IpAddress::parse(text))) << text;

@@ -118,7 +118,8 @@ TEST(ReadAnswer, FollowsTheAnswersOrderWithinWhatWeOffered) {
   ASSERT_TRUE(std::holds_alternative<Understood>(outcome));
   EXPECT_EQ(std::get<Understood>(outcome).agreement.codec, api::Codec::Pcmu);
   EXPECT_EQ(std::get<Refusal>(read_answer(audio_sdp("10.0.0.9", 0, "0"), offered, Layout::one_audio(), kPath)).rule, "audio-refused");
-  EXPECT_EQ(std::get<Refusal>(read_answer("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\n", offered, Layout::one_audio(), kPath)).rule, "answer-m-line-count");
+  EXPECT_EQ(std::get<Refusal>(read_answer("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\n", offered, Layout::one_audio(), kPath)).rule,
+            "answer-m-line-count");
 }
 
 TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {

@@ -4,11 +4,11 @@
 namespace ifgw::sip {
 namespace {
 
+using std::chrono::seconds;
 using test::answer_to;
 using test::line_of;
 using test::Text;
 using test::UserAgentTest;
-using std::chrono::seconds;
 
 class DialogTest : public UserAgentTest {
  protected:
@@ -43,7 +43,9 @@ TEST_F(DialogTest, FollowsALooseRouteSet) {
   net->command(*gw, core::EndLeg{leg, 0, "done \"now\"\r\nX: y", 0});
   const std::string bye = arrived().at(0);
   EXPECT_EQ(bye.substr(0, bye.find("\r\n")), "BYE sip:peer@192.0.2.9:5080 SIP/2.0");
-  EXPECT_NE(bye.find("Route: <sip:192.0.2.9:5080;lr>\r\nRoute: <sip:198.51.100.7;lr>\r\nRoute: <sip:198.51.100.8;lr>\r\n"), std::string::npos) << bye;
+  EXPECT_NE(bye.find("Route: <sip:192.0.2.9:5080;lr>\r\nRoute: <sip:198.51.100.7;lr>\r\nRoute: <sip:198.51.100.8;lr>\r\n"),
+            std::string::npos)
+      << bye;
   EXPECT_EQ(line_of(bye, "Reason"), "Reason: SIP ;cause=480 ;text=\"done \\\"now\\\"  X: y\"");
 }
 

@@ -31,13 +31,15 @@ struct Text {
   std::string str() const {
     return method + " " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5080;branch=" + branch + via_parameters +
            "\r\nMax-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag=" + from_tag + "\r\nTo: <sip:gw@192.0.2.2>" +
-           (to_tag.empty() ? "" : ";tag=" + to_tag) + "\r\nCall-ID: " + call_id + "\r\nCSeq: " + std::to_string(cseq) + " " + method + "\r\n" +
-           extra + (body.empty() ? "" : "Content-Type: " + type + "\r\n") + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+           (to_tag.empty() ? "" : ";tag=" + to_tag) + "\r\nCall-ID: " + call_id + "\r\nCSeq: " + std::to_string(cseq) + " " + method +
+           "\r\n" + extra + (body.empty() ? "" : "Content-Type: " + type + "\r\n") + "Content-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
   }
 };
 
 // The peer's answer to a request of ours.
-inline std::string answer_to(const std::string& request, int status, const std::string& to_tag, const std::string& extra = {}, const std::string& body = {}) {
+inline std::string answer_to(const std::string& request, int status, const std::string& to_tag, const std::string& extra = {},
+                             const std::string& body = {}) {
   const PreScan scan = prescan(as_bytes(request));
   std::string out = "SIP/2.0 " + std::to_string(status) + " Text\r\n";
   HeaderWalker walker(scan.headers);

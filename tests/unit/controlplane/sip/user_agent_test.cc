@@ -4,13 +4,13 @@
 namespace ifgw::sip {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 using test::answer_to;
 using test::kPeer;
 using test::line_of;
 using test::Text;
 using test::UserAgentTest;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 // ---- refusals --------------------------------------------------------------------------------------------------
 
@@ -210,8 +210,9 @@ TEST_F(UserAgentTest, ResponsesThatAreAProxysAreDropped) {
   const std::string invite = calling();
   const std::string busy = answer_to(invite, 486, "x");
   const std::string via = line_of(busy, "Via");
-  for (const std::string& second : {std::string("\r\nVia: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp"), std::string("\r\nv: SIP/2.0/UDP 192.0.2.77"),
-                                    std::string(", SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp")}) {
+  for (const std::string& second :
+       {std::string("\r\nVia: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp"), std::string("\r\nv: SIP/2.0/UDP 192.0.2.77"),
+        std::string(", SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKp")}) {
     std::string text = busy;
     text.insert(text.find(via) + via.size(), second);
     EXPECT_TRUE(exchange(text).empty()) << second;
