@@ -157,8 +157,7 @@ DataplaneLink::~DataplaneLink() {
 }
 
 void DataplaneLink::wake(const Worker& worker) noexcept {
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
-  if (worker.flags->worker_sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(worker.doorbell, 1);
+  if (api::must_ring(worker.flags->worker_sleeps)) eventfd_write(worker.doorbell, 1);
 }
 
 bool DataplaneLink::send(std::uint32_t worker, const api::Command& command) noexcept {
@@ -205,8 +204,10 @@ bool DataplaneLink::arm() noexcept {
 
 void DataplaneLink::disarm() noexcept {
   for (Worker& worker : workers_) worker.flags->client_sleeps.store(0, std::memory_order_relaxed);
-  eventfd_t ignored = 0;
-  eventfd_read(doorbell_, &ignored);
+  char ignored = 0;
+  // Every worker rings once per sleep. What a dataplane sends beyond that can wait for the next round.
+  for (std::size_t i = 0; i <= workers_.size() && recv(doorbell_, &ignored, sizeof ignored, MSG_DONTWAIT) >= 0; ++i) {
+  }
 }
 
 bool DataplaneLink::corrupt() const noexcept {

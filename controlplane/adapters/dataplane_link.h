@@ -29,7 +29,7 @@ class DataplaneLink {
 
   // Readable when the dataplane is gone.
   int connection_fd() const noexcept { return connection_; }
-  // Readable when a worker published something while we said that we sleep. Clear it with arm()/disarm().
+  // Readable when a worker published something while we said that we sleep. Cleared by disarm().
   int doorbell_fd() const noexcept { return doorbell_; }
 
   // False when worker `w`'s command ring is full: the caller refuses what it wanted to do and counts it.

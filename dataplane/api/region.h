@@ -6,8 +6,9 @@
 //   [0] ring region      memfd made for this attach, sealed against resizing; map read-write, MADV_DONTDUMP
 //   [1] counter region   memfd sealed against new writable mappings; map read-only. Huge pages where the dataplane has
 //                        them: its size is a whole number of AttachReply::counter_page_bytes
-//   [2] client doorbell  eventfd: the dataplane writes it when the client said it sleeps
-//   [3..] worker doorbells, one eventfd per worker, for the other direction
+//   [2] client doorbell  datagram socket: the dataplane sends one byte when the client said it sleeps; receive-only
+//   [3..] worker doorbells, one eventfd per worker, for the other direction; write-only
+// All but the counters are made for this attach (runtime/doorbell.h says why the doorbells differ).
 // The connection stays open and silent; its end is the detach, however the client died. Nothing else crosses.
 // Both sides compute the layout from the numbers in AttachReply with the functions below and check it against the
 // size of the memfd before mapping it.
@@ -54,12 +55,18 @@ struct RingSizes {
   std::uint32_t datagrams_down = 1024;
 };
 
-// Set by a side before it sleeps, read by the other after it published: then the doorbell is rung. A peer that lies
-// costs a needless wake-up or a late one (every sleep is bounded), nothing else.
+// Set by a side before it sleeps, taken down by the other when it rings the doorbell. A peer that lies costs a needless
+// wake-up or a late one (every sleep is bounded), nothing else.
 struct SleepFlags {
   alignas(kCacheLine) std::atomic<std::uint32_t> worker_sleeps{0};
   alignas(kCacheLine) std::atomic<std::uint32_t> client_sleeps{0};
 };
+
+// After publishing something for the owner of `sleeps`: whether its doorbell is to be rung, once per sleep.
+inline bool must_ring(std::atomic<std::uint32_t>& sleeps) noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
+  return sleeps.load(std::memory_order_relaxed) != 0 && sleeps.exchange(0, std::memory_order_relaxed) != 0;
+}
 
 // Byte offsets of one worker's part within the ring region.
 struct RingLayout {

@@ -129,13 +129,15 @@ void AttachServer::on_listener_readable() {
     send_reply(fd.get(), refusal, {});
     return report("attach refused for " + who + ": " + text(reply.status, request));
   }
-  std::vector<int> fds{rings_->fd(), counters_.fd(), rings_->client_doorbell()};
-  for (const auto& link : links_) fds.push_back(link->doorbell.get());
+  std::vector<int> fds{rings_->fd(), counters_.fd(), rings_->client_end()};
+  for (std::size_t w = 0; w < links_.size(); ++w) fds.push_back(rings_->worker(w).doorbell);
   offer(rings_.get());
   client_ = std::move(fd);
   client_pid_ = peer.pid;
   counters_.process().attaches.add(1);
-  if (!send_reply(client_.get(), reply, fds)) return detach("gone before it was answered");
+  const bool sent = send_reply(client_.get(), reply, fds);
+  rings_->close_client_end();
+  if (!sent) return detach("gone before it was answered");
   report("control plane attached: " + who);
 }
 

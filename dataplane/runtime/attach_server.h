@@ -21,7 +21,7 @@ struct WorkerLink {
   alignas(api::kCacheLine) std::atomic<WorkerRings*> taken{nullptr};
   alignas(api::kCacheLine) std::atomic<bool> corrupt{false};  // set by the worker: a ring index was impossible
   alignas(api::kCacheLine) std::atomic<std::uint32_t> sleeps{0};  // set by the worker before it sleeps
-  Fd doorbell;                                                // eventfd that wakes the worker; for its whole life
+  Fd doorbell;                                                // eventfd that wakes the worker; never leaves this process
 
   // From any thread of this process, after publishing something for the worker.
   void wake() noexcept;

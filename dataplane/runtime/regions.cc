@@ -1,7 +1,6 @@
 #include "dataplane/runtime/regions.h"
 
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,20 +18,6 @@ constexpr unsigned kHuge2Mb = 21u << 26;  // MFD_HUGE_2MB of linux/memfd.h, whic
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
 
 }  // namespace
-
-Fd& Fd::operator=(Fd&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-
-int Fd::release() noexcept { return std::exchange(fd_, -1); }
 
 Result<SharedMemory> SharedMemory::create(const char* name, std::size_t bytes, bool seal_writes, std::size_t page_bytes) {
   SharedMemory memory;
@@ -103,8 +88,9 @@ Result<std::unique_ptr<RingRegion>> RingRegion::create(const api::RingSizes& siz
   auto memory = SharedMemory::create("ifgw-rings", api::ring_region_bytes(sizes, workers), false);
   if (!memory) return memory.error();
   region->memory_ = std::move(memory).value();
-  region->client_doorbell_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!region->client_doorbell_) return system_error("eventfd");
+  auto client_doorbell = make_client_doorbell();
+  if (!client_doorbell) return client_doorbell.error();
+  region->client_doorbell_ = std::move(client_doorbell).value();
   const api::RingLayout at = api::ring_layout(sizes);
   for (std::uint32_t w = 0; w < workers; ++w) {
     std::uint8_t* base = region->memory_.data() + at.stride * w;
@@ -115,7 +101,10 @@ Result<std::unique_ptr<RingRegion>> RingRegion::create(const api::RingSizes& siz
     rings.events = {base + at.events, sizes.events};
     rings.datagrams_up = {base + at.datagrams_up, sizes.datagrams_up};
     rings.datagrams_down = {base + at.datagrams_down, sizes.datagrams_down};
-    rings.client_doorbell = region->client_doorbell_.get();
+    auto doorbell = make_worker_doorbell();
+    if (!doorbell) return doorbell.error();
+    rings.doorbell = region->worker_doorbells_.emplace_back(std::move(doorbell).value()).get();
+    rings.client_doorbell = region->client_doorbell_.ours.get();
   }
   return region;
 }

@@ -10,27 +10,10 @@
 
 #include "codecs/base/result.h"
 #include "dataplane/api/region.h"
+#include "dataplane/runtime/doorbell.h"
+#include "dataplane/runtime/fd.h"
 
 namespace ifgw::runtime {
-
-// An owned file descriptor; -1 is "none".
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) noexcept : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(other.release()) {}
-  Fd& operator=(Fd&& other) noexcept;
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd();
-
-  int get() const noexcept { return fd_; }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  int release() noexcept;
-
- private:
-  int fd_ = -1;
-};
 
 // A memfd and its writable mapping here.
 class SharedMemory {
@@ -83,8 +66,14 @@ struct WorkerRings {
   api::RingProducer<api::Datagram> datagrams_up;
   api::RingConsumer<api::Datagram> datagrams_down;
   api::SleepFlags* flags = nullptr;
-  int client_doorbell = -1;
+  int client_doorbell = -1;  // of ClientDoorbell, ours
+  int doorbell = -1;         // of make_worker_doorbell(): the client rings it
   std::uint64_t event_sequence = 0;
+
+  // After publishing something for the client: wakes it if it sleeps.
+  void wake_client() noexcept {
+    if (api::must_ring(flags->client_sleeps)) ring(client_doorbell);
+  }
 
   bool corrupt() const noexcept {
     return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt();
@@ -98,11 +87,14 @@ class RingRegion {
 
   WorkerRings& worker(std::size_t w) noexcept { return rings_[w]; }
   int fd() const noexcept { return memory_.fd(); }
-  int client_doorbell() const noexcept { return client_doorbell_.get(); }
+  // The client's end of its doorbell; ours only until it was sent.
+  int client_end() const noexcept { return client_doorbell_.theirs.get(); }
+  void close_client_end() noexcept { client_doorbell_.theirs = Fd(); }
 
  private:
   SharedMemory memory_;
-  Fd client_doorbell_;
+  ClientDoorbell client_doorbell_;
+  std::vector<Fd> worker_doorbells_;
   std::vector<WorkerRings> rings_;
 };
 

@@ -89,6 +89,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
 void Worker::relink() noexcept {
   WorkerRings* offered = link_.offered.load(std::memory_order_acquire);
   if (offered == linked_) return;
+  idle_.hear(offered == nullptr ? -1 : offered->doorbell);
   linked_ = rings_ = offered;
   link_.taken.store(offered, std::memory_order_release);
   if (rings_ != nullptr) engine_.on_client();
@@ -185,9 +186,7 @@ bool Worker::on_event(const api::Event& event) noexcept {
 }
 
 void Worker::ring_client() noexcept {
-  if (!std::exchange(published_, false) || rings_ == nullptr) return;
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
-  if (rings_->flags->client_sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(rings_->client_doorbell, 1);
+  if (std::exchange(published_, false) && rings_ != nullptr) rings_->wake_client();
 }
 
 bool Worker::something_waits() noexcept {

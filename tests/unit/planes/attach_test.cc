@@ -22,6 +22,7 @@
 
 #include "controlplane/adapters/dataplane_link.h"
 #include "dataplane/runtime/attach_server.h"
+#include "dataplane/runtime/idle.h"
 
 namespace ifgw {
 namespace {
@@ -37,8 +38,6 @@ class Plane {
     dir_ = std::filesystem::temp_directory_path() / ("ifgw-attach-" + std::to_string(getpid()) + "-" + std::to_string(counter_++));
     std::filesystem::create_directory(dir_);
     counters = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, 4, huge_pages)).value());
-    links.push_back(std::make_unique<runtime::WorkerLink>());
-    links[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     config.socket_path = dir_ / "plane.sock";
     config.welcome.workers = 1;
     config.welcome.legs_per_worker = 4;
@@ -66,13 +65,19 @@ class Plane {
 
   runtime::AttachServerConfig config;
   std::unique_ptr<runtime::CounterRegion> counters;
-  std::vector<std::unique_ptr<runtime::WorkerLink>> links;
+  std::vector<std::unique_ptr<runtime::WorkerLink>> links = one_link();
   std::unique_ptr<AttachServer> server;
   std::vector<std::string> reports;  // main thread's; read after the Plane's threads ended or when quiet
   std::atomic<std::uint64_t> echoed{0};
   std::atomic<std::uint64_t> torn{0};
 
  private:
+  static std::vector<std::unique_ptr<runtime::WorkerLink>> one_link() {
+    std::vector<std::unique_ptr<runtime::WorkerLink>> links;
+    links.push_back(std::make_unique<runtime::WorkerLink>());
+    links[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
+    return links;
+  }
   void serve() {
     while (!stop_) {
       pollfd fds[2] = {{server->listen_fd(), POLLIN, 0}, {server->client_fd(), POLLIN, 0}};
@@ -84,8 +89,10 @@ class Plane {
   }
   void work() {
     auto datagram = std::make_unique<api::Datagram>();
+    runtime::WorkerRings* before = nullptr;
     while (!stop_worker_) {
       runtime::WorkerRings* rings = links[0]->offered.load(std::memory_order_acquire);
+      if (rings != std::exchange(before, rings)) idle_.hear(rings == nullptr ? -1 : rings->doorbell);
       links[0]->taken.store(rings, std::memory_order_release);
       bool idle = true;
       if (rings != nullptr) {
@@ -111,13 +118,22 @@ class Plane {
           (void)rings->datagrams_up.push(*datagram);
         }
         if (rings->corrupt()) links[0]->corrupt = true;
-        if (!idle && rings->flags->client_sleeps.load() != 0) eventfd_write(rings->client_doorbell, 1);
+        if (!idle) rings->wake_client();
       }
-      if (idle) std::this_thread::yield();
+      if (!idle) idle_.busy();
+      else if (idle_.tired()) sleep(rings);
     }
+  }
+  // As Worker does it.
+  void sleep(runtime::WorkerRings* rings) {
+    if (rings != nullptr) rings->flags->worker_sleeps.store(1);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (rings == nullptr || (rings->commands.empty() && rings->datagrams_down.empty())) idle_.sleep(std::chrono::milliseconds(10));
+    if (rings != nullptr) rings->flags->worker_sleeps.store(0);
   }
   static inline int counter_ = 0;
   std::filesystem::path dir_;
+  runtime::Idle idle_{{}, links[0]->doorbell.get(), false, false};
   std::atomic<bool> stop_{false};
   std::atomic<bool> stop_worker_{false};
   std::thread main_;
@@ -292,6 +308,142 @@ TEST(Attach, ImpossibleIndexDetachesTheClientAndOnlyIt) {
   }
   EXPECT_EQ(plane.counters->process().corrupt_rings.get(), 1u);
   EXPECT_TRUE(DataplaneLink::attach(plane.path()));
+}
+
+// A client written by hand, with the descriptors as it was given them.
+class HostileClient {
+ public:
+  explicit HostileClient(const std::string& path) {
+    connection_ = runtime::Fd(socket(AF_UNIX, SOCK_SEQPACKET, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(connect(connection_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const api::AttachRequest request;
+    EXPECT_EQ(::send(connection_.get(), &request, sizeof request, 0), static_cast<ssize_t>(sizeof request));
+    api::AttachReply reply;
+    iovec data{&reply, sizeof reply};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 4)> control{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    EXPECT_EQ(recvmsg(connection_.get(), &message, 0), static_cast<ssize_t>(sizeof reply));
+    std::array<int, 4> fds;
+    std::memcpy(fds.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fds);
+    for (const int fd : fds) fds_.emplace_back(fd);
+    bytes_ = api::ring_region_bytes(reply.rings, 1);
+    rings_ = static_cast<std::uint8_t*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0));
+    EXPECT_NE(rings_, MAP_FAILED);
+    const api::RingLayout at = api::ring_layout(reply.rings);
+    flags_ = reinterpret_cast<api::SleepFlags*>(rings_ + at.flags);
+    commands_ = {rings_ + at.commands, reply.rings.commands};
+  }
+  ~HostileClient() { munmap(rings_, bytes_); }
+  HostileClient(const HostileClient&) = delete;
+  HostileClient& operator=(const HostileClient&) = delete;
+
+  const runtime::Fd& client_doorbell() const { return fds_[2]; }
+  const runtime::Fd& worker_doorbell() const { return fds_[3]; }
+
+  // Until the kernel takes no more, then in a way that whoever adds to it would wait.
+  void fill_and_block_everything() {
+    for (std::size_t i = 2; i < fds_.size(); ++i) {
+      const int fd = fds_[i].get();
+      fcntl(fd, F_SETFL, O_NONBLOCK);
+      eventfd_t old = 0;
+      const eventfd_t most = ~eventfd_t{0} - 1;
+      if (::send(fd, &most, sizeof most, MSG_NOSIGNAL) < 0 && errno == ENOTSOCK) {
+        eventfd_read(fd, &old);
+        eventfd_write(fd, most);
+      } else {
+        while (::send(fd, &most, sizeof most, MSG_NOSIGNAL) > 0) {
+        }
+      }
+      EXPECT_EQ(fcntl(fd, F_SETFL, 0), 0);
+    }
+    fcntl(connection_.get(), F_SETFL, 0);
+  }
+  // Claims to sleep, so that it has to be rung; rings, if only because its bell is full.
+  bool command(const api::Command& command) {
+    flags_->client_sleeps = 1;
+    if (!commands_.push(command)) return false;
+    fcntl(worker_doorbell().get(), F_SETFL, O_NONBLOCK);
+    eventfd_write(worker_doorbell().get(), 1);
+    fcntl(worker_doorbell().get(), F_SETFL, 0);
+    return true;
+  }
+  void stop_reading() { connection_ = runtime::Fd(); }
+
+ private:
+  runtime::Fd connection_;
+  std::vector<runtime::Fd> fds_;
+  std::uint8_t* rings_ = nullptr;
+  std::size_t bytes_ = 0;
+  api::SleepFlags* flags_ = nullptr;
+  api::RingProducer<api::Command> commands_;
+};
+
+TEST(Attach, ClientThatFillsItsDoorbellsAndMakesThemBlockStopsNobody) {
+  Plane plane;
+  plane.start();
+  {
+    HostileClient client(plane.path());
+    // More often than any queue is long: each is rung for, and nobody ever listens.
+    for (std::uint32_t n = 1; n <= 1000; ++n) {
+      if (n % 100 == 1) client.fill_and_block_everything();
+      ASSERT_TRUE(client.command(numbered(n)));
+      for (int i = 0; plane.echoed < n && i < 50'000; ++i) usleep(100);
+      ASSERT_EQ(plane.echoed, n) << "the worker hangs";
+    }
+    client.fill_and_block_everything();
+  }
+  for (int i = 0; plane.counters->process().detaches.get() == 0 && i < 5000; ++i) usleep(1000);
+  ASSERT_EQ(plane.counters->process().detaches.get(), 1u) << "the main thread hangs";
+  auto link = DataplaneLink::attach(plane.path());
+  ASSERT_TRUE(link) << link.error().message;
+  ASSERT_TRUE((*link)->send(0, numbered(7)));
+  api::Event event;
+  EXPECT_TRUE(await_event(**link, event));
+}
+
+// Whoever receives a descriptor closes it, and closing can take minutes. See doorbell.h.
+TEST(Attach, DoorbellsCarryNoDescriptors) {
+  Plane plane;
+  plane.start();
+  HostileClient client(plane.path());
+  for (const runtime::Fd* bell : {&client.client_doorbell(), &client.worker_doorbell()}) {
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memset(CMSG_DATA(header), 0, sizeof(int));  // our standard input
+    EXPECT_LT(sendmsg(bell->get(), &message, MSG_NOSIGNAL), 0);
+    EXPECT_TRUE(errno == EPIPE || errno == ENOTSOCK) << std::strerror(errno);
+  }
+}
+
+// An earlier client kept its descriptors: they are of no use to it against the next one.
+TEST(Attach, DoorbellsOfAnEarlierClientRingNobody) {
+  Plane plane;
+  plane.start();
+  auto earlier = std::make_unique<HostileClient>(plane.path());
+  earlier->stop_reading();
+  for (int i = 0; plane.counters->process().detaches.get() == 0 && i < 5000; ++i) usleep(1000);
+  HostileClient later(plane.path());
+  ASSERT_EQ(eventfd_write(later.worker_doorbell().get(), 1), 0);
+  eventfd_t count = 0;
+  fcntl(earlier->worker_doorbell().get(), F_SETFL, O_NONBLOCK);
+  EXPECT_NE(eventfd_read(earlier->worker_doorbell().get(), &count), 0) << "it takes away the later one's ring";
 }
 
 // 200 clients under full load, each killed with SIGKILL at a random moment. Nothing torn may ever be seen, no attach
