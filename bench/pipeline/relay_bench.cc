@@ -145,7 +145,7 @@ class Rig {
       attached = true;
     });
     std::thread server([&] {
-      while (!attached) server_->on_listener_readable();
+      while (!attached) server_->on_ready(runtime::monotonic_now());
     });
     while (!attached) worker_->iterate(runtime::monotonic_now());
     client.join();

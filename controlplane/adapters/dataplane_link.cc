@@ -102,8 +102,8 @@ Result<std::unique_ptr<DataplaneLink>> DataplaneLink::attach(const std::string& 
   std::unique_ptr<DataplaneLink> link(new DataplaneLink);
   link->connection_ = *connected;
   const api::AttachRequest request;
-  if (::send(link->connection_, &request, sizeof request, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof request))
-    return system_error("cannot send the attach request");
+  // One whose user may not attach is told so unasked, and finds the door closed.
+  if (::send(link->connection_, &request, sizeof request, MSG_NOSIGNAL) < 0 && errno != EPIPE) return system_error("cannot send the attach request");
   auto fds = read_reply(link->connection_, link->welcome_);
   if (!fds) return fds.error();
   Status mapped = link->welcome_.status != api::AttachStatus::Welcome ? Status(refusal(socket_path, link->welcome_)) : link->map(*fds);

@@ -1,12 +1,14 @@
 #include "dataplane/runtime/attach_server.h"
 
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -14,7 +16,10 @@
 namespace ifgw::runtime {
 namespace {
 
-constexpr int kRequestTimeoutMs = 100;
+constexpr Duration kRequestTimeout = std::chrono::seconds(1);
+constexpr std::size_t kMaxPending = 8;
+constexpr std::size_t kMaxRetired = 4;  // ring regions; a worker lets go within 10 ms
+constexpr int kPassRights = 83;         // SO_PASSRIGHTS of Linux 6.16, which these headers do not name
 
 std::string text(api::AttachStatus status, const api::AttachRequest& request) {
   switch (status) {
@@ -55,11 +60,29 @@ Status bind_listener(int fd, const std::string& path) {
   return Success{};
 }
 
+bool watch(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
 }  // namespace
 
 void WorkerLink::wake() noexcept {
   std::atomic_thread_fence(std::memory_order_seq_cst);  // publish before looking whether it sleeps
   if (sleeps.load(std::memory_order_relaxed) != 0) eventfd_write(doorbell.get(), 1);
+}
+
+WorkerRings* WorkerLink::take() noexcept {
+  // Said to be taken before it is used, and looked at once more: what was withdrawn in between may be freed already.
+  WorkerRings* rings = offered.load(std::memory_order_acquire);
+  while (true) {
+    taken.store(rings, std::memory_order_seq_cst);
+    WorkerRings* still = offered.load(std::memory_order_seq_cst);
+    if (still == rings) return rings;
+    rings = still;
+  }
 }
 
 AttachServer::AttachServer(AttachServerConfig config, CounterRegion& counters, std::vector<std::unique_ptr<WorkerLink>>& links)
@@ -68,13 +91,18 @@ AttachServer::AttachServer(AttachServerConfig config, CounterRegion& counters, s
 Result<std::unique_ptr<AttachServer>> AttachServer::start(AttachServerConfig config, CounterRegion& counters,
                                                           std::vector<std::unique_ptr<WorkerLink>>& links) {
   std::unique_ptr<AttachServer> server(new AttachServer(std::move(config), counters, links));
-  server->listener_ = Fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!server->listener_) return Error{std::string("socket(AF_UNIX): ") + std::strerror(errno)};
+  Fd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener) return Error{std::string("socket(AF_UNIX): ") + std::strerror(errno)};
+  const int no = 0;  // connections take after the listener; an older kernel refuses, which is all it can do
+  (void)setsockopt(listener.get(), SOL_SOCKET, kPassRights, &no, sizeof no);
   const std::string& path = server->config_.socket_path;
-  if (const Status bound = bind_listener(server->listener_.get(), path); !bound) return bound.error();
+  if (const Status bound = bind_listener(listener.get(), path); !bound) return bound.error();
+  server->listener_ = std::move(listener);
   if (chown(path.c_str(), static_cast<uid_t>(-1), server->config_.socket_group) != 0 || chmod(path.c_str(), server->config_.socket_mode) != 0)
     return Error{"--socket " + path + ": cannot set its group and mode: " + std::strerror(errno)};
-  if (listen(server->listener_.get(), 4) != 0) return Error{"--socket " + path + ": " + std::strerror(errno)};
+  if (listen(server->listener_.get(), 16) != 0) return Error{"--socket " + path + ": " + std::strerror(errno)};
+  server->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!server->epoll_ || !watch(server->epoll_.get(), server->listener_.get())) return Error{std::string("epoll: ") + std::strerror(errno)};
   return server;
 }
 
@@ -87,58 +115,99 @@ void AttachServer::report(const std::string& line) const {
   if (on_report) on_report(line);
 }
 
-api::AttachStatus AttachServer::judge(const api::AttachRequest& request, ssize_t length, uid_t peer) const {
+void AttachServer::on_ready(Instant now) {
+  std::array<epoll_event, 4> events;  // the rest is told the next time
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    // An earlier event may have closed it, and its number may be another connection's now: that one has nothing to read.
+    const int fd = events[static_cast<std::size_t>(i)].data.fd;
+    if (fd == listener_.get()) accept_one(now);
+    else if (fd == client_.get()) on_client_readable();
+    else on_pending_readable(fd);
+  }
+}
+
+// A client is judged by its user before it is listened to, so that strangers take no place.
+void AttachServer::accept_one(Instant now) {
+  Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) return;
+  ucred peer{};
+  socklen_t peer_size = sizeof peer;
+  if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0) return;
+  if (peer.uid != 0 && peer.uid != geteuid() && peer.uid != config_.allowed_uid) {
+    api::AttachRequest unread;  // what is left in the socket would reset the connection before the answer is read
+    (void)recv(fd.get(), &unread, sizeof unread, MSG_DONTWAIT);
+    return refuse(fd.get(), peer, api::AttachStatus::PeerRefused, text(api::AttachStatus::PeerRefused, {}));
+  }
+  if (pending_.size() == kMaxPending) {
+    report("attach: a client connected and said nothing, others wait");
+    pending_.erase(pending_.begin());
+  }
+  if (watch(epoll_.get(), fd.get())) pending_.push_back({std::move(fd), peer, now});
+}
+
+void AttachServer::on_second(Instant now) {
+  free_retired();
+  while (!pending_.empty() && now - pending_.front().since >= kRequestTimeout) {
+    report("attach: a client connected and said nothing");
+    pending_.erase(pending_.begin());
+  }
+}
+
+void AttachServer::on_pending_readable(int fd) {
+  const auto at = std::find_if(pending_.begin(), pending_.end(), [fd](const Pending& p) { return p.connection.get() == fd; });
+  if (at == pending_.end()) return;
+  api::AttachRequest request;
+  const ssize_t length = recv(fd, &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  Pending asking = std::move(*at);
+  pending_.erase(at);
+  // The dead holder's end may still be unread: see to it before a new client is told "busy".
+  if (client_) on_client_readable();
+  const api::AttachStatus status = judge(request, length);
+  if (status != api::AttachStatus::Welcome) return refuse(asking.connection.get(), asking.peer, status, text(status, request));
+  welcome(std::move(asking.connection), asking.peer);
+}
+
+api::AttachStatus AttachServer::judge(const api::AttachRequest& request, ssize_t length) const {
   // Magic and version come first in every version; only then is a length or size of another one a mismatch.
   constexpr auto kPrefix = static_cast<ssize_t>(offsetof(api::AttachRequest, sizes));
   if (length < kPrefix || request.magic != api::kAttachMagic) return api::AttachStatus::NotIfgw;
-  if (peer != 0 && peer != geteuid() && peer != config_.allowed_uid) return api::AttachStatus::PeerRefused;
   if (request.version != api::kContractVersion) return api::AttachStatus::VersionMismatch;
   if (length != static_cast<ssize_t>(sizeof request) || !(request.sizes == api::ContractSizes{})) return api::AttachStatus::SizeMismatch;
   if (client_) return api::AttachStatus::Busy;
   return api::AttachStatus::Welcome;
 }
 
-void AttachServer::on_listener_readable() {
-  Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!fd) return;
-  // The dead holder's end may still be unread: see to it before a new client is told "busy".
-  if (client_) on_client_readable();
-  ucred peer{};
-  socklen_t peer_size = sizeof peer;
-  if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0) return;
-  pollfd wait{fd.get(), POLLIN, 0};
-  if (poll(&wait, 1, kRequestTimeoutMs) != 1) return report("attach: a client connected and said nothing");
-  api::AttachRequest request;
-  const ssize_t length = recv(fd.get(), &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
-
+void AttachServer::welcome(Fd connection, const ucred& peer) {
+  free_retired();
+  if (retired_.size() == kMaxRetired)
+    return refuse(connection.get(), peer, api::AttachStatus::OutOfMemory, "a worker stands still and keeps the rings of earlier clients");
   api::AttachReply reply = config_.welcome;
   reply.counter_page_bytes = static_cast<std::uint32_t>(counters_.page_bytes());
-  reply.status = judge(request, length, peer.uid);
-  reply.holder_pid = static_cast<std::uint32_t>(client_pid_);
-  if (reply.status == api::AttachStatus::Welcome) {
-    auto rings = RingRegion::create(reply.rings, reply.workers);
-    if (rings) rings_ = std::move(rings).value();
-    else reply.status = api::AttachStatus::OutOfMemory;
-  }
-  const std::string who = "pid " + std::to_string(peer.pid) + " uid " + std::to_string(peer.uid);
-  if (reply.status != api::AttachStatus::Welcome) {
-    api::AttachReply refusal;  // says nothing about us but what the client needs to be told
-    refusal.status = reply.status;
-    refusal.holder_pid = reply.holder_pid;
-    counters_.process().attach_refusals.add(1);
-    send_reply(fd.get(), refusal, {});
-    return report("attach refused for " + who + ": " + text(reply.status, request));
-  }
-  std::vector<int> fds{rings_->fd(), counters_.fd(), rings_->client_end()};
-  for (std::size_t w = 0; w < links_.size(); ++w) fds.push_back(rings_->worker(w).doorbell);
-  offer(rings_.get());
-  client_ = std::move(fd);
+  auto rings = RingRegion::create(reply.rings, reply.workers);
+  if (!rings) return refuse(connection.get(), peer, api::AttachStatus::OutOfMemory, rings.error().message);
+  rings_ = std::move(rings).value();
+  client_ = std::move(connection);
   client_pid_ = peer.pid;
   counters_.process().attaches.add(1);
+  offer(rings_.get());
+  std::vector<int> fds{rings_->fd(), counters_.fd(), rings_->client_end()};
+  for (std::size_t w = 0; w < links_.size(); ++w) fds.push_back(rings_->worker(w).doorbell);
   const bool sent = send_reply(client_.get(), reply, fds);
   rings_->close_client_end();
   if (!sent) return detach("gone before it was answered");
-  report("control plane attached: " + who);
+  report("control plane attached: pid " + std::to_string(peer.pid) + " uid " + std::to_string(peer.uid));
+}
+
+// Says nothing about us but what the client needs to be told.
+void AttachServer::refuse(int fd, const ucred& peer, api::AttachStatus status, const std::string& why) {
+  api::AttachReply refusal;
+  refusal.status = status;
+  refusal.holder_pid = static_cast<std::uint32_t>(client_pid_);
+  counters_.process().attach_refusals.add(1);
+  send_reply(fd, refusal, {});
+  report("attach refused for pid " + std::to_string(peer.pid) + " uid " + std::to_string(peer.uid) + ": " + why);
 }
 
 bool AttachServer::send_reply(int fd, const api::AttachReply& reply, const std::vector<int>& fds) {
@@ -176,7 +245,7 @@ void AttachServer::check_corruption() {
 
 void AttachServer::detach(const std::string& why) {
   offer(nullptr);
-  rings_.reset();
+  retired_.push_back(std::move(rings_));
   client_ = Fd();
   counters_.process().detaches.add(1);
   report("control plane pid " + std::to_string(client_pid_) + " detached: " + why + "; calls go on");
@@ -185,12 +254,18 @@ void AttachServer::detach(const std::string& why) {
 
 void AttachServer::offer(RingRegion* region) {
   for (std::size_t w = 0; w < links_.size(); ++w) {
-    links_[w]->offered.store(region == nullptr ? nullptr : &region->worker(w), std::memory_order_release);
+    links_[w]->offered.store(region == nullptr ? nullptr : &region->worker(w), std::memory_order_seq_cst);
     eventfd_write(links_[w]->doorbell.get(), 1);
   }
-  // Every worker looks at its link once an iteration and never blocks longer than its doorbell: this ends soon.
-  for (const auto& link : links_)
-    while (link->taken.load(std::memory_order_acquire) != link->offered.load(std::memory_order_relaxed)) usleep(20);
+}
+
+// See WorkerLink::take(): a worker that has not said that it took them, after they were withdrawn, never will use them.
+void AttachServer::free_retired() {
+  std::erase_if(retired_, [this](const auto& region) {
+    for (std::size_t w = 0; w < links_.size(); ++w)
+      if (links_[w]->taken.load(std::memory_order_seq_cst) == &region->worker(w)) return false;
+    return true;
+  });
 }
 
 }  // namespace ifgw::runtime

@@ -229,12 +229,11 @@ void Dataplane::run(int stop_fd) {
   const itimerspec every_second{{1, 0}, {1, 0}};
   timerfd_settime(timer.get(), 0, &every_second, nullptr);
   while (true) {
-    pollfd fds[] = {{stop_fd, POLLIN, 0}, {server_->listen_fd(), POLLIN, 0}, {neighbours_->fd(), POLLIN, 0},
-                    {doorbell_.get(), POLLIN, 0}, {timer.get(), POLLIN, 0}, {server_->client_fd(), POLLIN, 0}};
+    pollfd fds[] = {{stop_fd, POLLIN, 0}, {server_->fd(), POLLIN, 0}, {neighbours_->fd(), POLLIN, 0},
+                    {doorbell_.get(), POLLIN, 0}, {timer.get(), POLLIN, 0}};
     if (poll(fds, std::size(fds), -1) < 0) continue;
     if (fds[0].revents != 0) return;
-    if (server_->client_fd() >= 0 && fds[5].revents != 0) server_->on_client_readable();
-    if (fds[1].revents != 0) server_->on_listener_readable();
+    if (fds[1].revents != 0) server_->on_ready(monotonic_now());
     std::uint64_t count = 0;
     bool told = false;
     if (fds[3].revents != 0 && read(doorbell_.get(), &count, sizeof count) > 0) {
@@ -244,6 +243,7 @@ void Dataplane::run(int stop_fd) {
     if (fds[2].revents != 0) told |= neighbours_->on_readable();
     if (fds[4].revents != 0 && read(timer.get(), &count, sizeof count) > 0) {
       refresh_port_blocks();
+      server_->on_second(monotonic_now());
       told |= neighbours_->on_second();
     }
     if (told) wake_workers();
@@ -251,11 +251,11 @@ void Dataplane::run(int stop_fd) {
 }
 
 Dataplane::~Dataplane() {
-  server_.reset();  // while the workers still run: they have to let go of the client's rings
   for (const auto& worker : workers_) worker->stop();
   for (const auto& link : links_) eventfd_write(link->doorbell.get(), 1);
   for (std::thread& thread : threads_) thread.join();
   workers_.clear();
+  server_.reset();
   for (void* memory : engine_memory_) rte_free(memory);
   for (const Port& port : exceptions_) close_port(port);
   for (const Port& port : ports_) close_port(port);

@@ -87,12 +87,12 @@ std::size_t Worker::iterate(Instant now) noexcept {
 
 // A client came or went: from here on its rings are the ones in use, and the old ones are never touched again.
 void Worker::relink() noexcept {
-  WorkerRings* offered = link_.offered.load(std::memory_order_acquire);
-  if (offered == linked_) return;
-  idle_.hear(offered == nullptr ? -1 : offered->doorbell);
-  linked_ = rings_ = offered;
-  link_.taken.store(offered, std::memory_order_release);
-  if (rings_ != nullptr) engine_.on_client();
+  if (link_.offered.load(std::memory_order_acquire) == linked_) return;
+  idle_.hear(-1);  // while the old ones are still ours
+  linked_ = rings_ = link_.take();
+  if (linked_ == nullptr) return;
+  idle_.hear(linked_->doorbell);
+  engine_.on_client();
 }
 
 // Each burst is stamped when it is here, not when the iteration began: what lies between is waiting, not work.
