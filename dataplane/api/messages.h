@@ -124,11 +124,16 @@ struct ExemptPrefix {
   IpPrefix prefix;
   std::uint8_t exempt = 1;  // 0 or 1
 };
-// Answered by up to 32 SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start with 0.
+// Answered by up to kMaxSourceRows SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start
+// with 0.
+inline constexpr std::size_t kMaxSourceRows = 32;
 struct ListSources {
   std::uint64_t cursor = 0;
   std::uint8_t blocked_only = 0;  // 0 or 1
 };
+
+// By how many events a command is answered at the most. It waits in its ring until there is room for them.
+inline constexpr std::size_t kMaxAnswerEvents = kMaxSourceRows + 1;
 
 struct Command {
   Command() noexcept : raw{} {}

@@ -94,10 +94,12 @@ class RingProducer : public RingView<T> {
   }
   [[nodiscard]] bool push(const T& value) noexcept { return push(std::span<const T>(&value, 1)) == 1; }
 
-  // Room for at least one element, asking the peer's index if need be.
-  bool has_room() noexcept {
-    if (free() == 0) refresh();
-    return free() != 0;
+  // Room for `count` elements, or for as many as the ring is long when that is less; asks the peer's index if need be.
+  bool has_room(std::size_t count) noexcept {
+    if (!this->attached()) return false;
+    const std::size_t wanted = count < this->capacity() ? count : this->capacity();
+    if (free() < wanted) refresh();
+    return !this->corrupt_ && free() >= wanted;
   }
 
  private:

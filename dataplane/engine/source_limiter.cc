@@ -5,7 +5,6 @@
 namespace ifgw::engine {
 namespace {
 
-constexpr std::size_t kListRows = 32;          // per ListSources (contract)
 constexpr std::size_t kListSlots = 16 * 1024;  // scanned per ListSources: about 50 us
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 // A pass over the whole table takes about this many timer calls.
@@ -196,7 +195,7 @@ std::uint64_t SourceLimiter::list(const api::ListSources& command, std::uint32_t
   std::uint64_t cursor = command.cursor;
   std::size_t slots_left = kListSlots;
   // One row at a time, because rows that are filtered out do not count.
-  while (rows < kListRows && slots_left > 0) {
+  while (rows < api::kMaxSourceRows && slots_left > 0) {
     const std::uint64_t begin = cursor;
     cursor = window_.list(cursor, slots_left, 1, now, [&](const WindowLimiter::Row& row) {
       if (command.blocked_only != 0 && !row.blocked) return;

@@ -161,7 +161,7 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   if (rings_ == nullptr) return 0;
   std::size_t total = 0;
   api::Command command;
-  while (total < kCommandsPerIteration && rings_->events.has_room() && rings_->commands.pop(command)) {
+  while (total < kCommandsPerIteration && rings_->events.has_room(api::kMaxAnswerEvents) && rings_->commands.pop(command)) {
     ++total;
     engine_.on_command(command, now);
   }

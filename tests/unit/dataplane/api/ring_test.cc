@@ -49,6 +49,25 @@ TEST(Ring, KeepsOrderAndRefusesWhenFull) {
   EXPECT_TRUE(producer.push(make(7))) << "room again";
 }
 
+TEST(Ring, SaysWhetherSoManyHaveRoom) {
+  Shared shared(8);
+  RingProducer<Value> producer(shared.memory, 8);
+  RingConsumer<Value> consumer(shared.memory, 8);
+  EXPECT_TRUE(producer.has_room(8));
+  EXPECT_TRUE(producer.has_room(33)) << "more than the ring is long: all of it";
+  for (std::uint64_t i = 0; i < 5; ++i) ASSERT_TRUE(producer.push(make(i)));
+  EXPECT_TRUE(producer.has_room(3));
+  EXPECT_FALSE(producer.has_room(4));
+  EXPECT_FALSE(producer.has_room(33));
+  Value value;
+  ASSERT_TRUE(consumer.pop(value));
+  EXPECT_TRUE(producer.has_room(4)) << "asks how far the consumer is";
+  EXPECT_FALSE(RingProducer<Value>().has_room(1));
+  shared.indices().head = 1000;
+  EXPECT_FALSE(producer.has_room(5)) << "corrupt";
+  EXPECT_FALSE(producer.has_room(0)) << "for good";
+}
+
 // The ring against a plain queue: random pushes and pops, many times around.
 TEST(Ring, BehavesAsAQueue) {
   Shared shared(8);
