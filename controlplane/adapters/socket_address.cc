@@ -1,6 +1,9 @@
 #include "controlplane/adapters/socket_address.h"
 
+#include <cerrno>
 #include <cstring>
+
+#include "controlplane/adapters/unique_fd.h"
 
 namespace ifgw::adapters {
 
@@ -41,6 +44,12 @@ Endpoint SocketAddress::endpoint() const noexcept {
             port};
   }
   return {IpAddress::v6(bytes), port};
+}
+
+bool is_here(const IpAddress& address) noexcept {
+  const SocketAddress any_port = SocketAddress::from({address, 0});
+  const UniqueFd probe(socket(address.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return !probe || bind(probe.get(), any_port.get(), any_port.length) == 0 || errno != EADDRNOTAVAIL;
 }
 
 }  // namespace ifgw::adapters

@@ -19,4 +19,7 @@ struct SocketAddress {
   Endpoint endpoint() const noexcept;
 };
 
+// False only when the kernel says that nothing here has this address (in this network namespace, now). A wildcard is here.
+bool is_here(const IpAddress& address) noexcept;
+
 }  // namespace ifgw::adapters

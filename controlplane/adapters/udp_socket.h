@@ -19,7 +19,8 @@ class UdpSocket {
   // `payload` is borrowed for the call. Datagrams longer than 64 KB do not exist.
   using Handler = std::function<void(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now)>;
 
-  // Binds and registers with the loop. The address may not be there yet (IP_FREEBIND): the dataplane brings it up.
+  // Binds and registers with the loop. The address may not be there yet (IP_FREEBIND): the dataplane brings it up. Whether
+  // it ever will be is not looked at: is_here() tells, once the dataplane is attached.
   // An Error names the address and what to do.
   static Result<std::unique_ptr<UdpSocket>> open(EventLoop& loop, const Endpoint& local, Handler handler);
   ~UdpSocket();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controlplane/adapters/socket_address.h"
 #include "controlplane/main/version.h"
 
 namespace ifgw::control {
@@ -109,7 +110,10 @@ void Gateway::make_user_agent() {
 
 void Gateway::make_dataplane() {
   adapters::DataplaneClientHandlers handlers;
-  handlers.on_media = [this](const core::MediaEvent& event, Instant now) { calls_->on_media(event, now); };
+  handlers.on_media = [this](const core::MediaEvent& event, Instant now) {
+    if (std::holds_alternative<core::MediaAttached>(event)) warn_of_strange_listeners();
+    calls_->on_media(event, now);
+  };
   handlers.on_datagram = [this](const api::Datagram& datagram, Instant now) { on_datagram(datagram, now); };
   handlers.on_verdict = [this](const api::LimiterVerdict& verdict, Instant now) { on_verdict(verdict, now); };
   handlers.on_report = [](const std::string& line, bool good) {
@@ -167,6 +171,26 @@ Status Gateway::listen() {
     if (Status status = streams_->listen(sip::Transport::Tls, local); !status.ok()) return Error{"[sip] tls: " + status.error().message};
   }
   return Success{};
+}
+
+// Listeners are bound before their address is there, as the dataplane brings it up: whether it is a wrong one shows only
+// once a dataplane is attached.
+void Gateway::warn_of_strange_listeners() const {
+  const std::vector<IpAddress>& theirs = dataplane_->local_addresses();
+  std::string known;
+  for (const IpAddress& ip : theirs) known += (known.empty() ? "" : ", ") + ip.text();
+  const auto warn = [&](const char* setting, const Endpoint& local, const char* what) {
+    log_line(LogSeverity::Warning, std::string{"[sip] "} + setting + ": " + local.text() + " is not an address of this machine" + what +
+                                       ". Correct it, or give it to the dataplane (--address, --exception-netns); it has " + known);
+  };
+  for (const Endpoint& local : config_.sip.udp) {
+    const bool by_ring = std::find(theirs.begin(), theirs.end(), local.ip) != theirs.end();
+    if (!by_ring && !adapters::is_here(local.ip)) warn("udp", local, " nor of the dataplane: nothing will ever come in on it");
+  }
+  for (const Endpoint& local : config_.sip.tcp)
+    if (!adapters::is_here(local.ip)) warn("tcp", local, ": nobody can connect to it");
+  for (const Endpoint& local : config_.sip.tls)
+    if (!adapters::is_here(local.ip)) warn("tls", local, ": nobody can connect to it");
 }
 
 Status Gateway::open_admin() {

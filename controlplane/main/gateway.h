@@ -57,6 +57,7 @@ class Gateway {
   void make_dataplane();
   void make_streams();
   Status listen();
+  void warn_of_strange_listeners() const;
   Status open_admin();
 
   void pump(Instant now);

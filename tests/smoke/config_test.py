@@ -157,6 +157,20 @@ class Running(unittest.TestCase):
         self.call("invite", "recv? 100", "recv 200", "ack", "pause", "bye", "recv 200").wait(40)
         served.wait(10)
 
+    def test_listener_on_an_address_that_nobody_has_is_warned_of_once_that_is_known(self):
+        control = gateway.ControlPlane(self.lab, gateway.basic_config(
+            sip='udp = ["10.1.0.1:5060", "10.2.0.1:5060", "10.2.0.9:5060", "[fd01::1]:5060"]\n'
+                'tcp = ["10.1.0.1:5060", "10.2.0.9:5060", "[fd01::1]:5060", "127.0.0.1:5060"]'), wait=False)
+        lab.wait_for(lambda: "ready:" in control.process.output() or not control.process.running(), 15, "ready")
+        self.assertNotIn("not an address", control.process.output(), "the dataplane may still bring it up")
+        gateway.Dataplane(self.lab)
+        lab.wait_for(lambda: "[sip] tcp: 10.2.0.9:5060 is not an address" in control.process.output(), 15, "warned")
+        control.process.stop()
+        warnings = [line for line in control.process.output().splitlines() if "is not an address" in line]
+        self.assertEqual(len(warnings), 2, warnings)
+        self.assertIn("[sip] udp: 10.2.0.9:5060", warnings[0])
+        self.assertIn("it has 10.1.0.1, 10.2.0.1, fd01::1", warnings[0])
+
     def test_full_leg_table_is_503_and_the_call_that_is_there_goes_on(self):
         gateway.Dataplane(self.lab, "--max-legs", "2")
         control = gateway.ControlPlane(self.lab, gateway.basic_config())

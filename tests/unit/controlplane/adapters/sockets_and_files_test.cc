@@ -9,6 +9,7 @@
 
 #include "controlplane/adapters/file_sink.h"
 #include "controlplane/adapters/random.h"
+#include "controlplane/adapters/socket_address.h"
 #include "controlplane/adapters/udp_socket.h"
 
 namespace ifgw::adapters {
@@ -126,6 +127,14 @@ TEST(UdpSocketErrors, ATakenPortSaysHowToFindItsOwner) {
   const auto second = UdpSocket::open(*loop, (*first)->local(), nothing);
   ASSERT_FALSE(second.ok());
   EXPECT_NE(second.error().message.find("ss -ulnp"), std::string::npos) << second.error().message;
+}
+
+TEST(SocketAddressTest, TellsAddressesOfThisMachineFromOthers) {
+  if (std::ifstream in("/proc/sys/net/ipv4/ip_nonlocal_bind"); in.get() != '0') GTEST_SKIP() << "every address is here";
+  EXPECT_TRUE(is_here(*IpAddress::parse("127.0.0.1")));
+  EXPECT_TRUE(is_here(*IpAddress::parse("0.0.0.0")));
+  EXPECT_TRUE(is_here(*IpAddress::parse("::"))) << "or there is no IPv6, which says nothing";
+  EXPECT_FALSE(is_here(*IpAddress::parse("192.0.2.77")));
 }
 
 }  // namespace
