@@ -199,6 +199,8 @@ TEST(Attach, ClientCannotWriteCountersNorResizeAnything) {
   EXPECT_NE(ftruncate((*region)->fd(), 1 << 20), 0) << "sealed";
   EXPECT_NE(ftruncate((*region)->fd(), 0), 0) << "sealed";
   EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED) << "read-only for others";
+  EXPECT_NE(fallocate(plane.counters->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0) << "nor emptied";
+  EXPECT_NE(pwrite(plane.counters->fd(), "x", 1, 0), 1) << "nor written without mapping";
   EXPECT_NE(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED);
 }
 
