@@ -26,10 +26,10 @@
 #include <thread>
 
 #include "bench/pipeline/allocations.h"
-#include "controlplane/adapters/dataplane_link.h"
 #include "dataplane/engine/headers.h"
 #include "dataplane/runtime/eal_profile.h"
 #include "dataplane/runtime/worker.h"
+#include "tests/support/attach.h"
 
 namespace ifgw::bench {
 namespace {
@@ -141,7 +141,7 @@ class Rig {
   void attach() {
     std::atomic<bool> attached{false};
     std::thread client([&] {
-      link_ = std::move(adapters::DataplaneLink::attach(path_)).value();
+      link_ = std::move(test::attach(path_)).value();
       attached = true;
     });
     std::thread server([&] {

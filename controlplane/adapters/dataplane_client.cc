@@ -11,6 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetryInterval = 200ms;
+constexpr Duration kAnswerTime = 1s;  // microseconds with a live dataplane; the rest is for a machine under load
 constexpr int kDatagramsPerRound = 64;  // per worker, so that timers and other descriptors get their turn
 constexpr std::size_t kIpUdpBytesV4 = 28;
 constexpr std::size_t kIpUdpBytesV6 = 48;
@@ -37,24 +38,54 @@ DataplaneClient::DataplaneClient(EventLoop& loop, DataplaneClientConfig config, 
 
 DataplaneClient::~DataplaneClient() {
   loop_.remove_source(*this);
+  end_attempt();
   if (!link_) return;
   loop_.remove_fd(link_->connection_fd());
   loop_.remove_fd(link_->doorbell_fd());
 }
 
-bool DataplaneClient::start(Instant now) { return try_attach(now); }
+void DataplaneClient::start(Instant now) { begin_attach(now); }
 
-void DataplaneClient::on_deadline(Instant now) { try_attach(now); }
+void DataplaneClient::on_deadline(Instant now) {
+  if (!attempt_) return begin_attach(now);
+  const auto why = fmt::format("dataplane at {} did not answer within {} s: it hangs or is stopped, see its log or restart it",
+                               config_.socket_path, kAnswerTime / 1s);
+  fail_attach(why, now);
+}
 
-bool DataplaneClient::try_attach(Instant now) {
-  auto attached = DataplaneLink::attach(config_.socket_path);
-  if (!attached) {
-    if (state_.last_error != attached.error().message) handlers_.on_report(attached.error().message, false);
-    state_.last_error = attached.error().message;
-    retry_at_ = now + kRetryInterval;
-    return false;
-  }
-  link_ = std::move(attached).value();
+void DataplaneClient::begin_attach(Instant now) {
+  auto begun = DataplaneAttach::begin(config_.socket_path);
+  if (!begun) return fail_attach(begun.error().message, now);
+  attempt_ = std::move(begun).value();
+  answer_by_ = now + kAnswerTime;
+  const Status added = loop_.add_fd(attempt_->fd(), EPOLLIN, [this](std::uint32_t, Instant at) { on_answer(at); });
+  if (!added) fail_attach(added.error().message, now);
+}
+
+void DataplaneClient::on_answer(Instant now) {
+  loop_.remove_fd(attempt_->fd());  // the link may take the descriptor over
+  auto finished = attempt_->finish();
+  if (!finished) return fail_attach(finished.error().message, now);
+  adopt(std::move(finished).value(), now);
+}
+
+void DataplaneClient::end_attempt() noexcept {
+  if (attempt_) loop_.remove_fd(attempt_->fd());
+  attempt_.reset();
+}
+
+void DataplaneClient::fail_attach(const std::string& why, Instant now) {
+  end_attempt();
+  settled_ = true;
+  if (state_.last_error != why) handlers_.on_report(why, false);
+  state_.last_error = why;
+  retry_at_ = now + kRetryInterval;
+}
+
+void DataplaneClient::adopt(std::unique_ptr<DataplaneLink> link, Instant now) {
+  attempt_.reset();
+  settled_ = true;
+  link_ = std::move(link);
   const api::AttachReply& welcome = link_->welcome();
   workers_ = std::vector<Worker>(welcome.workers);
   local_addresses_.assign(welcome.local_addresses.begin(), welcome.local_addresses.begin() + welcome.local_address_count);
@@ -74,7 +105,6 @@ bool DataplaneClient::try_attach(Instant now) {
   configure_limiter();
   handlers_.on_report(fmt::format("attached to the dataplane at {} (pid {}, {} workers)", config_.socket_path, state_.peer_pid, welcome.workers), true);
   loop_.defer([this](Instant at) { handlers_.on_media(core::MediaAttached{leg_table()}, at); });
-  return true;
 }
 
 void DataplaneClient::detach(const std::string& why, Instant now) {

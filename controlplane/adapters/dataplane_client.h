@@ -1,17 +1,19 @@
 // The dataplane as core and the operator see it: attaches (and attaches again), turns requests into commands and
 // events into answers, carries SIP datagrams. Implements core's ports over DataplaneLink.
 //
-// On the event loop's thread only. Nothing blocks but the attach handshake (microseconds with a live dataplane, one
-// second at the most with one that hangs).
+// On the event loop's thread only. Nothing blocks; a dataplane that does not answer an attach is given up after a second
+// and asked again.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codecs/base/bytes.h"
+#include "controlplane/adapters/dataplane_attach.h"
 #include "controlplane/adapters/dataplane_link.h"
 #include "controlplane/adapters/event_loop.h"
 #include "controlplane/core/ports/dataplane_view.h"
@@ -44,8 +46,10 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   DataplaneClient(EventLoop& loop, DataplaneClientConfig config, DataplaneClientHandlers handlers);
   ~DataplaneClient() override;
 
-  // Tries to attach now, and every 200 ms from then on whenever it is not. False: not attached yet (on_report says why).
-  bool start(Instant now);
+  // Begins to attach, and does so again 200 ms after whatever went wrong (on_report says what).
+  void start(Instant now);
+  // The first attempt has ended: attached, refused, or not answered in time.
+  bool settled() const noexcept { return settled_; }
 
   // One SIP datagram through the ring. False: not attached, ring full (both counted), or it does not fit a packet of
   // this dataplane (fits()): use the kernel's socket.
@@ -89,9 +93,13 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   struct Listing;    // a list_sources under way
   struct Broadcast;  // a change that every worker gets
 
-  Instant next_deadline() const override { return link_ ? kNever : retry_at_; }
+  Instant next_deadline() const override { return link_ ? kNever : attempt_ ? answer_by_ : retry_at_; }
   void on_deadline(Instant now) override;
-  bool try_attach(Instant now);
+  void begin_attach(Instant now);
+  void on_answer(Instant now);
+  void end_attempt() noexcept;
+  void fail_attach(const std::string& why, Instant now);
+  void adopt(std::unique_ptr<DataplaneLink> link, Instant now);
   void detach(const std::string& why, Instant now);
   void configure_limiter();
   void pump(Instant now);
@@ -114,7 +122,10 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   std::vector<IpAddress> local_addresses_;
   std::uint32_t next_request_id_ = 1;
   std::vector<std::shared_ptr<Listing>> listings_;
+  std::optional<DataplaneAttach> attempt_;  // under way, until answer_by_
+  Instant answer_by_ = kNever;
   Instant retry_at_ = kNever;
+  bool settled_ = false;
   core::AttachState state_;
 };
 

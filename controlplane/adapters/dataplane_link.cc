@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,72 +13,14 @@
 namespace ifgw::adapters {
 namespace {
 
-constexpr timeval kAttachTimeout{1, 0};
 constexpr std::uint32_t kMaxLegsPerWorker = (1u << 24) - 1;
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
-
-Error refusal(const std::string& path, const api::AttachReply& reply) {
-  const std::string who = "dataplane at " + path;
-  switch (reply.status) {
-    case api::AttachStatus::VersionMismatch:
-      return Error{who + " speaks contract version " + std::to_string(reply.version) + ", this control plane " +
-                   std::to_string(api::kContractVersion) + ": install both from the same release"};
-    case api::AttachStatus::SizeMismatch:
-      return Error{who + " was built from other sources (message sizes differ): install both from the same build"};
-    case api::AttachStatus::PeerRefused:
-      return Error{who + " does not accept user id " + std::to_string(geteuid()) + ": start it with --allow-user naming this user"};
-    case api::AttachStatus::Busy:
-      return Error{who + " is held by another control plane, pid " + std::to_string(reply.holder_pid)};
-    case api::AttachStatus::OutOfMemory: return Error{who + " has no memory left for the rings"};
-    default: return Error{who + " did not recognise the request: is it an ifgw dataplane?"};
-  }
-}
 
 bool plausible(const api::AttachReply& r) {
   return r.workers >= 1 && r.workers <= api::kMaxWorkers && r.legs_per_worker >= 1 && r.legs_per_worker <= kMaxLegsPerWorker &&
          (r.counter_page_bytes == api::kPage || r.counter_page_bytes == api::kHugePage) && api::valid_ring_sizes(r.rings) && r.local_address_count <= api::kMaxLocalAddresses &&
          r.signalling_port_count <= api::kMaxSignallingPorts && r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
-}
-
-Result<int> connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return Error{"dataplane socket path \"" + path + "\" is empty or too long"};
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0) return system_error("socket(AF_UNIX)");
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAttachTimeout, sizeof kAttachTimeout);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kAttachTimeout, sizeof kAttachTimeout);
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-  const int why = errno;
-  close(fd);
-  if (why == ENOENT || why == ECONNREFUSED) return Error{"no dataplane at " + path + ": start ifgw-dataplane, or correct [dataplane] socket"};
-  return Error{"dataplane at " + path + ": " + std::strerror(why)};
-}
-
-// One reply and the descriptors that came with it.
-Result<std::vector<int>> read_reply(int fd, api::AttachReply& reply) {
-  iovec data{&reply, sizeof reply};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * (api::kAttachFixedFds + api::kMaxWorkers))];
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  std::vector<int> fds;
-  if (got < 0) return system_error("dataplane did not answer the attach request");
-  for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
-    if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
-    fds.resize((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    std::memcpy(fds.data(), CMSG_DATA(h), fds.size() * sizeof(int));
-  }
-  // A refusal of another version may have another length; magic, version and status are at the start of all of them.
-  const bool readable = got >= static_cast<ssize_t>(offsetof(api::AttachReply, sizes)) && reply.magic == api::kAttachMagic;
-  if (readable && (got == static_cast<ssize_t>(sizeof reply) || reply.status != api::AttachStatus::Welcome)) return fds;
-  for (const int one : fds) close(one);
-  return Error{"the dataplane's answer is not of this contract: install both from the same release"};
 }
 
 Result<std::uint8_t*> map_whole(int fd, std::size_t bytes, bool writable) {
@@ -96,42 +37,28 @@ Result<std::uint8_t*> map_whole(int fd, std::size_t bytes, bool writable) {
 
 }  // namespace
 
-Result<std::unique_ptr<DataplaneLink>> DataplaneLink::attach(const std::string& socket_path) {
-  auto connected = connect_to(socket_path);
-  if (!connected) return connected.error();
+Result<std::unique_ptr<DataplaneLink>> DataplaneLink::map(UniqueFd connection, const api::AttachReply& welcome, std::vector<UniqueFd> fds) {
   std::unique_ptr<DataplaneLink> link(new DataplaneLink);
-  link->connection_ = *connected;
-  const api::AttachRequest request;
-  // One whose user may not attach is told so unasked, and finds the door closed.
-  if (::send(link->connection_, &request, sizeof request, MSG_NOSIGNAL) < 0 && errno != EPIPE) return system_error("cannot send the attach request");
-  auto fds = read_reply(link->connection_, link->welcome_);
-  if (!fds) return fds.error();
-  Status mapped = link->welcome_.status != api::AttachStatus::Welcome ? Status(refusal(socket_path, link->welcome_)) : link->map(*fds);
-  // Doorbells live on in link; the regions stay mapped without their descriptors.
-  for (std::size_t i = 0; i < fds->size(); ++i)
-    if (!mapped.ok() || i < 2) close((*fds)[i]);
-  if (!mapped) {
-    link->doorbell_ = -1;
-    link->workers_.clear();
-    return mapped.error();
-  }
+  link->connection_ = connection.release();
+  link->welcome_ = welcome;
+  if (const Status mapped = link->map(fds); !mapped) return mapped.error();
   return link;
 }
 
-Status DataplaneLink::map(const std::vector<int>& fds) {
+Status DataplaneLink::map(std::vector<UniqueFd>& fds) {
   if (!plausible(welcome_) || fds.size() != api::kAttachFixedFds + welcome_.workers)
     return Error{"the dataplane's answer makes no sense: install both from the same release"};
   const std::size_t rings_bytes = api::ring_region_bytes(welcome_.rings, welcome_.workers);
   const std::size_t counters_bytes = api::counter_layout(welcome_.workers, welcome_.legs_per_worker, welcome_.counter_page_bytes).bytes;
-  auto rings = map_whole(fds[0], rings_bytes, true);
+  auto rings = map_whole(fds[0].get(), rings_bytes, true);
   if (!rings) return rings.error();
   rings_ = *rings;
   rings_bytes_ = rings_bytes;
-  auto counters = map_whole(fds[1], counters_bytes, false);
+  auto counters = map_whole(fds[1].get(), counters_bytes, false);
   if (!counters) return counters.error();
   counters_ = *counters;
   counters_bytes_ = counters_bytes;
-  doorbell_ = fds[2];
+  doorbell_ = fds[2].release();
   const api::RingLayout at = api::ring_layout(welcome_.rings);
   for (std::uint32_t w = 0; w < welcome_.workers; ++w) {
     std::uint8_t* base = rings_ + at.stride * w;
@@ -141,7 +68,7 @@ Status DataplaneLink::map(const std::vector<int>& fds) {
     worker.datagrams_up = {base + at.datagrams_up, welcome_.rings.datagrams_up};
     worker.datagrams_down = {base + at.datagrams_down, welcome_.rings.datagrams_down};
     worker.flags = reinterpret_cast<api::SleepFlags*>(base + at.flags);
-    worker.doorbell = fds[api::kAttachFixedFds + w];
+    worker.doorbell = fds[api::kAttachFixedFds + w].release();
   }
   datagram_in_ = std::make_unique<api::Datagram>();
   datagram_out_ = std::make_unique<api::Datagram>();

@@ -1,5 +1,5 @@
-// The control plane's end of the plane contract: attaches to a dataplane, maps what it hands over, and gives access to
-// the rings and counters. Mechanism only; what the messages mean is dataplane_client.h.
+// The control plane's end of the plane contract: maps what a dataplane hands over (dataplane_attach.h asks for it) and
+// gives access to the rings and counters. Mechanism only; what the messages mean is dataplane_client.h.
 //
 // One thread. Everything that comes out of the shared memory is checked before it is believed: a dataplane of another
 // build, or a broken one, yields an Error or a dropped message, never undefined behaviour.
@@ -9,18 +9,19 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "codecs/base/result.h"
+#include "controlplane/adapters/unique_fd.h"
 #include "dataplane/api/region.h"
 
 namespace ifgw::adapters {
 
 class DataplaneLink {
  public:
-  // Blocks for at most one second, at start or from a retry timer. An Error says what to do about it.
-  static Result<std::unique_ptr<DataplaneLink>> attach(const std::string& socket_path);
+  // Maps what a dataplane handed over with its welcome (DataplaneAttach has asked for it). Takes the descriptors: keeps
+  // the doorbells, closes the rest. An Error: `fds` are not what `welcome` promises.
+  static Result<std::unique_ptr<DataplaneLink>> map(UniqueFd connection, const api::AttachReply& welcome, std::vector<UniqueFd> fds);
   ~DataplaneLink();
   DataplaneLink(const DataplaneLink&) = delete;
   DataplaneLink& operator=(const DataplaneLink&) = delete;
@@ -68,7 +69,7 @@ class DataplaneLink {
     int doorbell = -1;
   };
   DataplaneLink() = default;
-  Status map(const std::vector<int>& fds);
+  Status map(std::vector<UniqueFd>& fds);
   void wake(const Worker& worker) noexcept;
 
   api::AttachReply welcome_;

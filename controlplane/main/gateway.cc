@@ -76,7 +76,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(adapters::EventLoop& loop, confi
   self->make_dataplane();
   self->make_calls();
   self->make_streams();
-  (void)self->dataplane_->start(loop.now());
+  self->dataplane_->start(loop.now());
   if (Status status = self->listen(); !status.ok()) return status.error();
   if (Status status = self->open_admin(); !status.ok()) return status.error();
   Gateway* raw = self.get();

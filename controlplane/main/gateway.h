@@ -27,12 +27,15 @@ namespace ifgw::control {
 class Gateway {
  public:
   // Start order: witness, stack and calls, dataplane, listeners, admin socket. The first thing that cannot start is the
-  // error; nothing was accepted from the network by then.
+  // error; nothing was accepted from the network by then. The dataplane is asked here and answers in the loop; that it
+  // does not is no error: it is logged, and asked again.
   static Result<std::unique_ptr<Gateway>> start(adapters::EventLoop& loop, config::Config config);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
+  // The dataplane has answered, or is known not to: what can work works.
+  bool ready() const noexcept { return dataplane_->settled(); }
   // No new calls, the others are ended; idle() tells when they have.
   void stop(Instant now);
   bool idle() const noexcept { return calls_->size() == 0; }

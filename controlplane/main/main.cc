@@ -86,8 +86,13 @@ int run(config::Config config) {
     return kFailed;
   }
   gateway = started->get();
-  log_line(LogSeverity::Info, "ready: " + gateway->summary());
-  notify_systemd("READY=1");
+  (*loop)->at_end_of_round([gateway, told = false](Instant) mutable {
+    if (told || !gateway->ready()) return;
+    told = true;
+    log_line(LogSeverity::Info, "ready: " + gateway->summary());
+    notify_systemd("READY=1");
+  });
+  (*loop)->defer([](Instant) {});  // the first round does not wait: it may be ready already
   const Status ended = (*loop)->run();
   notify_systemd("STOPPING=1");
   if (!ended.ok()) {

@@ -29,6 +29,24 @@ SECTIONS = {
     "[pike.exempt]": 'prefix = "10.0.0.0/8"',
 }
 
+# A hundred OPTIONS over one TCP connection to sys.argv[1], each when the last is answered; prints the longest wait.
+ASK_FOR_OPTIONS = r"""
+import socket, sys, time
+host, longest = sys.argv[1], 0
+with socket.create_connection((host, 5060), timeout=20) as s:
+    for n in range(100):
+        began = time.monotonic()
+        s.sendall((f"OPTIONS sip:{host} SIP/2.0\r\nVia: SIP/2.0/TCP {host};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\nFrom: <sip:a@{host}>;tag=1\r\n"
+                   f"To: <sip:{host}>\r\nCall-ID: hang\r\nCSeq: {n + 1} OPTIONS\r\nContent-Length: 0\r\n\r\n").encode())
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            heard += s.recv(65536)
+        assert heard.startswith(b"SIP/2.0 200"), heard
+        longest = max(longest, time.monotonic() - began)
+        time.sleep(0.03)  # spread over three seconds: more than two attempts to attach
+print(longest)
+"""
+
 
 class Calls(unittest.TestCase):
     @classmethod
@@ -224,6 +242,25 @@ class Crash(unittest.TestCase):
                 self.assertGreater(len(received), 250)
                 self.assertEqual(lost_between(sent, received), [])
             lab.wait_for(lambda: not control.ctl("legs show")["rows"], 20, "media timeout removes the adopted legs")
+
+    def test_a_dataplane_that_hangs_holds_up_no_answer(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            dataplane = gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**SECTIONS))
+            control.process.stop()
+            dataplane.process.popen.send_signal(signal.SIGSTOP)
+            try:
+                control.start(wait=False)
+                lab.wait_for(lambda: control.ctl("status", check=False), 20, "control plane started")
+                longest = float(the_lab.run_in("gw", sys.executable, "-c", ASK_FOR_OPTIONS, gateway.OUTSIDE).stdout.split()[-1])
+                self.assertLess(longest, 0.5, "while the dataplane is asked, requests wait")
+                state = control.ctl("status")["dataplane"]
+                self.assertFalse(state["attached"])
+                self.assertRegex(state["error"], "hangs or is stopped")
+            finally:
+                dataplane.process.popen.send_signal(signal.SIGCONT)
+            lab.wait_for(lambda: control.ctl("status")["dataplane"]["attached"], 20, "attached when it goes on")
 
 
     def test_control_plane_killed_two_hundred_times_under_load_costs_no_packet(self):

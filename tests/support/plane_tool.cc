@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/adapters/dataplane_link.h"
+#include "tests/support/attach.h"
 
 namespace {
 
@@ -37,7 +37,7 @@ class Tool {
   explicit Tool(const std::string& socket) {
     // On a machine under load the handshake may outlast its one second: like a real control plane, try again.
     for (int tries = 1; !link_; ++tries) {
-      auto attached = DataplaneLink::attach(socket);
+      auto attached = ifgw::test::attach(socket);
       if (attached) link_ = std::move(attached).value();
       else if (tries == 10) die(attached.error().message);
       else usleep(100'000);

@@ -20,6 +20,7 @@
 #include "controlplane/adapters/dataplane_link.h"
 #include "dataplane/runtime/attach_server.h"
 #include "dataplane/runtime/idle.h"
+#include "tests/support/attach.h"
 
 namespace ifgw::test {
 

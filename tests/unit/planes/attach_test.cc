@@ -11,12 +11,11 @@
 namespace ifgw::test {
 namespace {
 
-using adapters::DataplaneLink;
 
 TEST(Attach, CommandGoesDownAndItsAnswerComesUpWithADoorbell) {
   Plane plane;
   plane.start();
-  auto link = DataplaneLink::attach(plane.path());
+  auto link = test::attach(plane.path());
   ASSERT_TRUE(link) << link.error().message;
   ASSERT_TRUE((*link)->send(0, numbered(7)));
   api::Event event;
@@ -28,9 +27,9 @@ TEST(Attach, CommandGoesDownAndItsAnswerComesUpWithADoorbell) {
 TEST(Attach, SecondControlPlaneIsToldWhoHoldsIt) {
   Plane plane;
   plane.start();
-  auto first = DataplaneLink::attach(plane.path());
+  auto first = test::attach(plane.path());
   ASSERT_TRUE(first);
-  const auto second = DataplaneLink::attach(plane.path());
+  const auto second = test::attach(plane.path());
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find("pid " + std::to_string(getpid())), std::string::npos) << second.error().message;
 }
@@ -39,7 +38,7 @@ TEST(Attach, TakesTheNextClientWhenTheFirstIsGone) {
   Plane plane;
   plane.start();
   for (int i = 0; i < 20; ++i) {
-    auto link = DataplaneLink::attach(plane.path());
+    auto link = test::attach(plane.path());
     ASSERT_TRUE(link) << "round " << i << ": " << link.error().message;
   }
   EXPECT_EQ(plane.counters->process().attaches.get(), 20u);
@@ -51,12 +50,12 @@ TEST(Attach, SecondDataplaneIsRefusedAndTheFirstKeepsItsSocket) {
   const auto second = runtime::AttachServer::start(plane.config, *plane.counters, plane.links);
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find("another dataplane"), std::string::npos) << second.error().message;
-  const auto link = DataplaneLink::attach(plane.path());
+  const auto link = test::attach(plane.path());
   EXPECT_TRUE(link) << link.error().message;
 }
 
 TEST(Attach, NobodyThereSaysWhatToDo) {
-  const auto link = DataplaneLink::attach("/nonexistent/plane.sock");
+  const auto link = test::attach("/nonexistent/plane.sock");
   ASSERT_FALSE(link);
   EXPECT_NE(link.error().message.find("start ifgw-dataplane"), std::string::npos);
 }
@@ -92,7 +91,7 @@ TEST(Attach, OtherVersionSizeAndNonsenseAreRefusedAndCounted) {
   const std::vector<char> huge(4096, 'x');
   EXPECT_EQ(raw_attach(plane.path(), huge.data(), huge.size()).status, api::AttachStatus::NotIfgw);
   EXPECT_EQ(plane.counters->process().attach_refusals.get(), 7u);
-  EXPECT_TRUE(DataplaneLink::attach(plane.path())) << "and the door is still open";
+  EXPECT_TRUE(test::attach(plane.path())) << "and the door is still open";
 }
 
 TEST(Attach, UnprivilegedStrangerIsRefused) {
@@ -106,7 +105,7 @@ TEST(Attach, UnprivilegedStrangerIsRefused) {
     if (child == 0) {
       std::filesystem::permissions(std::filesystem::path(plane.path()).parent_path(), std::filesystem::perms(0755));
       if (setresuid(uid, uid, uid) != 0) _exit(3);
-      const auto link = DataplaneLink::attach(plane.path());
+      const auto link = test::attach(plane.path());
       _exit(link ? 0 : link.error().message.find("does not accept user id " + std::to_string(uid)) != std::string::npos ? 1 : 2);
     }
     int status = 0;
@@ -128,7 +127,7 @@ TEST(Attach, SilentClientsHoldUpNobody) {
   plane.start();
   std::vector<runtime::Fd> silent;
   for (int i = 0; i < 7; ++i) silent.push_back(connect_to(plane.path()));
-  const auto link = DataplaneLink::attach(plane.path());
+  const auto link = test::attach(plane.path());
   ASSERT_TRUE(link) << link.error().message;
   for (const runtime::Fd& fd : silent) EXPECT_FALSE(hung_up(fd, 0)) << "it was not waited for, nor is its time over";
 }
@@ -176,14 +175,14 @@ TEST(Attach, StrangerIsRefusedBeforeItSaysAnything) {
 TEST(Attach, WorkerThatStandsStillHoldsUpNeitherDetachNorAttach) {
   Plane plane;
   plane.start();
-  auto first = DataplaneLink::attach(plane.path());
+  auto first = test::attach(plane.path());
   ASSERT_TRUE(first);
   ASSERT_TRUE((*first)->send(0, numbered(1)));
   api::Event event;
   ASSERT_TRUE(await_event(**first, event)) << "the worker has the first one's rings";
   plane.worker_stands_still = true;
   first = Error{"closed"};
-  auto second = DataplaneLink::attach(plane.path());
+  auto second = test::attach(plane.path());
   ASSERT_TRUE(second) << second.error().message;
   ASSERT_TRUE((*second)->send(0, numbered(2)));
   plane.worker_stands_still = false;
@@ -209,7 +208,7 @@ TEST(Attach, CountersMayLieOnHugePages) {
   Plane plane({16, 16, 8, 8}, true);
   plane.start();
   plane.counters->legs(0)[3].tx_bytes.add(77);
-  const auto link = DataplaneLink::attach(plane.path());
+  const auto link = test::attach(plane.path());
   ASSERT_TRUE(link) << link.error().message;
   EXPECT_EQ((*link)->welcome().counter_page_bytes, plane.counters->page_bytes());
   EXPECT_EQ((*link)->legs(0)[3].tx_bytes.get(), 77u);

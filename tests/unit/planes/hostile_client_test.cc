@@ -13,13 +13,12 @@
 namespace ifgw::test {
 namespace {
 
-using adapters::DataplaneLink;
 
 TEST(HostileClient, ImpossibleIndexDetachesTheClientAndOnlyIt) {
   Plane plane;
   plane.start();
   {
-    auto link = DataplaneLink::attach(plane.path());
+    auto link = test::attach(plane.path());
     ASSERT_TRUE(link);
     pollfd gone{(*link)->connection_fd(), POLLIN, 0};
     ASSERT_TRUE((*link)->send(0, numbered(1)));
@@ -39,7 +38,7 @@ TEST(HostileClient, ImpossibleIndexDetachesTheClientAndOnlyIt) {
     ASSERT_EQ(poll(&gone, 1, 5000), 1) << "the dataplane did not hang up";
   }
   EXPECT_EQ(plane.counters->process().corrupt_rings.get(), 1u);
-  EXPECT_TRUE(DataplaneLink::attach(plane.path()));
+  EXPECT_TRUE(test::attach(plane.path()));
 }
 
 // A client written by hand, with the descriptors as it was given them.
@@ -129,7 +128,7 @@ TEST(HostileClient, ClientThatFillsItsDoorbellsAndMakesThemBlockStopsNobody) {
   }
   for (int i = 0; plane.counters->process().detaches.get() == 0 && i < 5000; ++i) usleep(1000);
   ASSERT_EQ(plane.counters->process().detaches.get(), 1u) << "the main thread hangs";
-  auto link = DataplaneLink::attach(plane.path());
+  auto link = test::attach(plane.path());
   ASSERT_TRUE(link) << link.error().message;
   ASSERT_TRUE((*link)->send(0, numbered(7)));
   api::Event event;
@@ -200,7 +199,7 @@ TEST(HostileClient, KilledTwoHundredTimesUnderLoadCorruptsNothing) {
   for (int round = 0; round < 200; ++round) {
     const pid_t child = fork();
     if (child == 0) {
-      auto link = DataplaneLink::attach(plane.path());
+      auto link = test::attach(plane.path());
       if (!link) _exit(9);
       std::vector<std::uint8_t> payload(1500);
       api::DatagramHeader header;
@@ -228,7 +227,7 @@ TEST(HostileClient, KilledTwoHundredTimesUnderLoadCorruptsNothing) {
     ASSERT_TRUE(WIFSIGNALED(status)) << "client gave up by itself: attach refused in round " << round;
   }
   {
-    const auto last = DataplaneLink::attach(plane.path());
+    const auto last = test::attach(plane.path());
     ASSERT_TRUE(last) << last.error().message;
   }
   EXPECT_EQ(plane.torn, 0u);

@@ -10,6 +10,7 @@
 
 #include "controlplane/adapters/dataplane_link.h"
 #include "tests/support/aligned_bytes.h"
+#include "tests/support/attach.h"
 
 namespace ifgw::test {
 namespace {
@@ -79,7 +80,7 @@ class AttachedWorker {
     server_ = std::move(runtime::AttachServer::start(config, *counters_, links_)).value();
     std::atomic<bool> done{false};
     std::thread client([&] {
-      auto attached = adapters::DataplaneLink::attach(config.socket_path);
+      auto attached = test::attach(config.socket_path);
       EXPECT_TRUE(attached) << attached.error().message;
       if (attached) link_ = std::move(attached).value();
       done = true;
