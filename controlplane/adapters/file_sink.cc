@@ -18,7 +18,7 @@ std::string error_text(const std::string& path, const char* what) { return path 
 
 // Opens for appending and says how long the file is.
 Result<std::pair<UniqueFd, std::int64_t>> open_file(const std::string& path) {
-  UniqueFd fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, kMode)};
+  UniqueFd fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, kMode)};
   if (!fd) return Error{error_text(path, "cannot open for appending")};
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return Error{error_text(path, "cannot stat")};
@@ -46,21 +46,25 @@ bool FileSink::failed(const char* what) {
 bool FileSink::append(std::string_view line) {
   char feed = '\n';
   // writev does not write through its pointers.
-  std::array<iovec, 2> parts{{{const_cast<char*>(line.data()), line.size()}, {&feed, 1}}};
-  const auto wanted = static_cast<ssize_t>(line.size() + 1);
+  std::array<iovec, 3> parts{{{&feed, torn_ ? 1u : 0u}, {const_cast<char*>(line.data()), line.size()}, {&feed, 1}}};
+  const auto wanted = static_cast<ssize_t>(parts[0].iov_len + line.size() + 1);
   ssize_t written = 0;
   do {
     written = writev(fd_.get(), parts.data(), static_cast<int>(parts.size()));
   } while (written < 0 && errno == EINTR);
   if (written == wanted) {
     size_ += wanted;
+    torn_ = false;
     if (!last_error_.empty()) last_error_.clear();
     return true;
   }
   if (written >= 0) {
     errno = ENOSPC;
     (void)failed("cannot append");
-    if (ftruncate(fd_.get(), size_) != 0) size_ += written;  // the torn line stays, the next record starts a new one
+    if (ftruncate(fd_.get(), size_) != 0) {
+      size_ += written;
+      torn_ = true;
+    }
     return false;
   }
   return failed("cannot append");
@@ -73,6 +77,7 @@ Status FileSink::reopen() {
   if (!file.ok()) return file.error();
   fd_ = std::move(file->first);
   size_ = file->second;
+  torn_ = false;
   return Success{};
 }
 

@@ -1,4 +1,10 @@
-// An append-only file of lines. A line that does not fit is taken back whole, so that a full disk leaves no half line.
+// An append-only file of lines. A line that does not fit is taken back whole, so that a full disk leaves no half line;
+// where that cannot be (a pipe, a file that may only grow) the next line starts a new one.
+//
+// append() is synchronous on purpose: the record is with the kernel before the answer it is about leaves, so that no
+// crash of ours loses it. It costs a copy into the page cache; only when a disk is so far behind that the kernel holds
+// writers back does the caller wait, so the file belongs on a local disk. open() and reopen() wait for the file system
+// too. A pipe or device is never waited for: when it is full, append() fails like on a full disk.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +40,7 @@ class FileSink : public witness::LineSink {
   std::string path_;
   UniqueFd fd_;
   std::int64_t size_;
+  bool torn_ = false;  // what was written last does not end in a line feed
   std::uint64_t failures_ = 0;
   std::string last_error_;
 };

@@ -1,18 +1,22 @@
 #include "controlplane/adapters/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "controlplane/adapters/event_loop.h"
+#include "controlplane/adapters/line_writer.h"
 
 namespace ifgw::adapters {
 namespace {
 
 constexpr std::size_t kMaxLine = 2048;
-constexpr unsigned kLinesPerSecond = 500;  // writing blocks the event loop: a flood of events must not become one of lines
+constexpr unsigned kLinesPerSecond = 500;  // a flood of events must not become one of lines
+
+LogStatistics statistics;
 
 spdlog::level::level_enum level_of(LogSeverity severity) {
   switch (severity) {
@@ -34,6 +38,31 @@ LogSeverity severity_of(core::Severity severity) {
   return LogSeverity::Info;
 }
 
+class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit WriterSink(int fd) : writer_(fd) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (unreported_ != 0) {
+      const std::string text = "log: " + std::to_string(unreported_) + " lines dropped: nobody read them in time";
+      if (put({message.time, {}, message.logger_name, spdlog::level::warn, text})) unreported_ = 0;
+    }
+    if (unreported_ == 0 && put(message)) return;
+    ++unreported_;
+    ++statistics.dropped;
+  }
+  void flush_() override {}
+  bool put(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    return writer_.write({line.data(), line.size()});
+  }
+
+  LineWriter writer_;
+  std::uint64_t unreported_ = 0;
+};
+
 // Whether this second still has a line to give; tells how many the last full second swallowed.
 bool take_line(unsigned& swallowed) {
   static Instant second{};
@@ -47,13 +76,15 @@ bool take_line(unsigned& swallowed) {
   }
   if (used < kLinesPerSecond) return ++used, true;
   ++lost;
+  ++statistics.left_out;
   return false;
 }
 
 }  // namespace
 
-void start_log(LogSeverity least) {
-  auto logger = spdlog::stderr_logger_st("ifgw");
+void start_log(LogSeverity least, int fd) {
+  statistics = {};
+  auto logger = std::make_shared<spdlog::logger>("ifgw", std::make_shared<WriterSink>(fd));
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %^%L%$ %v", spdlog::pattern_time_type::utc);
   logger->set_level(level_of(least));
   spdlog::set_default_logger(std::move(logger));
@@ -69,6 +100,8 @@ void log_line(LogSeverity severity, std::string_view text) {
   for (char& c : line) c = (c >= 0 && c < ' ') || c == 0x7F ? '?' : c;
   logger->log(level_of(severity), std::string_view{line});
 }
+
+LogStatistics log_statistics() noexcept { return statistics; }
 
 bool LoggedWitness::record(const core::AuditRecord& record, Instant now) {
   const bool kept = next_.record(record, now);

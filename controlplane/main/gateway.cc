@@ -348,7 +348,11 @@ admin::Json Gateway::more_status() const {
   witness["records_kept"] = witness_log_.kept();
   witness["records_lost"] = witness_log_.lost();
   witness["error"] = sink_.last_error().empty() ? admin::Json(nullptr) : admin::Json(sink_.last_error());
-  return {{"guard", {{"rule", guard::AllowAll::kRule}}}, {"sip", std::move(sip)}, {"witness", std::move(witness)}};
+  const adapters::LogStatistics lines = adapters::log_statistics();
+  admin::Json log;
+  log["lines_left_out"] = lines.left_out;
+  log["lines_dropped"] = lines.dropped;
+  return {{"guard", {{"rule", guard::AllowAll::kRule}}}, {"sip", std::move(sip)}, {"witness", std::move(witness)}, {"log", std::move(log)}};
 }
 
 }  // namespace ifgw::control

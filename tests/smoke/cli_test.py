@@ -76,6 +76,7 @@ class Cli(unittest.TestCase):
         self.assertTrue(status["dataplane"]["attached"])
         self.assertEqual(status["guard"]["rule"], "allow-all", "what decides over calls says its name")
         self.assertEqual(status["witness"]["records_lost"], 0)
+        self.assertEqual(status["log"], {"lines_left_out": 0, "lines_dropped": 0})
         text = self.cli("status")
         for word in ("dataplane", "attached", "calls", "active", "guard", "witness"):
             self.assertIn(word, text)

@@ -88,6 +88,26 @@ class ControlStartup(unittest.TestCase):
         lab.wait_for(self.records.exists, 5, "the witness file is made again")
         self.assertTrue(process.running())
 
+    def test_a_log_that_nobody_reads_holds_nothing_up(self):
+        # The pipe of another user cannot be opened anew: then it is asked.
+        for name, mode in (("own", 0o666), ("others", 0o600)):
+            with self.subTest(pipe=name):
+                fifo = self.dir / f"{name}.fifo"
+                os.mkfifo(fifo)
+                fifo.chmod(mode)
+                reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+                self.addCleanup(os.close, reader)
+                with self.assertRaises(BlockingIOError):
+                    while True:
+                        os.write(reader, b"x" * 4096)
+                process = self.lab.start(f"{self.dir.name}-{name}", ["sh", "-c", 'exec "$@" 2>"$0"', fifo, *NOBODY, EXE, "-c", self.config()], ns=self.ns)
+                lab.wait_for(lambda: self.cli("status", "-j", check=False).returncode == 0 or not process.running(), 20, "control plane answers")
+                self.assertGreater(json.loads(self.cli("status", "-j").stdout)["log"]["lines_dropped"], 0)
+                os.read(reader, 1 << 20)
+                process.popen.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(10), 0)
+                self.assertRegex(os.read(reader, 1 << 16).decode(), r"W log: \d+ lines dropped: nobody read them in time\n.* stopping")
+
     def test_tells_systemd(self):
         notify = self.dir / "notify.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

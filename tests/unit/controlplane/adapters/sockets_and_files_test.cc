@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <cstdio>
@@ -65,6 +67,23 @@ TEST(FileSinkTest, DevFullIsAFalse) {
   auto sink = FileSink::open("/dev/full");
   ASSERT_TRUE(sink.ok()) << sink.error().message;
   EXPECT_FALSE(sink->append("x"));
+}
+
+TEST(FileSinkTest, AFullPipeIsAFalseAndTheNextLineStandsAlone) {
+  TemporaryFile file;
+  ASSERT_EQ(mkfifo(file.path.c_str(), 0600), 0);
+  const UniqueFd reader{open(file.path.c_str(), O_RDONLY | O_NONBLOCK)};
+  ASSERT_EQ(fcntl(reader.get(), F_SETPIPE_SZ, 4096), 4096);
+  auto sink = FileSink::open(file.path);
+  ASSERT_TRUE(sink.ok()) << sink.error().message;
+  EXPECT_FALSE(sink->append(std::string(5000, 'x'))) << "the pipe takes 4096 of them";
+  EXPECT_FALSE(sink->append("no room"));
+  std::string got(8192, '\0');
+  ASSERT_EQ(read(reader.get(), got.data(), got.size()), 4096);
+  EXPECT_TRUE(sink->append("whole"));
+  const ssize_t length = read(reader.get(), got.data(), got.size());
+  ASSERT_GT(length, 0);
+  EXPECT_EQ(got.substr(0, static_cast<std::size_t>(length)), "\nwhole\n");
 }
 
 TEST(FileSinkTest, ReopenFollowsARotation) {
