@@ -33,12 +33,11 @@ bool is_live(const sockaddr_un& address) {
 
 }  // namespace
 
-AdminServer::AdminServer(EventLoop& loop, AdminServerConfig config, admin::Admin& admin, UniqueFd listener)
-    : loop_(loop), config_(std::move(config)), admin_(admin), listener_(std::move(listener)) {}
+AdminServer::AdminServer(EventLoop& loop, AdminServerConfig config, admin::Admin& admin)
+    : loop_(loop), config_(std::move(config)), admin_(admin) {}
 
 AdminServer::~AdminServer() {
   *alive_ = false;
-  loop_.remove_fd(listener_.get());
   for (auto& [id, client] : clients_) loop_.remove_fd(client.fd.get());
   (void)unlink(config_.path.c_str());
 }
@@ -61,10 +60,12 @@ Result<std::unique_ptr<AdminServer>> AdminServer::open(EventLoop& loop, AdminSer
   umask(before);
   if (bound != 0) return path_error(config.path, std::string{std::strerror(code)} + ": make its folder, writable by the gateway's user");
   if (chmod(config.path.c_str(), config.mode) != 0 || listen(fd.get(), 16) != 0) return path_error(config.path, std::strerror(errno));
-  std::unique_ptr<AdminServer> self{new AdminServer(loop, std::move(config), admin, std::move(fd))};
+  std::unique_ptr<AdminServer> self{new AdminServer(loop, std::move(config), admin)};
   AdminServer* raw = self.get();
-  Status added = loop.add_fd(raw->listener_.get(), EPOLLIN, [raw](std::uint32_t, Instant) { raw->on_acceptable(); });
-  if (!added.ok()) return added.error();
+  auto acceptor = Acceptor::start(loop, std::move(fd), "admin socket " + raw->config_.path,
+                                  [raw](UniqueFd client, const SocketAddress&, Instant) { raw->on_accepted(std::move(client)); });
+  if (!acceptor.ok()) return acceptor.error();
+  raw->acceptor_ = std::move(acceptor).value();
   return self;
 }
 
@@ -72,9 +73,7 @@ bool AdminServer::allowed(std::uint32_t uid) const {
   return uid == 0 || uid == geteuid() || std::find(config_.uids.begin(), config_.uids.end(), std::int64_t{uid}) != config_.uids.end();
 }
 
-void AdminServer::on_acceptable() {
-  UniqueFd fd{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-  if (!fd) return;
+void AdminServer::on_accepted(UniqueFd fd) {
   ucred peer{};
   socklen_t length = sizeof peer;
   const bool known = getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;

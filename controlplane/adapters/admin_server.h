@@ -11,16 +11,19 @@
 #include <vector>
 
 #include "codecs/base/result.h"
+#include "controlplane/adapters/acceptor.h"
 #include "controlplane/adapters/event_loop.h"
 #include "controlplane/admin/admin.h"
 
 namespace ifgw::adapters {
 
+inline constexpr std::size_t kMaxAdminClients = 32;
+
 struct AdminServerConfig {
   std::string path;
   unsigned mode = 0660;
   std::vector<std::int64_t> uids;  // beside root and our own
-  std::size_t max_clients = 32;
+  std::size_t max_clients = kMaxAdminClients;
   std::size_t max_unsent_bytes = 64 * 1024 * 1024;
 };
 
@@ -34,6 +37,7 @@ class AdminServer {
 
   std::size_t clients() const noexcept { return clients_.size(); }
   std::uint64_t refused() const noexcept { return refused_; }  // by uid or by number
+  std::uint64_t accept_failures() const noexcept { return acceptor_->failures(); }
 
  private:
   struct Client {
@@ -44,8 +48,8 @@ class AdminServer {
     bool closing = false;  // after what is unsent
   };
 
-  AdminServer(EventLoop& loop, AdminServerConfig config, admin::Admin& admin, UniqueFd listener);
-  void on_acceptable();
+  AdminServer(EventLoop& loop, AdminServerConfig config, admin::Admin& admin);
+  void on_accepted(UniqueFd fd);
   bool allowed(std::uint32_t uid) const;
   void on_ready(std::uint64_t id, std::uint32_t events, Instant now);
   bool read_some(std::uint64_t id, Instant now);
@@ -57,7 +61,7 @@ class AdminServer {
   EventLoop& loop_;
   AdminServerConfig config_;
   admin::Admin& admin_;
-  UniqueFd listener_;
+  std::unique_ptr<Acceptor> acceptor_;
   std::unordered_map<std::uint64_t, Client> clients_;
   std::uint64_t next_client_ = 1;
   std::uint64_t refused_ = 0;

@@ -86,6 +86,7 @@ Result<std::unique_ptr<DataplaneLink>> DataplaneAttach::finish() {
       (got != static_cast<ssize_t>(sizeof reply) && reply.status == api::AttachStatus::Welcome))
     return Error{"the dataplane's answer is not of this contract: install both from the same release"};
   if (reply.status != api::AttachStatus::Welcome) return refusal(path_, reply);
+  if (fds.empty()) return Error{"the descriptors of the dataplane at " + path_ + " did not arrive: no more open files (RLIMIT_NOFILE)?"};
   return DataplaneLink::map(std::move(connection_), reply, std::move(fds));
 }
 

@@ -13,56 +13,12 @@
 namespace ifgw::adapters {
 namespace {
 
-constexpr int kAcceptsPerRound = 32;
 constexpr int kBacklog = 512;
-constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
-  sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-SocketAddress to_socket(const Endpoint& endpoint) noexcept {
-  SocketAddress out;
-  if (endpoint.ip.is_v6()) {
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(endpoint.port);
-    std::memcpy(&v6->sin6_addr, endpoint.ip.bytes.data(), 16);
-    out.size = sizeof *v6;
-  } else {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(endpoint.port);
-    std::memcpy(&v4->sin_addr, endpoint.ip.bytes.data(), 4);
-    out.size = sizeof *v4;
-  }
-  return out;
-}
-
-Endpoint from_socket(const SocketAddress& address) noexcept {
-  Endpoint out;
-  if (address.storage.ss_family == AF_INET6) {
-    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
-    out.ip.family = IpFamily::V6;
-    std::memcpy(out.ip.bytes.data(), &v6->sin6_addr, 16);
-    out.port = ntohs(v6->sin6_port);
-  } else {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
-    out.ip.family = IpFamily::V4;
-    std::memcpy(out.ip.bytes.data(), &v4->sin_addr, 4);
-    out.port = ntohs(v4->sin_port);
-  }
-  return out;
-}
 
 Endpoint local_of(int fd) noexcept {
   SocketAddress address;
-  address.size = sizeof address.storage;
-  if (getsockname(fd, address.get(), &address.size) != 0) return {};
-  return from_socket(address);
+  if (getsockname(fd, address.get(), &address.length) != 0) return {};
+  return address.endpoint();
 }
 
 void set_option(int fd, int level, int name, int value) noexcept { (void)setsockopt(fd, level, name, &value, sizeof value); }
@@ -83,7 +39,6 @@ SipStreams::SipStreams(EventLoop& loop, SipStreamsConfig config, Handlers handle
 SipStreams::~SipStreams() {
   *alive_ = false;
   loop_.remove_source(*this);
-  for (const auto& listener : listeners_) loop_.remove_fd(listener->fd.get());
   connections_.for_each([this](sip::SlotId, std::unique_ptr<SipConnection>& connection) { loop_.remove_fd(connection->fd()); });
 }
 
@@ -104,8 +59,8 @@ Status SipStreams::listen(sip::Transport transport, const Endpoint& local) {
     const auto context = tls_context(TlsContext::Role::Server);
     if (!context) return Error{"listener " + name + ": " + context.error().message};
   }
-  auto listener = std::make_unique<Listener>(Listener{open_socket(local), transport, local});
-  const int fd = listener->fd.get();
+  UniqueFd listener = open_socket(local);
+  const int fd = listener.get();
   const auto failed = [&name](const char* step) {
     const std::string hint = errno == EADDRINUSE      ? " (another program or listener has this port: `ss -ltnp`)"
                              : errno == EADDRNOTAVAIL ? " (no interface of this machine has this address)"
@@ -118,15 +73,26 @@ Status SipStreams::listen(sip::Transport transport, const Endpoint& local) {
   if (local.ip.is_v6()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   // The address may not be there yet: the dataplane brings it up.
   set_option(fd, local.ip.is_v6() ? IPPROTO_IPV6 : IPPROTO_IP, local.ip.is_v6() ? IPV6_FREEBIND : IP_FREEBIND, 1);
-  const SocketAddress address = to_socket(local);
-  if (::bind(fd, address.get(), address.size) != 0) return failed("bind");
+  const SocketAddress address = SocketAddress::from(local);
+  if (::bind(fd, address.get(), address.length) != 0) return failed("bind");
   if (::listen(fd, kBacklog) != 0) return failed("listen");
-  listener->local = local_of(fd);
-  const Listener& kept = *listeners_.emplace_back(std::move(listener));
-  return loop_.add_fd(fd, EPOLLIN, [this, &kept](std::uint32_t, Instant now) { on_acceptable(kept, now); });
+  const Endpoint bound = local_of(fd);
+  auto acceptor = Acceptor::start(loop_, std::move(listener), "listener " + name,
+                                  [this, transport](UniqueFd accepted, const SocketAddress& peer, Instant now) {
+                                    on_accepted(std::move(accepted), transport, peer.endpoint(), now);
+                                  });
+  if (!acceptor) return acceptor.error();
+  listeners_.push_back({std::move(acceptor).value(), bound});
+  return Success{};
 }
 
-Endpoint SipStreams::bound(std::size_t index) const { return index < listeners_.size() ? listeners_[index]->local : Endpoint{}; }
+Endpoint SipStreams::bound(std::size_t index) const { return index < listeners_.size() ? listeners_[index].local : Endpoint{}; }
+
+std::uint64_t SipStreams::accept_failures() const noexcept {
+  std::uint64_t sum = 0;
+  for (const Listener& listener : listeners_) sum += listener.acceptor->failures();
+  return sum;
+}
 
 bool SipStreams::may_accept(const Endpoint& source, sip::Transport transport) {
   if (handlers_.accept_filter && !handlers_.accept_filter(source, transport)) {
@@ -145,36 +111,15 @@ bool SipStreams::may_accept(const Endpoint& source, sip::Transport transport) {
   return true;
 }
 
-void SipStreams::on_acceptable(const Listener& listener, Instant now) {
-  for (int i = 0; i < kAcceptsPerRound; ++i) {
-    SocketAddress address;
-    address.size = sizeof address.storage;
-    UniqueFd fd(::accept4(listener.fd.get(), address.get(), &address.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_accepting(now);
-      return;
-    }
-    const Endpoint peer = from_socket(address);
-    if (!may_accept(peer, listener.transport)) continue;  // closed: the peer sees it at once
-    ++statistics_.accepted;
-    const Endpoint local = local_of(fd.get());
-    adopt(std::move(fd), listener.transport, peer, local, now);
-  }
-}
-
-// Level-triggered listeners would spin while there is no descriptor to accept with.
-void SipStreams::pause_accepting(Instant now) {
-  ++statistics_.accept_failures;
-  resume_at_ = now + kAcceptPause;
-  for (const auto& listener : listeners_) (void)loop_.modify_fd(listener->fd.get(), 0);
-}
-
-void SipStreams::adopt(UniqueFd fd, sip::Transport transport, const Endpoint& peer, const Endpoint& local, Instant now) {
+void SipStreams::on_accepted(UniqueFd fd, sip::Transport transport, const Endpoint& peer, Instant now) {
+  if (!may_accept(peer, transport)) return;  // closed: the peer sees it at once
+  ++statistics_.accepted;
   std::unique_ptr<TlsSession> tls;
   if (transport == sip::Transport::Tls) {
     tls = TlsSession::create(server_tls_, {});
     if (tls == nullptr) return;
   }
+  const Endpoint local = local_of(fd.get());
   add(std::make_unique<SipConnection>(std::move(fd), transport, peer, local, std::move(tls), false, config_.connection, now), now);
 }
 
@@ -191,11 +136,11 @@ Result<sip::ConnectionId> SipStreams::connect(const sip::OutboundMessage& messag
   UniqueFd fd = open_socket(message.destination);
   if (!fd) return Error{std::string("socket: ") + std::strerror(errno)};
   if (message.local.present()) {
-    const SocketAddress from = to_socket({message.local.ip, 0});
-    if (::bind(fd.get(), from.get(), from.size) != 0) return Error{"bind to " + message.local.ip.text() + ": " + std::strerror(errno)};
+    const SocketAddress from = SocketAddress::from({message.local.ip, 0});
+    if (::bind(fd.get(), from.get(), from.length) != 0) return Error{"bind to " + message.local.ip.text() + ": " + std::strerror(errno)};
   }
-  const SocketAddress to = to_socket(message.destination);
-  if (::connect(fd.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) return Error{std::string("connect: ") + std::strerror(errno)};
+  const SocketAddress to = SocketAddress::from(message.destination);
+  if (::connect(fd.get(), to.get(), to.length) != 0 && errno != EINPROGRESS) return Error{std::string("connect: ") + std::strerror(errno)};
   const Endpoint local = local_of(fd.get());
   ++statistics_.connected;
   return add(std::make_unique<SipConnection>(std::move(fd), message.transport, message.destination, local, std::move(tls), true,
@@ -315,10 +260,6 @@ void SipStreams::send(const sip::OutboundMessage& message, Instant now) {
 }
 
 void SipStreams::on_deadline(Instant now) {
-  if (now >= resume_at_) {
-    resume_at_ = kNever;
-    for (const auto& listener : listeners_) (void)loop_.modify_fd(listener->fd.get(), EPOLLIN);
-  }
   while (const sip::ConnectionId id = connections_.pop_due(now)) {
     if (SipConnection* connection = find(id)) connection->on_deadline(now);
     settle(id, now);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "codecs/base/result.h"
+#include "controlplane/adapters/acceptor.h"
 #include "controlplane/adapters/event_loop.h"
 #include "controlplane/adapters/sip_connection.h"
 #include "controlplane/adapters/tls_context.h"
@@ -37,7 +38,6 @@ struct SipStreamsStatistics {
   std::uint64_t refused_source = 0;    // beyond `connections_per_source`
   std::uint64_t refused_filter = 0;    // the accept filter said no
   std::uint64_t closed = 0;
-  std::uint64_t accept_failures = 0;   // out of descriptors or memory: accepting pauses
   std::uint64_t connect_failures = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0;     // handed to a connection
@@ -71,22 +71,21 @@ class SipStreams final : public DeadlineSource {
   std::size_t connections() const noexcept { return connections_.size(); }
   const SipStreamsStatistics& statistics() const noexcept { return statistics_; }
 
-  Instant next_deadline() const override { return connections_.next_deadline() < resume_at_ ? connections_.next_deadline() : resume_at_; }
+  std::uint64_t accept_failures() const noexcept;  // out of descriptors or memory: accepting paused
+
+  Instant next_deadline() const override { return connections_.next_deadline(); }
   void on_deadline(Instant now) override;
 
  private:
   struct Listener {
-    UniqueFd fd;
-    sip::Transport transport;
+    std::unique_ptr<Acceptor> acceptor;
     Endpoint local;
   };
   using Peer = std::pair<sip::Transport, Endpoint>;
 
   Result<std::shared_ptr<const TlsContext>> tls_context(TlsContext::Role role);
-  void on_acceptable(const Listener& listener, Instant now);
+  void on_accepted(UniqueFd fd, sip::Transport transport, const Endpoint& peer, Instant now);
   bool may_accept(const Endpoint& source, sip::Transport transport);
-  void pause_accepting(Instant now);
-  void adopt(UniqueFd fd, sip::Transport transport, const Endpoint& peer, const Endpoint& local, Instant now);
   Result<sip::ConnectionId> connect(const sip::OutboundMessage& message, Instant now);
   sip::ConnectionId add(std::unique_ptr<SipConnection> connection, Instant now);
   sip::ConnectionId choose(const sip::OutboundMessage& message);
@@ -100,14 +99,13 @@ class SipStreams final : public DeadlineSource {
   EventLoop& loop_;
   const SipStreamsConfig config_;
   Handlers handlers_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Listener> listeners_;
   sip::SlotTable<std::unique_ptr<SipConnection>> connections_;
   std::map<Peer, sip::ConnectionId> by_peer_;       // the newest connection to each
   std::map<IpAddress, std::size_t> per_source_;
   std::shared_ptr<const TlsContext> server_tls_;
   std::shared_ptr<const TlsContext> client_tls_;
   SipStreamsStatistics statistics_;
-  Instant resume_at_ = kNever;                      // listeners are paused until then
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // deferred calls look here first
 };
 

@@ -343,6 +343,7 @@ admin::Json Gateway::more_status() const {
   sip["udp_received_kernel"] = kernel_received;
   sip["udp_send_failures"] = udp_failed_;
   sip["connections"] = streams_->connections();
+  sip["accept_failures"] = streams_->accept_failures();
   admin::Json witness;
   witness["file"] = sink_.path();
   witness["records_kept"] = witness_log_.kept();

@@ -12,6 +12,7 @@
 #include "codecs/base/check.h"
 #include "controlplane/main/gateway.h"
 #include "controlplane/main/notify.h"
+#include "controlplane/main/open_files.h"
 #include "controlplane/main/version.h"
 
 namespace ifgw::control {
@@ -80,6 +81,10 @@ int run(config::Config config) {
     return kFailed;
   }
   std::signal(SIGPIPE, SIG_IGN);
+  if (const Status files = raise_open_files(config); !files.ok()) {
+    log_line(LogSeverity::Error, "cannot start: " + files.error().message);
+    return kFailed;
+  }
   auto started = Gateway::start(**loop, std::move(config));
   if (!started.ok()) {
     log_line(LogSeverity::Error, "cannot start: " + started.error().message);

@@ -4,9 +4,11 @@ are in config_test.py, the command line in cli_test.py."""
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import unittest
 
@@ -80,6 +82,37 @@ class ControlStartup(unittest.TestCase):
     def test_missing_tls_certificate(self):
         self.refuses(1, ["[sip] tls", "/nonexistent.pem"],
                      self.config(sip='udp = "127.0.0.1:5060"\ntls = "127.0.0.1:5061"\ntls_certificate = "/nonexistent.pem"\ntls_key = "/nonexistent.pem"'))
+
+    def test_open_files(self):
+        config = self.config(sip='udp = "127.0.0.1:5060"\ntcp = "127.0.0.1:5060"\nmax_connections = 1000')
+        self.start(config, prefix=["prlimit", "--nofile=100:5000"])
+        pid = self.lab.processes[-1].pid
+        self.assertRegex(pathlib.Path(f"/proc/{pid}/limits").read_text(), r"Max open files +5000 +5000")
+        self.lab.processes[-1].stop()
+        few = self.start(config, prefix=["prlimit", "--nofile=500:500"], name="few")
+        self.assertEqual(few.wait(10), 1, few.output())
+        told = re.search(r"\[sip\] max_connections = 1000 needs (\d+) open files .* the hard limit is 500: .*LimitNOFILE=(\d+).* at most (\d+)", few.output())
+        self.assertTrue(told, few.output())
+        needed, advised, at_most = map(int, told.groups())
+        self.assertEqual(needed, advised)
+        self.assertEqual(needed - 1000, 500 - at_most)
+        self.start(config, prefix=["prlimit", f"--nofile={needed}:{needed}"], name="enough")
+        self.assertTrue(self.lab.processes[-1].running(), self.lab.processes[-1].output())
+
+    def test_every_connection_that_is_allowed_finds_a_descriptor(self):
+        config = self.config(sip='udp = "127.0.0.1:5060"\ntcp = "127.0.0.1:5060"\nmax_connections = 300\nmax_connections_per_source = 300')
+        refused = self.start(config, prefix=["prlimit", "--nofile=200:200"], name="limit")
+        needed = re.search(r"LimitNOFILE=(\d+)", refused.output())[1]
+        process = self.start(config, prefix=["prlimit", f"--nofile={needed}:{needed}"])
+        script = ("import socket\nmany = [socket.create_connection(('127.0.0.1', 5060), timeout=10) for _ in range(310)]\nprint('open', flush=True)\ninput()\n")
+        crowd = self.lab.start(f"{self.dir.name}-crowd", [sys.executable, "-c", script], ns=self.ns, stdin=subprocess.PIPE)
+        try:
+            lab.wait_for(lambda: json.loads(self.cli("status", "-j").stdout)["sip"]["connections"] == 300, 20, "all that are allowed are served")
+            sip = json.loads(self.cli("status", "-j").stdout)["sip"]
+            self.assertEqual(sip["accept_failures"], 0)
+        finally:
+            crowd.popen.stdin.close()
+        self.assertTrue(process.running())
 
     def test_rotation_by_hangup(self):
         process = self.start(self.config())

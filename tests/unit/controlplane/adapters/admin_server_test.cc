@@ -1,6 +1,7 @@
 #include "controlplane/adapters/admin_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -105,6 +106,27 @@ TEST_F(AdminServerTest, ClientsAreBounded) {
   EXPECT_EQ(server->clients(), 2u);
   EXPECT_EQ(server->refused(), 1u);
   EXPECT_NE(hear(c).find("too many clients"), std::string::npos);
+}
+
+TEST_F(AdminServerTest, OutOfDescriptorsItWaitsForSomeInsteadOfSpinning) {
+  open();
+  const UniqueFd client = connected();
+  say(client, "{\"id\":1,\"command\":\"calls show\"}\n");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const UniqueFd next_free{dup(0)};
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(next_free.get()) + 1;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  rounds(1);
+  EXPECT_EQ(server->accept_failures(), 1u);
+  const Instant began = read_clock();
+  ASSERT_TRUE(loop->run_once(std::chrono::milliseconds{100}).ok());
+  EXPECT_GE(read_clock() - began, std::chrono::milliseconds{100}) << "it slept though a client waits";
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  for (int i = 0; i < 50 && server->clients() == 0; ++i) ASSERT_TRUE(loop->run_once(std::chrono::milliseconds{100}).ok());
+  rounds();
+  EXPECT_NE(hear(client).find("\"ok\":true"), std::string::npos) << "served when there are descriptors again";
 }
 
 TEST_F(AdminServerTest, AnAnswerForAClientThatLeftIsDropped) {
