@@ -42,22 +42,23 @@ SipStreams::~SipStreams() {
   connections_.for_each([this](sip::SlotId, std::unique_ptr<SipConnection>& connection) { loop_.remove_fd(connection->fd()); });
 }
 
-Result<std::shared_ptr<const TlsContext>> SipStreams::tls_context(TlsContext::Role role) {
+Status SipStreams::load_tls(TlsContext::Role role) {
   auto& kept = role == TlsContext::Role::Server ? server_tls_ : client_tls_;
-  if (kept == nullptr) {
-    auto made = TlsContext::create(role, config_.tls);
-    if (!made) return made.error();
-    kept = *std::move(made);
-  }
-  return kept;
+  if (kept != nullptr) return Success{};
+  auto made = TlsContext::create(role, config_.tls);
+  if (!made) return made.error();
+  kept = *std::move(made);
+  return Success{};
 }
 
 Status SipStreams::listen(sip::Transport transport, const Endpoint& local) {
   const std::string name = std::string(sip::transport_name(transport)) + " " + local.text();
   if (transport == sip::Transport::Udp) return Error{name + ": streams carry tcp and tls only"};
   if (transport == sip::Transport::Tls) {
-    const auto context = tls_context(TlsContext::Role::Server);
-    if (!context) return Error{"listener " + name + ": " + context.error().message};
+    for (const auto role : {TlsContext::Role::Server, TlsContext::Role::Client}) {
+      const Status loaded = load_tls(role);
+      if (!loaded) return Error{"listener " + name + ": " + loaded.error().message};
+    }
   }
   UniqueFd listener = open_socket(local);
   const int fd = listener.get();
@@ -127,10 +128,9 @@ Result<sip::ConnectionId> SipStreams::connect(const sip::OutboundMessage& messag
   if (connections_.full()) return Error{"all " + std::to_string(config_.connections) + " connections are in use"};
   std::unique_ptr<TlsSession> tls;
   if (message.transport == sip::Transport::Tls) {
-    const auto context = tls_context(TlsContext::Role::Client);
-    if (!context) return context.error();
+    if (client_tls_ == nullptr) return Error{"TLS is not set up: give [sip] tls a listener"};
     const auto name = config_.server_names.find(message.destination);
-    tls = TlsSession::create(*context, name == config_.server_names.end() ? message.destination.ip.text() : name->second);
+    tls = TlsSession::create(client_tls_, name == config_.server_names.end() ? message.destination.ip.text() : name->second);
     if (tls == nullptr) return Error{"OpenSSL gives no session"};
   }
   UniqueFd fd = open_socket(message.destination);

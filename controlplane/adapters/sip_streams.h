@@ -56,10 +56,13 @@ class SipStreams final : public DeadlineSource {
     std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, bool undelivered)> on_end;
   };
 
-  // `loop` outlives this. TLS is set up only when tls.certificate_file is given or a TLS leg is opened.
+  // `loop` outlives this.
   SipStreams(EventLoop& loop, SipStreamsConfig config, Handlers handlers);
   ~SipStreams() override;
 
+  // Reads certificates, key and trust from their files: at start, not from the loop. A TLS listener does so for both
+  // roles; one who only connects asks for the client's before the first message. Error: TlsContext::create's.
+  Status load_tls(TlsContext::Role role);
   // Error: the address and what to do (taken port, missing privilege, unreadable certificate).
   Status listen(sip::Transport transport, const Endpoint& local);
   // Where listener number `index` (order of listen()) is bound; with port 0 the kernel chose.
@@ -83,7 +86,6 @@ class SipStreams final : public DeadlineSource {
   };
   using Peer = std::pair<sip::Transport, Endpoint>;
 
-  Result<std::shared_ptr<const TlsContext>> tls_context(TlsContext::Role role);
   void on_accepted(UniqueFd fd, sip::Transport transport, const Endpoint& peer, Instant now);
   bool may_accept(const Endpoint& source, sip::Transport transport);
   Result<sip::ConnectionId> connect(const sip::OutboundMessage& message, Instant now);

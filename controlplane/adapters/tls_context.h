@@ -14,7 +14,9 @@ namespace ifgw::adapters {
 struct TlsConfig {
   std::string certificate_file;  // PEM, the chain from the leaf on
   std::string key_file;          // PEM; readable by the service user only
-  std::string ca_file;           // PEM, whom we trust; empty: the system's store
+  // PEM, whom we trust; read at once. Empty: the system's store, of which OpenSSL reads an authority's small file from
+  // the disk when a handshake first names it.
+  std::string ca_file;
   bool require_client_certificate = false;  // as server
   bool verify_server = true;                // as client; false only for a laboratory
 };
@@ -22,7 +24,7 @@ struct TlsConfig {
 class TlsContext {
  public:
   enum class Role { Server, Client };
-  // The error names the file, what is wrong with it and what would be right. A server needs certificate and key; a
+  // Reads the files: at start only. The error names the file, what is wrong with it and what would be right. A server needs certificate and key; a
   // client sends them when they are there.
   static Result<std::shared_ptr<const TlsContext>> create(Role role, const TlsConfig& config);
 

@@ -5,7 +5,8 @@
 
 namespace ifgw::control {
 
-// "READY=1", "STOPPING=1", "STATUS=...". Nothing happens outside systemd.
+// "READY=1", "STOPPING=1", "STATUS=...". Nothing happens outside systemd. Waits while systemd's queue
+// is full, as sd_notify(3) does: a READY that is lost would end the service.
 void notify_systemd(std::string_view state) noexcept;
 
 }  // namespace ifgw::control

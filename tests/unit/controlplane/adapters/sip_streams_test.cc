@@ -75,6 +75,9 @@ class SipStreamsTest : public ::testing::Test {
     const Status listening = server->streams->listen(which, *Endpoint::parse("127.0.0.1:0"));
     ASSERT_TRUE(listening) << listening.error().message;
     client = std::make_unique<End>(*loop, config);
+    if (which == sip::Transport::Tls) {
+      ASSERT_TRUE(client->streams->load_tls(TlsContext::Role::Client));
+    }
     to = server->streams->bound(0);
     transport = which;
   }
@@ -150,6 +153,7 @@ TEST_F(SipStreamsTest, RefusesACertificateForAnotherName) {
   to = *Endpoint::parse("127.0.0.1:5061");
   ASSERT_TRUE(server->streams->listen(sip::Transport::Tls, to));
   client = std::make_unique<End>(*loop, config);
+  ASSERT_TRUE(client->streams->load_tls(TlsContext::Role::Client));
   transport = sip::Transport::Tls;
   send(*client, options(1), 0, 42);
   ASSERT_TRUE(until([&] { return !client->failed.empty(); }));
@@ -277,6 +281,13 @@ TEST_F(SipStreamsTest, ListenErrorsSayWhatToDo) {
   const Status unreadable = broken.streams->listen(sip::Transport::Tls, *Endpoint::parse("127.0.0.1:0"));
   ASSERT_FALSE(unreadable);
   EXPECT_NE(unreadable.error().message.find("tls_key \"/nonexistent/key.pem\""), std::string::npos);
+  config.tls.key_file = identity.key_file();
+  config.tls.ca_file = "/nonexistent/ca.pem";
+  End trustless(*loop, config);
+  const Status trust = trustless.streams->listen(sip::Transport::Tls, *Endpoint::parse("127.0.0.1:0"));
+  ASSERT_FALSE(trust) << "known at start, not at the first connection";
+  EXPECT_NE(trust.error().message.find("tls_ca \"/nonexistent/ca.pem\""), std::string::npos);
+  config.tls.ca_file = identity.certificate_file();
   TlsIdentity other("IP:127.0.0.1");
   config.tls.key_file = other.key_file();
   End mismatched(*loop, config);
