@@ -4,6 +4,7 @@
 Usage: house_rules_test.py ROOT CXX
 """
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,10 @@ INCLUDES = [
     ("controlplane/core/a.cc", "#include <ortp/ortp.h>", True),
     ("controlplane/core/a.cc", "#include <mediastreamer2/msfilter.h>", True),
     ("codecs/base/a.cc", "#include <bctoolbox/exception.hh>", True),
+    ("controlplane/sip/message/a.cc", "#include <bctoolbox/exception.hh>", True),
+    ("controlplane/core/a.cc", "#include <openssl/ssl.h>", True),
+    ("controlplane/adapters/a.cc", "#include <openssl/ssl.h>", False),
+    ("controlplane/witness/a.cc", "#include <sodium.h>", True),
     ("codecs/base/a.cc", '#include "x.h"', True),
     ("tools/ifgw/a.cc", '#include "controlplane/core/x.h"', True),
     ("surprise/a.cc", "", True),
@@ -48,12 +53,61 @@ SOURCES = [
     ("#include <chrono>\nlong f() { return std::chrono::steady_clock::now().time_since_epoch().count(); }", True),
     ("#include <sys/socket.h>\nint f() { return socket(1, 1, 0); }", True),
     ("#include <fstream>\nvoid f() { std::ofstream(\"x\") << 1; }", True),
+    ("#include <cstdio>\nint f(char* b, int n) { return std::snprintf(b, 9, \"%d\", n); }", False),
+    ("#include <memory>\n#include <sstream>\nauto f(int n) { std::ostringstream s; s << n; return std::make_shared<std::string>(s.str()); }", False),
     ("#include <cstdio>\nvoid f(int n) { std::fprintf(stderr, \"%d\", n); }", True),
+    ("#include <cstdio>\nvoid f(std::FILE* o, int n) { std::fprintf(o, \"%d\", n); }", True),
+    ("#include <cstdio>\nvoid f(int n) { std::printf(\"%d\", n); }", True),
+    ("#include <cstdio>\nvoid f(std::FILE* o) { std::fputc('x', o); }", True),
+    ("#include <cstdio>\nvoid f(std::FILE* o) { std::fputs(\"x\", o); }", True),
+    ("#include <cstdio>\nvoid f() { std::puts(\"x\"); }", True),
+    ("#include <cstdio>\nvoid f() { std::perror(\"x\"); }", True),
+    ("#include <cstdarg>\n#include <cstdio>\nvoid f(std::FILE* o, va_list v) { std::vfprintf(o, \"%d\", v); }", True),
+    ("#include <stdio.h>\nvoid f(int n) { dprintf(2, \"%d\", n); }", True),
     ("#include <iostream>\nvoid f() { std::cout << 1; }", True),
+    ("#include <fcntl.h>\nint f(int d) { return fcntl(d, F_GETFL); }", True),
+    ("#include <fcntl.h>\nint f(const char* n) { return open(n, O_RDONLY); }", True),
+    ("#include <sys/ioctl.h>\nint f(int d) { return ioctl(d, 0); }", True),
+    ("#include <sys/stat.h>\nint f(const char* n) { struct stat s; return stat(n, &s); }", True),
+    ("#include <unistd.h>\nint f(int d) { char c[9]; return static_cast<int>(read(d, c, 9)); }", True),
+    ("#include <filesystem>\nbool f() { return std::filesystem::exists(\"/\"); }", True),
     ("#include <thread>\nvoid f() { std::thread([] {}).join(); }", True),
+    ("#include <mutex>\nvoid f(std::mutex& m) { std::lock_guard lock(m); }", True),
+    ("#include <condition_variable>\nvoid f(std::condition_variable& c) { c.notify_one(); }", True),
+    ("#include <mutex>\n#include <condition_variable>\nvoid f(std::condition_variable& c, std::unique_lock<std::mutex>& l) { c.wait(l); }", True),
+    ("#include <pthread.h>\nint f(pthread_rwlock_t* l) { return pthread_rwlock_rdlock(l); }", True),
+    ("#include <semaphore.h>\nint f(sem_t* s) { return sem_wait(s); }", True),
+    ("#include <sched.h>\nint f() { return sched_yield(); }", True),
+    ("#include <chrono>\nlong f() { return std::chrono::system_clock::now().time_since_epoch().count(); }", True),
+    ("#include <time.h>\nlong f() { return time(nullptr); }", True),
+    ("#include <time.h>\nint f(time_t t) { return localtime(&t)->tm_hour; }", True),
+    ("#include <cstdlib>\nconst char* f() { return std::getenv(\"HOME\"); }", True),
+    ("#include <csignal>\nint f() { return std::raise(1); }", True),
+    ("#include <sys/random.h>\nlong f(char* b) { return getrandom(b, 9, 0); }", True),
     ("#include <random>\nunsigned f() { return std::random_device{}(); }", True),
     ("#include <cstdlib>\nint f() { return std::rand(); }", True),
     ('extern "C" int rte_eal_init(int, char**);\nint f() { return rte_eal_init(0, nullptr); }', True),
+]
+# (folder an object lies in, symbol it asks for, must be caught)
+PLACES = [
+    ("dataplane/nodes", "rte_pktmbuf_clone", False),
+    ("dataplane/runtime", "rte_eal_init", False),
+    ("dataplane/main", "rte_eal_init", False),
+    ("dataplane/engine", "rte_pktmbuf_clone", True),
+    ("dataplane/engine", "per_lcore_rte_errno", True),
+    ("controlplane/adapters", "rte_ring_create", True),
+    ("tools/ifgw", "rte_eal_init", True),
+    ("controlplane/sip/message", "belle_sip_uri_parse", False),
+    ("controlplane/sip", "belle_sip_uri_parse", True),
+    ("controlplane/main", "bctbx_set_log_level", True),
+    ("controlplane/core", "ortp_init", True),
+    ("controlplane/council", "ms_filter_new", True),
+    ("controlplane/adapters", "SSL_new", False),
+    ("controlplane/sip", "SSL_new", True),
+    ("controlplane/witness", "EVP_DigestInit_ex", True),
+    ("controlplane/witness", "crypto_sign_detached", True),
+    ("codecs/crypto", "crypto_sign_detached", False),
+    ("controlplane/core", "memcpy", False),
 ]
 
 
@@ -81,9 +135,22 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             cc, obj, archive = (pathlib.Path(folder) / name for name in ("a.cc", "a.o", "a.a"))
             cc.write_text(source + "\n")
-            assert run(*CXX, "-std=c++20", "-O1", "-c", cc, "-o", obj).returncode == 0, source
-            assert run("ar", "rcs", archive, obj).returncode == 0
-            results.append(check(source, run(sys.executable, SYMBOLS, archive), must_catch))
+            builds = [["-O1", "-U_FORTIFY_SOURCE"]]
+            if re.search(r"printf|read\(|open\(|stat\(|fcntl", source):  # as distributions build: checked variants, large files
+                builds.append(["-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-D_FILE_OFFSET_BITS=64"])
+            for options in builds:
+                archive.unlink(missing_ok=True)
+                made = run(*CXX, "-std=c++20", *options, "-c", cc, "-o", obj)
+                assert made.returncode == 0, made.stderr
+                assert run("ar", "rcs", archive, obj).returncode == 0
+                results.append(check(f"{source} {options}", run(sys.executable, SYMBOLS, "pure", archive), must_catch))
+    for folder, symbol, must_catch in PLACES:
+        with tempfile.TemporaryDirectory() as build:
+            target = pathlib.Path(build) / folder / "x.p"
+            target.mkdir(parents=True)
+            made = run("sh", "-c", f"printf '.globl f\\nf: call {symbol}\\n.section .note.GNU-stack\\n' | as -o {target}/a.o -")
+            assert made.returncode == 0, made.stderr
+            results.append(check(f"{folder}: {symbol}", run(sys.executable, SYMBOLS, "only-here", build), must_catch))
     print(f"{sum(results)} of {len(results)} cases as expected")
     return 0 if all(results) else 1
 

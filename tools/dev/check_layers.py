@@ -34,12 +34,14 @@ MAY_INCLUDE = {
     "tests": [""],
 }
 NEVER = re.compile(r"^(dataplane|controlplane)/main/")  # nothing includes main/, but main/ itself
-# Library headers and the only folders that may name them.
+# Libraries and the only folders that may use them: headers (checked here), symbols (checked by check_symbols.py).
 ONLY_IN = [
-    (re.compile(r"^rte_"), ["dataplane/nodes", "dataplane/runtime", "dataplane/main", "bench", "tests"]),
-    (re.compile(r"^belle-sip/"), ["controlplane/sip/message"]),
-    (re.compile(r"^(ortp|mediastreamer2)/"), ["controlplane/council/engine"]),
-    (re.compile(r"^bctoolbox/exception\.hh"), []),
+    (re.compile(r"^rte_"), re.compile(r"^(per_lcore_|__)?rte_"), ["dataplane/nodes", "dataplane/runtime", "dataplane/main", "bench", "tests"]),
+    (re.compile(r"^(belle-sip|bctoolbox)/"), re.compile(r"^(belle_sip|bctbx)_"), ["controlplane/sip/message"]),
+    (re.compile(r"^(ortp|mediastreamer2)/"), re.compile(r"^(ortp|rtp_session|ms_\w+?|ms2)_"), ["controlplane/council/engine"]),
+    (re.compile(r"^openssl/"), re.compile(r"^(SSL|TLS|DTLS|BIO|X509|PEM|ERR|EVP|OPENSSL|RAND)_"), ["controlplane/adapters", "codecs/crypto", "tests"]),
+    (re.compile(r"^sodium"), re.compile(r"^(sodium|crypto|randombytes)_"), ["codecs/crypto", "tests"]),
+    (re.compile(r"^bctoolbox/exception\.hh"), None, []),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -67,7 +69,7 @@ def violations(root):
             if not match:
                 continue
             kind, name = match.groups()
-            for pattern, folders in ONLY_IN:
+            for pattern, _, folders in ONLY_IN:
                 if pattern.match(name) and not any(inside(path, folder) for folder in folders):
                     yield f"{path}:{number}: <{name}> may be included only in {', '.join(folders) or 'no file'}"
             if kind == "<":
