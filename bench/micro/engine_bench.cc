@@ -58,7 +58,8 @@ struct Gateway {
         buffer_memory(kBuffers * kBufferBytes, page) {
     if (memory.empty() || row_memory.empty() || buffer_memory.empty()) return;
     auto* rows = new (row_memory.span().data()) api::LegRow[engine::Engine::leg_rows(config)];
-    gateway = std::make_unique<engine::Engine>(config, memory.span(), std::span(rows, engine::Engine::leg_rows(config)), *block, hops, answers);
+    gateway =
+        std::make_unique<engine::Engine>(config, memory.span(), std::span(rows, engine::Engine::leg_rows(config)), *block, hops, answers);
     for (std::size_t i = 0; i < legs; i += 2) {
       const api::CommandDone first = add(i, a);
       const api::CommandDone second = add(i + 1, b);
@@ -69,7 +70,8 @@ struct Gateway {
     }
     std::mt19937 random(1);
     std::shuffle(headers.begin(), headers.end(), random);
-    for (std::size_t i = 0; i < kBuffers; ++i) buffers[i] = reinterpret_cast<std::uint8_t*>(buffer_memory.span().data()) + i * kBufferBytes + 128;
+    for (std::size_t i = 0; i < kBuffers; ++i)
+      buffers[i] = reinterpret_cast<std::uint8_t*>(buffer_memory.span().data()) + i * kBufferBytes + 128;
   }
 
   api::CommandDone add(std::size_t number, api::Codec codec) {
@@ -82,8 +84,9 @@ struct Gateway {
     command.add_leg.media.codec = codec;
     command.add_leg.media.payload_type = codec == api::Codec::Pcmu ? 0 : 8;
     gateway->on_command(command, now);
-    const test::Frame frame = test::udp_frame(command.add_leg.media.remote, answers.done.local,
-                                              test::rtp_packet(command.add_leg.media.payload_type, 1, 160, static_cast<std::uint32_t>(number), test::Frame(kAudioBytes, 0x55)));
+    const test::Frame frame = test::udp_frame(
+        command.add_leg.media.remote, answers.done.local,
+        test::rtp_packet(command.add_leg.media.payload_type, 1, 160, static_cast<std::uint32_t>(number), test::Frame(kAudioBytes, 0x55)));
     std::array<std::uint8_t, kHeaderBytes> header;
     std::memcpy(header.data(), frame.data(), kHeaderBytes);
     headers.push_back(header);

@@ -20,9 +20,15 @@ void frames(benchmark::State& state, Operation&& operation) {
     }
   });
 }
-void mulaw_decode(benchmark::State& state) { frames(state, [](auto& codes, auto& pcm) { audio::mulaw_decode(codes, pcm); }); }
-void mulaw_encode(benchmark::State& state) { frames(state, [](auto& codes, auto& pcm) { audio::mulaw_encode(pcm, codes); }); }
-void mulaw_to_alaw(benchmark::State& state) { frames(state, [](auto& codes, auto&) { audio::mulaw_to_alaw(codes); }); }
+void mulaw_decode(benchmark::State& state) {
+  frames(state, [](auto& codes, auto& pcm) { audio::mulaw_decode(codes, pcm); });
+}
+void mulaw_encode(benchmark::State& state) {
+  frames(state, [](auto& codes, auto& pcm) { audio::mulaw_encode(pcm, codes); });
+}
+void mulaw_to_alaw(benchmark::State& state) {
+  frames(state, [](auto& codes, auto&) { audio::mulaw_to_alaw(codes); });
+}
 void map_codes_portable(benchmark::State& state) {
   audio::CodeMap map{};
   frames(state, [&](auto& codes, auto&) { audio::map_codes_portable(map, codes); });

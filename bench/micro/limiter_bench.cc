@@ -20,7 +20,8 @@ void limiter_check(benchmark::State& state) {
   std::vector<std::uint64_t> keys(std::size_t{1} << 20);
   for (auto& key : keys) key = limiter_key(IpAddress::v4(0x0A000000 + static_cast<std::uint32_t>(random() % sources)));
   Instant now = from_ns(1'000'000'000);
-  for (std::size_t i = 0; i < sources; ++i) (void)limiter.check(limiter_key(IpAddress::v4(0x0A000000 + static_cast<std::uint32_t>(i))), now);
+  for (std::size_t i = 0; i < sources; ++i)
+    (void)limiter.check(limiter_key(IpAddress::v4(0x0A000000 + static_cast<std::uint32_t>(i))), now);
 
   // Each window sends 2^18 requests; time passes so that a source sends 15 or 60 requests in its window.
   const std::size_t operations = std::size_t{1} << 18;

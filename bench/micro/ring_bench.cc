@@ -77,8 +77,10 @@ template <typename T, api::Wipe kWipe>
 void run(benchmark::State& state, std::uint32_t capacity) {
   constexpr std::size_t kOperations = std::size_t{1} << (sizeof(T) > 128 ? 14 : 16);
   Ring<T, kWipe> ring(capacity);
-  if (state.range(0) == 1) one_thread(state, ring, kOperations);
-  else two_threads(state, ring, kOperations);
+  if (state.range(0) == 1)
+    one_thread(state, ring, kOperations);
+  else
+    two_threads(state, ring, kOperations);
   if (ring.producer.corrupt() || ring.consumer.corrupt()) state.SkipWithError("an index was found impossible");
   state.counters["bytes_per_message"] = sizeof(T) > 128 ? kDatagramPayload : sizeof(T);
 }

@@ -35,7 +35,7 @@ namespace ifgw::bench {
 namespace {
 
 constexpr std::size_t kPairsPerAddress = 12'500;
-constexpr std::size_t kFrames = 1024;          // in flight
+constexpr std::size_t kFrames = 1024;  // in flight
 constexpr std::size_t kPacketsPerWindow = 32'768;
 constexpr std::size_t kRtpBytes = 12 + 160;
 
@@ -53,7 +53,8 @@ class Rig {
     IFGW_CHECK(pool_ != nullptr && in_ != nullptr && out_ != nullptr && id >= 0);
     port_ = static_cast<std::uint16_t>(id);
     rte_eth_conf conf{};
-    IFGW_CHECK(rte_eth_dev_configure(port_, 1, 1, &conf) == 0 && rte_eth_rx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr, pool_) == 0 &&
+    IFGW_CHECK(rte_eth_dev_configure(port_, 1, 1, &conf) == 0 &&
+               rte_eth_rx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr, pool_) == 0 &&
                rte_eth_tx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr) == 0 && rte_eth_dev_start(port_) == 0);
     make_worker();
     attach();
@@ -285,10 +286,14 @@ int main(int argc, char** argv) {
   std::vector<char*> rest{argv[0]};
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
-    if (arg == "--memory=hugepages") request.memory = ifgw::runtime::MemoryChoice::HugePages;
-    else if (arg == "--memory=none") request.memory = ifgw::runtime::MemoryChoice::None;
-    else if (arg.starts_with("--legs=")) ifgw::bench::g_legs = static_cast<std::size_t>(std::atol(arg.data() + 7)) / 2 * 2;
-    else if (arg != "--memory=auto") rest.push_back(argv[i]);
+    if (arg == "--memory=hugepages")
+      request.memory = ifgw::runtime::MemoryChoice::HugePages;
+    else if (arg == "--memory=none")
+      request.memory = ifgw::runtime::MemoryChoice::None;
+    else if (arg.starts_with("--legs="))
+      ifgw::bench::g_legs = static_cast<std::size_t>(std::atol(arg.data() + 7)) / 2 * 2;
+    else if (arg != "--memory=auto")
+      rest.push_back(argv[i]);
   }
   int count = static_cast<int>(rest.size());
   benchmark::Initialize(&count, rest.data());

@@ -27,19 +27,19 @@ inline constexpr std::size_t kMaxPcmSamples = 48'000 / 1000 * kMaxPtimeMs;
 inline constexpr std::size_t kMaxPayloadBytes = 1275;
 
 struct AudioFormat {
-  const char* name = "";            // encoding name in SDP (RFC 3551, RFC 7587)
-  std::uint32_t sample_rate_hz = 0;  // of the PCM
-  std::uint32_t rtp_clock_hz = 0;    // of the RTP time stamp; G.722 says 8000 and means 16000 (RFC 3551 section 4.5.2)
+  const char* name = "";                    // encoding name in SDP (RFC 3551, RFC 7587)
+  std::uint32_t sample_rate_hz = 0;         // of the PCM
+  std::uint32_t rtp_clock_hz = 0;           // of the RTP time stamp; G.722 says 8000 and means 16000 (RFC 3551 section 4.5.2)
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
-  std::uint8_t frame_ms = 0;        // a packet holds whole multiples of this; 0: any number of samples
-  bool stateful = false;            // packets must be decoded in order and without gaps
+  std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
+  bool stateful = false;                    // packets must be decoded in order and without gaps
 };
 const AudioFormat& format(AudioCodec codec) noexcept;
 
 enum class CodecError : std::uint8_t {
   None,
-  BadPayload,   // empty, or a length the codec cannot produce
-  TooLong,      // does not fit the output
+  BadPayload,  // empty, or a length the codec cannot produce
+  TooLong,     // does not fit the output
 };
 struct Coded {
   std::size_t size = 0;  // samples or bytes written

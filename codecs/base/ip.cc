@@ -92,9 +92,7 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
   return IpPrefix{*ip, length};
 }
 
-bool IpPrefix::contains(const IpAddress& address) const noexcept {
-  return address.family == ip.family && mask(address, length) == ip;
-}
+bool IpPrefix::contains(const IpAddress& address) const noexcept { return address.family == ip.family && mask(address, length) == ip; }
 
 std::string IpPrefix::text() const { return ip.text() + "/" + std::to_string(length); }
 

@@ -15,15 +15,15 @@
 namespace ifgw {
 
 struct Error {
-  std::string message;          // one line, for a person: what is wrong and what would be right
-  std::size_t position = 0;     // byte offset into the input, or line number; the producer's header says which
+  std::string message;       // one line, for a person: what is wrong and what would be right
+  std::size_t position = 0;  // byte offset into the input, or line number; the producer's header says which
 };
 
 template <typename T>
 class [[nodiscard]] Result {
  public:
   // Implicit on purpose: `return value;` and `return Error{...};` both read well.
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const noexcept { return state_.index() == 0; }

@@ -11,9 +11,7 @@ namespace {
 constexpr std::uint64_t kV4Space = std::uint64_t{1} << 32;
 constexpr std::uint64_t kZeroPrefix = std::uint64_t{2} << 32;  // stands for ::/64, whose own key would be 0
 
-std::uint64_t ticks_rounded_up(Duration d) noexcept {
-  return (static_cast<std::uint64_t>(d.count()) + 999'999) / 1'000'000;
-}
+std::uint64_t ticks_rounded_up(Duration d) noexcept { return (static_cast<std::uint64_t>(d.count()) + 999'999) / 1'000'000; }
 
 }  // namespace
 
@@ -135,14 +133,11 @@ void WindowLimiter::end_block(Entry& e) noexcept {
   e.forever = 0;
 }
 
-bool WindowLimiter::idle(Entry& e, Tick now) const noexcept {
-  return !is_block(e) && now - stamps(e)[position(e, 1)] > window_ticks_;
-}
+bool WindowLimiter::idle(Entry& e, Tick now) const noexcept { return !is_block(e) && now - stamps(e)[position(e, 1)] > window_ticks_; }
 
 std::uint32_t WindowLimiter::in_window(Entry& e, Tick now) const noexcept {
   const Tick* stamp = stamps(e);
-  return static_cast<std::uint32_t>(
-      std::count_if(stamp, stamp + max_requests_, [&](Tick t) { return now - t <= window_ticks_; }));
+  return static_cast<std::uint32_t>(std::count_if(stamp, stamp + max_requests_, [&](Tick t) { return now - t <= window_ticks_; }));
 }
 
 WindowLimiter::Decision WindowLimiter::refuse_blocked(Entry& e, Tick now) noexcept {

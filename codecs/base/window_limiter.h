@@ -40,9 +40,9 @@ std::uint64_t limiter_key(const IpAddress& address) noexcept;
 IpAddress limiter_source(std::uint64_t key) noexcept;
 
 struct WindowLimits {
-  std::uint32_t requests = 30;                     // 1..the bound given at construction
-  Duration window = std::chrono::seconds(10);      // 1 ms..kMaxWindow, rounded up to whole ms
-  Duration block = Duration::zero();               // 0: no automatic block; ..kMaxBlock
+  std::uint32_t requests = 30;                 // 1..the bound given at construction
+  Duration window = std::chrono::seconds(10);  // 1 ms..kMaxWindow, rounded up to whole ms
+  Duration block = Duration::zero();           // 0: no automatic block; ..kMaxBlock
 };
 
 class WindowLimiter {
@@ -56,13 +56,13 @@ class WindowLimiter {
     Admitted,
     Limited,  // over the budget of the window
     Blocked,
-    Full,     // a new key, and no room to count it
+    Full,  // a new key, and no room to count it
   };
   struct Decision {
     Verdict verdict = Verdict::Full;
     bool first_refusal = false;  // the first since the last admission: worth an event
     bool block_began = false;
-    bool block_ended = false;    // a block ran out, noticed by this request
+    bool block_ended = false;  // a block ran out, noticed by this request
   };
   struct Stats {
     std::uint64_t sources = 0;           // keys held now: counted, blocked, or idle and not yet swept
@@ -196,9 +196,7 @@ class WindowLimiter {
   bool sweep_slot(std::uint32_t slot, Tick now) noexcept;  // true: a block ended
   void begin_pass(std::uint64_t now) noexcept;
   void overdue_sweep(std::uint64_t now) noexcept;
-  static bool expired(const Entry& e, Tick now) noexcept {
-    return e.forever == 0 && static_cast<std::int32_t>(now - e.blocked_until) >= 0;
-  }
+  static bool expired(const Entry& e, Tick now) noexcept { return e.forever == 0 && static_cast<std::int32_t>(now - e.blocked_until) >= 0; }
   // Every path that reads stamps goes through here first.
   Tick enter(Instant now) noexcept {
     const std::uint64_t t = ticks(now);
@@ -286,8 +284,7 @@ inline WindowLimiter::Decision WindowLimiter::check(const Probe& probe, Instant 
 }
 
 template <typename Callback>
-std::uint64_t WindowLimiter::list(std::uint64_t cursor, std::size_t max_slots, std::size_t max_rows, Instant now,
-                                  Callback&& row) noexcept {
+std::uint64_t WindowLimiter::list(std::uint64_t cursor, std::size_t max_slots, std::size_t max_rows, Instant now, Callback&& row) noexcept {
   (void)enter(now);
   std::uint64_t slot = cursor;
   for (; slot < slots() && max_slots > 0 && max_rows > 0; ++slot, --max_slots) {

@@ -141,8 +141,7 @@ std::optional<RtcpReportBlock> rtcp_report_block(const RtcpPacket& packet, std::
 
 void write_sender_report(ByteWriter& out, const RtcpSenderInfo& info, std::span<const RtcpReportBlock> blocks) noexcept {
   IFGW_CHECK(blocks.size() <= 31);
-  write_header(out, RtcpType::SenderReport, blocks.size(),
-               kRtcpHeaderBytes + 4 + kSenderInfoBytes + blocks.size() * kRtcpReportBlockBytes);
+  write_header(out, RtcpType::SenderReport, blocks.size(), kRtcpHeaderBytes + 4 + kSenderInfoBytes + blocks.size() * kRtcpReportBlockBytes);
   out.u32(info.ssrc);
   out.u32(static_cast<std::uint32_t>(info.ntp_time >> 32));
   out.u32(static_cast<std::uint32_t>(info.ntp_time));

@@ -58,12 +58,12 @@ struct RtcpSenderInfo {
   std::uint32_t octets = 0;
 };
 struct RtcpReportBlock {
-  std::uint32_t ssrc = 0;             // the source reported on
-  std::uint8_t fraction_lost = 0;     // of 256, since the previous report
-  std::int32_t cumulative_lost = 0;   // 24 bits, signed
-  std::uint32_t highest_sequence = 0; // extended
-  std::uint32_t jitter = 0;           // in time stamp units
-  std::uint32_t last_sr = 0;          // middle 32 bits of its NTP time
+  std::uint32_t ssrc = 0;                 // the source reported on
+  std::uint8_t fraction_lost = 0;         // of 256, since the previous report
+  std::int32_t cumulative_lost = 0;       // 24 bits, signed
+  std::uint32_t highest_sequence = 0;     // extended
+  std::uint32_t jitter = 0;               // in time stamp units
+  std::uint32_t last_sr = 0;              // middle 32 bits of its NTP time
   std::uint32_t delay_since_last_sr = 0;  // 1/65536 s
 };
 

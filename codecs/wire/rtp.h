@@ -17,14 +17,14 @@ struct RtpHeader {
   std::uint16_t sequence = 0;
   std::uint32_t timestamp = 0;
   std::uint32_t ssrc = 0;
-  std::uint8_t csrc_count = 0;            // 0..15; they begin at offset 12
-  std::uint8_t padding = 0;               // bytes of padding at the end, 0: none
+  std::uint8_t csrc_count = 0;  // 0..15; they begin at offset 12
+  std::uint8_t padding = 0;     // bytes of padding at the end, 0: none
   bool has_extension = false;
-  std::uint16_t extension_profile = 0;    // "defined by profile" (RFC 8285: 0xBEDE, 0x100X)
-  std::uint16_t extension_offset = 0;     // of the extension's data
-  std::uint16_t extension_length = 0;     // in bytes, a multiple of 4
+  std::uint16_t extension_profile = 0;  // "defined by profile" (RFC 8285: 0xBEDE, 0x100X)
+  std::uint16_t extension_offset = 0;   // of the extension's data
+  std::uint16_t extension_length = 0;   // in bytes, a multiple of 4
   std::uint16_t payload_offset = 0;
-  std::uint16_t payload_length = 0;       // without padding; 0 is valid
+  std::uint16_t payload_length = 0;  // without padding; 0 is valid
 };
 
 // CSRC list, extension and padding; parse_rtp() is what one calls.

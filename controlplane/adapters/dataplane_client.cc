@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetryInterval = 200ms;
-constexpr Duration kAnswerTime = 1s;  // microseconds with a live dataplane; the rest is for a machine under load
+constexpr Duration kAnswerTime = 1s;    // microseconds with a live dataplane; the rest is for a machine under load
 constexpr int kDatagramsPerRound = 64;  // per worker, so that timers and other descriptors get their turn
 constexpr std::size_t kIpUdpBytesV4 = 28;
 constexpr std::size_t kIpUdpBytesV6 = 48;
@@ -100,10 +100,12 @@ void DataplaneClient::adopt(std::unique_ptr<DataplaneLink> link, Instant now) {
   state_.signalling.clear();
   for (const IpAddress& address : local_addresses_)
     for (std::uint32_t i = 0; i < welcome.signalling_port_count; ++i) state_.signalling.push_back({address, welcome.signalling_ports[i]});
-  (void)loop_.add_fd(link_->connection_fd(), EPOLLIN | EPOLLRDHUP, [this](std::uint32_t, Instant at) { detach("it closed the connection, or died", at); });
+  (void)loop_.add_fd(link_->connection_fd(), EPOLLIN | EPOLLRDHUP,
+                     [this](std::uint32_t, Instant at) { detach("it closed the connection, or died", at); });
   (void)loop_.add_fd(link_->doorbell_fd(), EPOLLIN, [this](std::uint32_t, Instant) { link_->disarm(); });
   configure_limiter();
-  handlers_.on_report(fmt::format("attached to the dataplane at {} (pid {}, {} workers)", config_.socket_path, state_.peer_pid, welcome.workers), true);
+  handlers_.on_report(
+      fmt::format("attached to the dataplane at {} (pid {}, {} workers)", config_.socket_path, state_.peer_pid, welcome.workers), true);
   loop_.defer([this](Instant at) { handlers_.on_media(core::MediaAttached{leg_table()}, at); });
 }
 
@@ -171,11 +173,14 @@ void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, In
   if (event.sequence != expected) on_gap(worker, now);
   switch (event.type) {
     case api::EventType::CommandDone: return on_done(worker, event.command_done);
-    case api::EventType::FirstPacket: return handlers_.on_media(core::MediaFirstPacket{event.first_packet.leg, event.first_packet.source}, now);
+    case api::EventType::FirstPacket:
+      return handlers_.on_media(core::MediaFirstPacket{event.first_packet.leg, event.first_packet.source}, now);
     case api::EventType::MediaTimeout:
-      return handlers_.on_media(core::MediaTimedOut{event.media_timeout.leg, Duration(static_cast<std::int64_t>(event.media_timeout.silent_ns))}, now);
+      return handlers_.on_media(
+          core::MediaTimedOut{event.media_timeout.leg, Duration(static_cast<std::int64_t>(event.media_timeout.silent_ns))}, now);
     case api::EventType::AddressChange:
-      return handlers_.on_media(core::MediaAddressChanged{event.address_change.leg, event.address_change.before, event.address_change.after}, now);
+      return handlers_.on_media(
+          core::MediaAddressChanged{event.address_change.leg, event.address_change.before, event.address_change.after}, now);
     case api::EventType::LimiterVerdict: return handlers_.on_verdict(event.limiter_verdict, now);
     case api::EventType::SourceRow: return on_source_row(worker, event.source_row);
   }

@@ -38,7 +38,7 @@ struct DataplaneClientHandlers {
   std::function<void(const core::MediaEvent& event, Instant now)> on_media;
   std::function<void(const api::Datagram& datagram, Instant now)> on_datagram;  // reference good for the call
   std::function<void(const api::LimiterVerdict& verdict, Instant now)> on_verdict;
-  std::function<void(const std::string& line, bool good)> on_report;            // attach, detach, refusals: for the log
+  std::function<void(const std::string& line, bool good)> on_report;  // attach, detach, refusals: for the log
 };
 
 class DataplaneClient final : public core::Media, public core::DataplaneView, private DeadlineSource {

@@ -11,7 +11,8 @@ namespace {
 std::string text(core::MediaStatus status, const api::CommandDone& done) {
   if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::NotFound) return "no such entry";
   if (status == core::MediaStatus::TableFull) return "the dataplane's table for this is full";
-  if (status == core::MediaStatus::InvalidArgument) return fmt::format("the dataplane refused a value (status {}, field at byte {})", static_cast<int>(done.status), done.value);
+  if (status == core::MediaStatus::InvalidArgument)
+    return fmt::format("the dataplane refused a value (status {}, field at byte {})", static_cast<int>(done.status), done.value);
   return std::string(core::name(status));
 }
 
@@ -119,8 +120,10 @@ void DataplaneClient::broadcast(const api::Command& command, Done done) {
   for (std::uint32_t w = 0; w < workers; ++w)
     submit(w, command, [state](core::MediaStatus status, const api::CommandDone& answer) {
       const bool not_found = status == core::MediaStatus::InvalidArgument && answer.status == api::CommandStatus::NotFound;
-      if (not_found) ++state->not_found;
-      else if (status != core::MediaStatus::Ok && state->error.empty()) state->error = text(status, answer);
+      if (not_found)
+        ++state->not_found;
+      else if (status != core::MediaStatus::Ok && state->error.empty())
+        state->error = text(status, answer);
       if (--state->left != 0) return;
       if (state->error.empty() && state->not_found == state->workers) state->error = "no such entry";
       state->done(state->error);

@@ -19,8 +19,9 @@ Error system_error(const std::string& what) { return Error{what + ": " + std::st
 
 bool plausible(const api::AttachReply& r) {
   return r.workers >= 1 && r.workers <= api::kMaxWorkers && r.legs_per_worker >= 1 && r.legs_per_worker <= kMaxLegsPerWorker &&
-         (r.counter_page_bytes == api::kPage || r.counter_page_bytes == api::kHugePage) && api::valid_ring_sizes(r.rings) && r.local_address_count <= api::kMaxLocalAddresses &&
-         r.signalling_port_count <= api::kMaxSignallingPorts && r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
+         (r.counter_page_bytes == api::kPage || r.counter_page_bytes == api::kHugePage) && api::valid_ring_sizes(r.rings) &&
+         r.local_address_count <= api::kMaxLocalAddresses && r.signalling_port_count <= api::kMaxSignallingPorts &&
+         r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
 }
 
 Result<std::uint8_t*> map_whole(int fd, std::size_t bytes, bool writable) {

@@ -106,8 +106,10 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
   while (state_ == State::Open) {
     switch (framer_.next()) {
       case FrameEvent::NeedMore:
-        if (!framer_.mid_message()) message_by_ = kNever;
-        else if (message_by_ == kNever) message_by_ = now + limits_.message;
+        if (!framer_.mid_message())
+          message_by_ = kNever;
+        else if (message_by_ == kNever)
+          message_by_ = now + limits_.message;
         return;
       case FrameEvent::Message:
         message_by_ = kNever;

@@ -20,12 +20,12 @@ namespace ifgw::adapters {
 // Bounds of one connection; see SipStreamsConfig for those of all.
 struct ConnectionLimits {
   std::size_t message_bytes = 32 * 1024;
-  std::size_t send_queue_bytes = 256 * 1024;           // beyond: the peer does not read, and is closed
-  Duration setup = std::chrono::seconds(5);            // connect and TLS handshake together
-  Duration message = std::chrono::seconds(10);         // from the first byte of a message to its last
-  Duration progress = std::chrono::seconds(10);        // something waits to be sent and the peer takes nothing
-  Duration idle = std::chrono::minutes(10);            // no byte from the peer
-  Duration linger = std::chrono::seconds(1);           // to send what is left before closing
+  std::size_t send_queue_bytes = 256 * 1024;     // beyond: the peer does not read, and is closed
+  Duration setup = std::chrono::seconds(5);      // connect and TLS handshake together
+  Duration message = std::chrono::seconds(10);   // from the first byte of a message to its last
+  Duration progress = std::chrono::seconds(10);  // something waits to be sent and the peer takes nothing
+  Duration idle = std::chrono::minutes(10);      // no byte from the peer
+  Duration linger = std::chrono::seconds(1);     // to send what is left before closing
 };
 
 class SipConnection {
@@ -81,10 +81,10 @@ class SipConnection {
   const ConnectionLimits& limits_;
   State state_;
   sip::StreamFramer framer_;
-  std::string plaintext_;              // decrypted, not yet framed
-  std::string output_;                 // for the socket; [0, sent_) has left
+  std::string plaintext_;  // decrypted, not yet framed
+  std::string output_;     // for the socket; [0, sent_) has left
   std::size_t sent_ = 0;
-  std::uint64_t flushed_total_ = 0;    // bytes that left before output_[0]
+  std::uint64_t flushed_total_ = 0;  // bytes that left before output_[0]
   std::deque<Ticket> tickets_;
   std::deque<std::pair<std::string, std::uint64_t>> early_;  // sent before the handshake ended
   std::size_t early_bytes_ = 0;

@@ -209,7 +209,8 @@ void SipStreams::bury(sip::ConnectionId id) {
   const Instant now = loop_.now();
   const Peer peer{connection->transport(), connection->peer()};
   if (const auto newest = by_peer_.find(peer); newest != by_peer_.end() && newest->second == id) by_peer_.erase(newest);
-  if (const auto count = per_source_.find(source_key(peer.second.ip)); count != per_source_.end() && --count->second == 0) per_source_.erase(count);
+  if (const auto count = per_source_.find(source_key(peer.second.ip)); count != per_source_.end() && --count->second == 0)
+    per_source_.erase(count);
   const std::vector<std::uint64_t> unsent = connection->take_unsent();
   const std::string reason = connection->reason();
   connections_.erase(id);
@@ -229,7 +230,8 @@ void SipStreams::fail_later(std::uint64_t ticket) {
 sip::ConnectionId SipStreams::choose(const sip::OutboundMessage& message) {
   const auto usable = [this](sip::ConnectionId id) {
     const SipConnection* connection = find(id);
-    return connection != nullptr && connection->state() != SipConnection::State::Dead && connection->state() != SipConnection::State::Closing;
+    return connection != nullptr && connection->state() != SipConnection::State::Dead &&
+           connection->state() != SipConnection::State::Closing;
   };
   // A connection that is closing still takes the answer to what broke it.
   if (const SipConnection* named = find(message.connection); named != nullptr && named->state() != SipConnection::State::Dead) {

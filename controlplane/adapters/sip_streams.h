@@ -33,14 +33,14 @@ struct SipStreamsConfig {
 // Monotonic.
 struct SipStreamsStatistics {
   std::uint64_t accepted = 0;
-  std::uint64_t connected = 0;         // connections we opened
-  std::uint64_t refused_total = 0;     // beyond `connections`
-  std::uint64_t refused_source = 0;    // beyond `connections_per_source`
-  std::uint64_t refused_filter = 0;    // the accept filter said no
+  std::uint64_t connected = 0;       // connections we opened
+  std::uint64_t refused_total = 0;   // beyond `connections`
+  std::uint64_t refused_source = 0;  // beyond `connections_per_source`
+  std::uint64_t refused_filter = 0;  // the accept filter said no
   std::uint64_t closed = 0;
   std::uint64_t connect_failures = 0;
   std::uint64_t messages_received = 0;
-  std::uint64_t messages_sent = 0;     // handed to a connection
+  std::uint64_t messages_sent = 0;  // handed to a connection
 };
 
 class SipStreams final : public DeadlineSource {
@@ -103,7 +103,7 @@ class SipStreams final : public DeadlineSource {
   Handlers handlers_;
   std::vector<Listener> listeners_;
   sip::SlotTable<std::unique_ptr<SipConnection>> connections_;
-  std::map<Peer, sip::ConnectionId> by_peer_;       // the newest connection to each
+  std::map<Peer, sip::ConnectionId> by_peer_;  // the newest connection to each
   std::map<IpAddress, std::size_t> per_source_;
   std::shared_ptr<const TlsContext> server_tls_;
   std::shared_ptr<const TlsContext> client_tls_;

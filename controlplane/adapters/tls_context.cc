@@ -26,7 +26,8 @@ Status load_identity(SSL_CTX* context, const TlsConfig& config) {
 
 Status load_trust(SSL_CTX* context, const TlsConfig& config) {
   if (config.ca_file.empty()) {
-    if (SSL_CTX_set_default_verify_paths(context) != 1) return Error{"the system's certificate store cannot be loaded (" + tls_errors() + ")"};
+    if (SSL_CTX_set_default_verify_paths(context) != 1)
+      return Error{"the system's certificate store cannot be loaded (" + tls_errors() + ")"};
     return Success{};
   }
   if (SSL_CTX_load_verify_locations(context, config.ca_file.c_str(), nullptr) != 1) {

@@ -24,8 +24,8 @@ struct TlsConfig {
 class TlsContext {
  public:
   enum class Role { Server, Client };
-  // Reads the files: at start only. The error names the file, what is wrong with it and what would be right. A server needs certificate and key; a
-  // client sends them when they are there.
+  // Reads the files: at start only. The error names the file, what is wrong with it and what would be right. A server needs certificate and
+  // key; a client sends them when they are there.
   static Result<std::shared_ptr<const TlsContext>> create(Role role, const TlsConfig& config);
 
   SSL_CTX* get() const noexcept { return context_.get(); }

@@ -194,12 +194,15 @@ class Loader {
     const auto covers = [](const IpAddress& target) { return [&target](const auto& entry) { return prefix_of(entry).contains(target); }; };
     for (const core::Route& route : calls_.routes) {
       const IpAddress& target = route.next_hop.ip;
-      if (!target.present() || std::any_of(p.prefixes.begin(), p.prefixes.end(), covers(target)) || std::any_of(p.exempt.begin(), p.exempt.end(), covers(target))) continue;
+      if (!target.present() || std::any_of(p.prefixes.begin(), p.prefixes.end(), covers(target)) ||
+          std::any_of(p.exempt.begin(), p.exempt.end(), covers(target)))
+        continue;
       const auto bits = static_cast<std::uint8_t>(target.is_v4() ? 32 : 128);
       p.prefixes.push_back({IpPrefix{target, bits}, p.route_requests, p.route_window});
     }
     if (p.prefixes.size() + p.exempt.size() > kMaxPikePrefixes)
-      r.problem("pike", "prefixes, exemptions and route targets outside them are more than " + std::to_string(kMaxPikePrefixes) + ": give neighbouring targets one [[pike.prefix]]");
+      r.problem("pike", "prefixes, exemptions and route targets outside them are more than " + std::to_string(kMaxPikePrefixes) +
+                            ": give neighbouring targets one [[pike.prefix]]");
   }
   static const IpPrefix& prefix_of(const PrefixLimit& limit) { return limit.prefix; }
   static const IpPrefix& prefix_of(const IpPrefix& prefix) { return prefix; }

@@ -58,10 +58,10 @@ struct PrefixLimit {
 struct Pike {
   std::uint32_t requests = 30;
   Duration window = std::chrono::seconds{10};
-  Duration block{};  // zero: no blocked state, only the window
-  std::uint32_t route_requests = 5000;         // budget of a route's target that nothing below covers
+  Duration block{};                     // zero: no blocked state, only the window
+  std::uint32_t route_requests = 5000;  // budget of a route's target that nothing below covers
   Duration route_window = std::chrono::seconds{1};
-  std::vector<PrefixLimit> prefixes;           // as configured, then those of route targets
+  std::vector<PrefixLimit> prefixes;  // as configured, then those of route targets
   std::vector<IpPrefix> exempt;
 };
 

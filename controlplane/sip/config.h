@@ -23,27 +23,27 @@ struct TimerConfig {
 // How others reach us over one transport: goes into Via and Contact. Never a private address unless it is meant.
 struct AdvertisedAddress {
   Transport transport = Transport::Udp;
-  std::string host;         // IPv4, bracketed IPv6 or name
+  std::string host;  // IPv4, bracketed IPv6 or name
   std::uint16_t port = 5060;
-  Endpoint local;           // what we send from; absent: the shell's choice
+  Endpoint local;  // what we send from; absent: the shell's choice
 };
 
 struct Limits {
-  std::size_t transactions = 131072;         // client and server each; beyond: 503, or EndCause::Transport
-  std::size_t legs = 32768;                  // beyond: 503
-  std::size_t setups_in_flight = 2048;       // calls offered to us and not yet answered; beyond: stateless 503
-  std::uint32_t setups_per_second = 400;     // admitted new INVITEs, as a token bucket; 0: no limit
-  std::uint32_t setup_burst = 200;           // depth of that bucket
-  std::uint32_t retry_after_s = 5;           // in the stateless 503
-  std::size_t message_bytes = 32 * 1024;     // beyond: 513
+  std::size_t transactions = 131072;            // client and server each; beyond: 503, or EndCause::Transport
+  std::size_t legs = 32768;                     // beyond: 503
+  std::size_t setups_in_flight = 2048;          // calls offered to us and not yet answered; beyond: stateless 503
+  std::uint32_t setups_per_second = 400;        // admitted new INVITEs, as a token bucket; 0: no limit
+  std::uint32_t setup_burst = 200;              // depth of that bucket
+  std::uint32_t retry_after_s = 5;              // in the stateless 503
+  std::size_t message_bytes = 32 * 1024;        // beyond: 513
   std::size_t body_bytes = core::kMaxSdpBytes;  // beyond: 413
-  std::size_t request_uri_bytes = 1024;      // beyond: 414
-  std::size_t header_value_bytes = 4096;     // one header field, unfolded; beyond: 400
-  std::size_t outputs = 65536;               // queued messages, events and wire records each, between two drains
+  std::size_t request_uri_bytes = 1024;         // beyond: 414
+  std::size_t header_value_bytes = 4096;        // one header field, unfolded; beyond: 400
+  std::size_t outputs = 65536;                  // queued messages, events and wire records each, between two drains
 };
 
 struct UserAgentConfig {
-  std::string product = "ifgw";              // Server and User-Agent
+  std::string product = "ifgw";  // Server and User-Agent
   // At least one. Several of one transport differ in `local`: a leg uses the one its first message came in on, or
   // OfferLeg::local names, else the transport's first.
   std::vector<AdvertisedAddress> addresses;
@@ -53,9 +53,9 @@ struct UserAgentConfig {
 
 // Everything the user agent may not make up by itself.
 struct Randomness {
-  HashKey hash_key;                          // of its tables
-  std::function<std::uint64_t()> random;     // unpredictable: tags, branches, Call-IDs, trace ids, back-off
-  std::function<core::LegKey()> next_leg;    // unique in the process, shared with core
+  HashKey hash_key;                        // of its tables
+  std::function<std::uint64_t()> random;   // unpredictable: tags, branches, Call-IDs, trace ids, back-off
+  std::function<core::LegKey()> next_leg;  // unique in the process, shared with core
 };
 
 }  // namespace ifgw::sip

@@ -14,16 +14,16 @@ namespace ifgw::sip {
 
 struct Dialog {
   std::string call_id;
-  std::string local;          // our From (To, as UAS) value with tag
-  std::string remote;         // their value, with tag once known
+  std::string local;   // our From (To, as UAS) value with tag
+  std::string remote;  // their value, with tag once known
   std::string local_tag;
-  std::string remote_tag;     // empty: not established
+  std::string remote_tag;  // empty: not established
   std::uint32_t local_cseq = 0;
   std::optional<std::uint32_t> remote_cseq;  // absent: none seen (section 12.1.2)
-  std::string request_uri;    // of requests to them: remote target, or the first strict route (section 12.2.1.1)
-  std::vector<std::string> routes;  // Route values in order
-  bool strict_route = false;  // the last route is the remote target
-  Hop hop;                    // where those requests go
+  std::string request_uri;                   // of requests to them: remote target, or the first strict route (section 12.2.1.1)
+  std::vector<std::string> routes;           // Route values in order
+  bool strict_route = false;                 // the last route is the remote target
+  Hop hop;                                   // where those requests go
 };
 
 // Makes request_uri, routes and hop from the remote target and the route set (already in sending order). When the next

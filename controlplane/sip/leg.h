@@ -12,11 +12,11 @@
 namespace ifgw::sip {
 
 enum class LegState : std::uint8_t {
-  Offered,    // UAS: INVITE received, not answered
-  Answered,   // UAS: 2xx sent, no ACK yet
-  Calling,    // UAC: INVITE sent, no final answer
+  Offered,   // UAS: INVITE received, not answered
+  Answered,  // UAS: 2xx sent, no ACK yet
+  Calling,   // UAC: INVITE sent, no final answer
   Confirmed,
-  Ending,     // BYE or CANCEL is under way, or waits for its moment
+  Ending,  // BYE or CANCEL is under way, or waits for its moment
 };
 
 // Our last response to an INVITE of theirs, while it has to be repeated by us (RFC 3261 section 13.3.1).
@@ -53,23 +53,23 @@ struct Leg {
   Dialog dialog;
   Owner owner;
 
-  SlotId invite = 0;         // server or client transaction of the first INVITE
-  std::string stem;          // UAS: of its responses, until answered
-  bool had_offer = false;    // the first INVITE carried an offer
-  bool secure = false;       // sips
+  SlotId invite = 0;       // server or client transaction of the first INVITE
+  std::string stem;        // UAS: of its responses, until answered
+  bool had_offer = false;  // the first INVITE carried an offer
+  bool secure = false;     // sips
   Repeated repeated;
   TheirUpdate theirs;
 
-  SlotId ours = 0;           // our re-INVITE
-  std::string ours_sdp;      // its offer, kept for the retry after 491
+  SlotId ours = 0;       // our re-INVITE
+  std::string ours_sdp;  // its offer, kept for the retry after 491
   Instant retry_at = kNever;
 
-  bool provisional = false;   // UAC: a 1xx came, so CANCEL may be sent
+  bool provisional = false;  // UAC: a 1xx came, so CANCEL may be sent
   bool cancel_wanted = false;
   bool cancel_sent = false;
-  bool bye_wanted = false;    // UAS: as soon as the ACK is here (section 15)
-  bool ack_held = false;      // UAC: the 2xx had the offer, core owes the answer
-  bool reported = false;      // LegEnded is out
+  bool bye_wanted = false;      // UAS: as soon as the ACK is here (section 15)
+  bool ack_held = false;        // UAC: the 2xx had the offer, core owes the answer
+  bool reported = false;        // LegEnded is out
   Instant give_up_at = kNever;  // UAC: no answer; Ending: no end
 
   core::EndCause cause = core::EndCause::Bye;

@@ -55,7 +55,8 @@ void Outbox::send_unrecorded(const Hop& hop, Wire bytes) {
   pending_.messages.push_back({hop.transport, hop.destination, hop.local, hop.connection, 0, false, std::move(bytes)});
 }
 
-void Outbox::received(const InboundMessage& message, const PreScan& scan, Wire bytes, const Owner& owner, bool retransmission, Instant now) {
+void Outbox::received(const InboundMessage& message, const PreScan& scan, Wire bytes, const Owner& owner, bool retransmission,
+                      Instant now) {
   WireMessage record = make_record(scan, bytes, owner);
   record.retransmission = retransmission;
   record.at = now;

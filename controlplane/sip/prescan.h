@@ -15,8 +15,23 @@
 namespace ifgw::sip {
 
 enum class HeaderId : std::uint8_t {
-  Other, Via, From, To, CallId, CSeq, Contact, ContentLength, ContentType, ContentEncoding, MaxForwards, Route, RecordRoute,
-  Require, Supported, Reason, RetryAfter,
+  Other,
+  Via,
+  From,
+  To,
+  CallId,
+  CSeq,
+  Contact,
+  ContentLength,
+  ContentType,
+  ContentEncoding,
+  MaxForwards,
+  Route,
+  RecordRoute,
+  Require,
+  Supported,
+  Reason,
+  RetryAfter,
 };
 HeaderId header_id(std::string_view name) noexcept;
 
@@ -60,7 +75,7 @@ struct TopVia {
   std::string_view branch;     // without the parameter name
   std::string_view maddr;
   std::string_view received;
-  bool rport = false;          // the parameter is there
+  bool rport = false;             // the parameter is there
   std::uint16_t rport_value = 0;  // 0: without value
 };
 

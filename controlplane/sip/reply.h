@@ -18,9 +18,9 @@ std::string make_stem(const PreScan& request, const Endpoint& source, std::strin
 
 struct ResponseParts {
   int status = 0;
-  std::string_view reason;        // empty: the RFC's phrase
-  std::string_view product;       // Server
-  std::string_view contact;       // whole value; empty: none
+  std::string_view reason;   // empty: the RFC's phrase
+  std::string_view product;  // Server
+  std::string_view contact;  // whole value; empty: none
   bool allow = false;
   std::string_view trace_id;
   const core::Headers* extra = nullptr;

@@ -25,13 +25,13 @@ struct RequestParts {
   std::string_view call_id;
   std::uint32_t cseq = 0;
   unsigned max_forwards = 70;
-  bool contact = false;          // INVITE: Contact and Allow
-  bool secure_contact = false;   // sips: request
+  bool contact = false;         // INVITE: Contact and Allow
+  bool secure_contact = false;  // sips: request
   std::string_view trace_id;
   std::string_view product;
   const core::Headers* extra = nullptr;
-  std::string_view reason;       // whole Reason value, empty: none
-  std::string_view sdp;          // empty: no body
+  std::string_view reason;  // whole Reason value, empty: none
+  std::string_view sdp;     // empty: no body
 };
 
 std::string make_request(const RequestParts& parts);

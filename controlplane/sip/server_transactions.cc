@@ -103,7 +103,8 @@ bool ServerTransactions::answer(SlotId id, int status, Wire bytes, Instant now) 
 
 // After any step: forget what is over, re-arm what is not.
 void ServerTransactions::settle(SlotId id, Transaction& transaction) {
-  if (transaction.machine.state() == MachineState::Accepted || transaction.machine.state() == MachineState::Confirmed) transaction.last.reset();
+  if (transaction.machine.state() == MachineState::Accepted || transaction.machine.state() == MachineState::Confirmed)
+    transaction.last.reset();
   if (!transaction.machine.terminated()) {
     table_.set_deadline(id, transaction.machine.deadline());
     return;

@@ -7,34 +7,34 @@
 namespace ifgw::sip {
 
 // One list makes the fields, the CLI text and the metric labels. X(name, description).
-#define IFGW_SIP_STATISTICS(X)                                                                   \
-  X(requests_received, "requests received, retransmissions included")                            \
-  X(responses_received, "responses received, retransmissions included")                          \
-  X(requests_sent, "requests sent, retransmissions included")                                    \
-  X(responses_sent, "responses sent, retransmissions included")                                  \
-  X(request_retransmissions_received, "requests received again and answered from the table")     \
-  X(response_retransmissions_received, "final responses received again")                         \
-  X(request_retransmissions_sent, "requests sent again by timers A, E")                          \
+#define IFGW_SIP_STATISTICS(X)                                                                                   \
+  X(requests_received, "requests received, retransmissions included")                                            \
+  X(responses_received, "responses received, retransmissions included")                                          \
+  X(requests_sent, "requests sent, retransmissions included")                                                    \
+  X(responses_sent, "responses sent, retransmissions included")                                                  \
+  X(request_retransmissions_received, "requests received again and answered from the table")                     \
+  X(response_retransmissions_received, "final responses received again")                                         \
+  X(request_retransmissions_sent, "requests sent again by timers A, E")                                          \
   X(response_retransmissions_sent, "responses sent again by timer G, the 2xx timer or a request received again") \
-  X(not_sip, "datagrams without a SIP start line or without what an answer needs")               \
-  X(keepalives, "CRLF keep-alives and empty datagrams")                                          \
-  X(malformed_requests, "requests answered with 400, 413, 414, 505 or 513")                      \
-  X(malformed_responses, "responses dropped because a header was missing or wrong")              \
-  X(misrouted_responses, "responses dropped because a second Via makes them a proxy's")          \
-  X(stray_responses, "responses that match no client transaction")                               \
-  X(stray_acks, "ACKs that match neither a transaction nor a dialog")                            \
-  X(unsupported_requests, "requests answered with 405, 415, 416, 420 or 501")                    \
-  X(outside_dialog, "requests answered with 481")                                                \
-  X(merged_requests, "requests answered with 482")                                               \
-  X(too_many_hops, "requests answered with 483")                                                 \
-  X(calls_offered, "INVITEs handed to the call")                                                 \
-  X(calls_shed, "INVITEs answered with a stateless 503 by admission")                            \
-  X(table_full, "requests refused because a table was full")                                     \
-  X(timeouts, "client transactions without a final response (timers B, F)")                      \
-  X(ack_timeouts, "answers that were never acknowledged (timer H, or 64*T1 after a 2xx)")        \
-  X(send_failures, "messages that the transport could not send")                                 \
-  X(forked_answers, "2xx of a second branch, acknowledged and hung up")                          \
-  X(late_commands, "commands for a leg that was gone or in another state")                       \
+  X(not_sip, "datagrams without a SIP start line or without what an answer needs")                               \
+  X(keepalives, "CRLF keep-alives and empty datagrams")                                                          \
+  X(malformed_requests, "requests answered with 400, 413, 414, 505 or 513")                                      \
+  X(malformed_responses, "responses dropped because a header was missing or wrong")                              \
+  X(misrouted_responses, "responses dropped because a second Via makes them a proxy's")                          \
+  X(stray_responses, "responses that match no client transaction")                                               \
+  X(stray_acks, "ACKs that match neither a transaction nor a dialog")                                            \
+  X(unsupported_requests, "requests answered with 405, 415, 416, 420 or 501")                                    \
+  X(outside_dialog, "requests answered with 481")                                                                \
+  X(merged_requests, "requests answered with 482")                                                               \
+  X(too_many_hops, "requests answered with 483")                                                                 \
+  X(calls_offered, "INVITEs handed to the call")                                                                 \
+  X(calls_shed, "INVITEs answered with a stateless 503 by admission")                                            \
+  X(table_full, "requests refused because a table was full")                                                     \
+  X(timeouts, "client transactions without a final response (timers B, F)")                                      \
+  X(ack_timeouts, "answers that were never acknowledged (timer H, or 64*T1 after a 2xx)")                        \
+  X(send_failures, "messages that the transport could not send")                                                 \
+  X(forked_answers, "2xx of a second branch, acknowledged and hung up")                                          \
+  X(late_commands, "commands for a leg that was gone or in another state")                                       \
   X(outputs_dropped, "wire records or messages dropped because nobody drained them")
 
 struct Statistics {

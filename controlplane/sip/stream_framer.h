@@ -44,10 +44,10 @@ class StreamFramer {
 
   std::string buffer_;
   std::size_t max_;
-  std::size_t start_ = 0;    // of the current message
-  std::size_t length_ = 0;   // of the message last returned, dropped by the next call
-  std::size_t scanned_ = 0;  // no blank line begins before this offset from start_
-  std::size_t wanted_ = 0;   // whole length of the current message once its header part is read; 0 before
+  std::size_t start_ = 0;                   // of the current message
+  std::size_t length_ = 0;                  // of the message last returned, dropped by the next call
+  std::size_t scanned_ = 0;                 // no blank line begins before this offset from start_
+  std::size_t wanted_ = 0;                  // whole length of the current message once its header part is read; 0 before
   FrameEvent dead_ = FrameEvent::NeedMore;  // TooLarge or Bad, for good
 };
 

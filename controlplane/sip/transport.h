@@ -33,11 +33,11 @@ using ConnectionId = std::uint64_t;
 // One datagram, or one message that StreamFramer cut from a connection. `bytes` are borrowed for the call only.
 struct InboundMessage {
   Transport transport = Transport::Udp;
-  Endpoint source;                    // the peer as the network shows it
-  Endpoint local;                     // where it arrived
+  Endpoint source;  // the peer as the network shows it
+  Endpoint local;   // where it arrived
   ConnectionId connection = 0;
-  std::string_view tls_version;       // "TLSv1.3"; empty without TLS
-  std::string_view cipher_suite;      // IANA name; empty without TLS
+  std::string_view tls_version;   // "TLSv1.3"; empty without TLS
+  std::string_view cipher_suite;  // IANA name; empty without TLS
   Bytes bytes;
 };
 

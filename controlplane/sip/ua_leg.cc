@@ -17,8 +17,8 @@ Leg* UserAgent::Impl::find_leg(core::LegKey key) {
 Leg* UserAgent::Impl::find_dialog(const PreScan& request) {
   if (request.to_tag.empty()) return nullptr;
   Leg* leg = legs_.find(leg_by_tag_.find(request.to_tag));
-  const bool match =
-      leg != nullptr && !leg->dialog.remote_tag.empty() && leg->dialog.remote_tag == request.from_tag && leg->dialog.call_id == request.call_id;
+  const bool match = leg != nullptr && !leg->dialog.remote_tag.empty() && leg->dialog.remote_tag == request.from_tag &&
+                     leg->dialog.call_id == request.call_id;
   return match ? leg : nullptr;
 }
 
@@ -71,7 +71,8 @@ std::string UserAgent::Impl::trace_id_of(const Message& message) {
 std::string UserAgent::Impl::make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason,
                                                std::string_view sdp) const {
   // Contact makes the dialog (section 12.1.1): in 1xx and 2xx to INVITE and in 2xx to UPDATE; harmless in the 2xx to BYE.
-  const std::string contact = status < 300 ? contact_value(address_or_first(leg.dialog.hop.transport, leg.dialog.hop.local), leg.secure) : std::string{};
+  const std::string contact =
+      status < 300 ? contact_value(address_or_first(leg.dialog.hop.transport, leg.dialog.hop.local), leg.secure) : std::string{};
   ResponseParts parts;
   parts.status = status;
   parts.reason = reason;

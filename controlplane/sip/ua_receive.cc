@@ -16,12 +16,8 @@ void UserAgent::Impl::on_message(const InboundMessage& message, Instant now) {
   }
   const PreScan scan = prescan(message.bytes, reliable(message.transport));
   switch (scan.start) {
-    case StartLine::Request:
-      ++statistics_.requests_received;
-      return on_request(message, scan, now);
-    case StartLine::Response:
-      ++statistics_.responses_received;
-      return on_response(message, scan, now);
+    case StartLine::Request: ++statistics_.requests_received; return on_request(message, scan, now);
+    case StartLine::Response: ++statistics_.responses_received; return on_response(message, scan, now);
     case StartLine::None: ++statistics_.not_sip;
   }
 }
@@ -113,7 +109,8 @@ void UserAgent::Impl::on_response(const InboundMessage& message, const PreScan& 
     case Purpose::Invite: return on_invite_response(message, scan, id, received.owner, now);
     case Purpose::ReInvite: return on_reinvite_response(message, scan, id, received.owner, now);
     case Purpose::Bye:
-      if (Leg* leg = find_leg(received.owner.leg); leg != nullptr && scan.status >= 200) finish(*leg, leg->cause, leg->status, leg->reason, now);
+      if (Leg* leg = find_leg(received.owner.leg); leg != nullptr && scan.status >= 200)
+        finish(*leg, leg->cause, leg->status, leg->reason, now);
       return;
     case Purpose::Cancel: return;  // the INVITE's own answer decides (section 9.1)
   }

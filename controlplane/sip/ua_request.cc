@@ -156,7 +156,8 @@ void UserAgent::Impl::on_cancel(const Request& request, Instant now) {
   parts.status = 200;
   parts.product = config_.product;
   const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), owner, now);
-  server_.answer(id, 200, std::make_shared<const std::string>(make_response(parts, make_stem(request.scan, request.message.source, tag))), now);
+  server_.answer(id, 200, std::make_shared<const std::string>(make_response(parts, make_stem(request.scan, request.message.source, tag))),
+                 now);
   if (leg == nullptr) return;
   if (leg->theirs.pending() && leg->theirs.server == invite) return refuse_update(*leg, 487, {}, now);
   if (leg->state != LegState::Offered || leg->invite != invite) return;  // answered already: CANCEL has no effect

@@ -18,7 +18,8 @@ void UserAgent::Impl::on_provisional(Leg& leg, const PreScan& scan, Instant now)
   if (leg.cancel_wanted && !leg.cancel_sent) return send_cancel(leg, now);
   if (leg.state != LegState::Calling || scan.status == 100) return;
   leg.ringing = true;
-  outbox_.event(core::LegProgressed{leg.key, scan.status, std::string(scan.reason), has_sdp(scan) ? std::string(scan.body) : std::string{}});
+  outbox_.event(
+      core::LegProgressed{leg.key, scan.status, std::string(scan.reason), has_sdp(scan) ? std::string(scan.body) : std::string{}});
 }
 
 // A 2xx to the first INVITE: the answer, the same again, or a fork's (section 13.2.2.4).
@@ -119,7 +120,8 @@ void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const Pr
 }
 
 // Timers B and F, or a transport that cannot send: `cause` and `status` are for a request nobody had ended yet.
-void UserAgent::Impl::on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason, Instant now) {
+void UserAgent::Impl::on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason,
+                                        Instant now) {
   Leg* leg = find_leg(failure.owner.leg);
   if (leg == nullptr) return;
   switch (failure.purpose) {

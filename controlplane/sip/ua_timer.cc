@@ -64,7 +64,8 @@ void UserAgent::Impl::update_retry(Leg& leg, Instant now) {
 void UserAgent::Impl::on_send_failed(std::uint64_t ticket, Instant now) {
   ++statistics_.send_failures;
   ClientFailure failure;
-  if (client_.on_send_failed(ticket, failure)) on_client_failure(failure, core::EndCause::Transport, 503, "the party cannot be reached", now);
+  if (client_.on_send_failed(ticket, failure))
+    on_client_failure(failure, core::EndCause::Transport, 503, "the party cannot be reached", now);
 }
 
 void UserAgent::Impl::on_connection_closed(ConnectionId connection) {

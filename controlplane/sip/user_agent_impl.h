@@ -48,7 +48,7 @@ class UserAgent::Impl {
   // An error response, and why.
   struct Refusal {
     int status = 0;
-    std::string reason;    // empty: the standard phrase
+    std::string reason;  // empty: the standard phrase
     core::Headers headers;
     bool allow = false;
   };

@@ -61,7 +61,7 @@ struct LegInfo {
   LegId peer;
   CallTag tag{};
   Endpoint local;
-  MediaParams media;       // as last set; `media.remote` is the negotiated address
+  MediaParams media;        // as last set; `media.remote` is the negotiated address
   Endpoint current_remote;  // where packets go now (differs from media.remote after latching)
   std::uint64_t created_ns = 0;
 };
@@ -73,20 +73,20 @@ static_assert(sizeof(LegInfoWords) == sizeof(LegInfo) && std::is_trivially_copya
 struct alignas(64) LegRow {
   std::atomic<std::uint32_t> seqlock{0};  // odd: being written
   std::uint32_t reserved = 0;
-  LegInfoWords info{};             // a LegInfo; id absent: row is free
+  LegInfoWords info{};  // a LegInfo; id absent: row is free
   // One cache line per direction, because a packet touches one leg's first and the other leg's second.
   alignas(64) Counter rx_packets;  // valid RTP from the party
   Counter rx_bytes;                // UDP payload
   Counter rx_rtcp;
-  Counter dropped;                 // packets for this leg that were dropped (reasons: worker block)
-  Counter last_rx_ns;              // 0: nothing yet
-  Counter expected;                // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
+  Counter dropped;     // packets for this leg that were dropped (reasons: worker block)
+  Counter last_rx_ns;  // 0: nothing yet
+  Counter expected;    // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
   alignas(64) Counter tx_packets;  // RTP sent to the party
   Counter tx_bytes;
   Counter tx_rtcp;
-  Counter transcoded;              // frames decoded and encoded on the way to the party
-  Counter inside_max_ns;           // longest rx-to-tx time of a packet sent to the party
+  Counter transcoded;     // frames decoded and encoded on the way to the party
+  Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
 };
 static_assert(sizeof(LegRow) == 256);
 
@@ -117,8 +117,8 @@ inline void write_leg(LegRow& row, const LegInfo& info) noexcept {
 }
 
 struct alignas(64) WorkerBlock {
-  Counter polls;           // iterations of the loop
-  Counter busy_polls;      // iterations that received at least one packet
+  Counter polls;       // iterations of the loop
+  Counter busy_polls;  // iterations that received at least one packet
   Counter sleeps;
   Counter rx_packets;
   Counter tx_packets;
@@ -128,13 +128,13 @@ struct alignas(64) WorkerBlock {
   Counter datagrams_down;
   Counter commands;
   Counter events;
-  Counter events_lost;     // event ring full: newest dropped
+  Counter events_lost;       // event ring full: newest dropped
   Counter invalid_messages;  // failed validation on receipt
   Counter legs_in_use;
   Counter limiter_sources;  // sources being counted
   Counter limiter_blocked;
   Counter limiter_admitted;
-  Counter heartbeat_ns;     // time of the last iteration
+  Counter heartbeat_ns;  // time of the last iteration
   std::array<Counter, kDropReasonCount> drops;
   LatencyHistogram inside;    // rx burst to tx burst, RTP packets
   LatencyHistogram poll_gap;  // between two iterations that found packets waiting, so preemption can be told from queueing

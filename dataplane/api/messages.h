@@ -54,18 +54,18 @@ inline constexpr std::uint8_t kNoPayloadType = 0xFF;
 
 // What one side of a call agreed on. Direction flags are from the gateway's point of view.
 struct MediaParams {
-  Endpoint remote;                             // where this leg's party wants RTP; absent until known
-  std::uint16_t remote_rtcp_port = 0;          // 0: remote.port + 1 (RFC 3550 section 11)
+  Endpoint remote;                     // where this leg's party wants RTP; absent until known
+  std::uint16_t remote_rtcp_port = 0;  // 0: remote.port + 1 (RFC 3550 section 11)
   Codec codec = Codec::None;
   std::uint8_t payload_type = kNoPayloadType;  // 0..127; 64..95 are refused (RFC 5761 section 4)
   std::uint8_t telephone_event_payload_type = kNoPayloadType;
-  std::uint8_t ptime_ms = 20;                  // what we send: 10..60, a multiple of 10
-  std::uint8_t receive = 1;                    // 1: packets from the party are accepted; 0: not (hold)
-  std::uint8_t send = 1;                       // 1: packets are sent to the party; 0: not
+  std::uint8_t ptime_ms = 20;  // what we send: 10..60, a multiple of 10
+  std::uint8_t receive = 1;    // 1: packets from the party are accepted; 0: not (hold)
+  std::uint8_t send = 1;       // 1: packets are sent to the party; 0: not
   SourcePolicy source_policy = SourcePolicy::Strict;
-  std::uint8_t dscp = 46;                      // 0..63 (RFC 4594: EF for telephony)
-  std::uint16_t latch_window_ms = 0;           // 1..60000 with Latch
-  std::uint32_t media_timeout_ms = 0;          // 0: never; else 1000..86400000 without a valid packet
+  std::uint8_t dscp = 46;              // 0..63 (RFC 4594: EF for telephony)
+  std::uint16_t latch_window_ms = 0;   // 1..60000 with Latch
+  std::uint32_t media_timeout_ms = 0;  // 0: never; else 1000..86400000 without a valid packet
   friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };
 
@@ -101,7 +101,7 @@ struct RemoveLeg {
 // Never more than `requests` of one source in any window of `window_ms`. A source that goes on while it is over its
 // budget is blocked for `block_ms`, counted from its last packet over the budget (0: no blocked state, only the window).
 struct SetLimits {
-  std::uint32_t requests = 30;      // 1..the capacity the dataplane was started with
+  std::uint32_t requests = 30;       // 1..the capacity the dataplane was started with
   std::uint32_t window_ms = 10'000;  // 100..600000
   std::uint32_t block_ms = 0;        // 0..86400000
 };
@@ -162,7 +162,7 @@ enum class CommandStatus : std::uint8_t {
   TableFull = 3,        // legs, prefixes, exemptions or blocks are at their bound
   PortsExhausted = 4,   // no free RTP/RTCP port pair on that local address
   CodecUnavailable = 5,
-  NotFound = 6,         // unblock or un-exempt of something that is not there
+  NotFound = 6,  // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
 };
 
@@ -179,8 +179,8 @@ struct CommandDone {
   std::uint32_t request_id = 0;
   CommandType command{};
   CommandStatus status{};
-  LegId leg;           // AddLeg: the new leg; else the leg named
-  Endpoint local;      // AddLeg: where the party shall send RTP (RTCP at port + 1)
+  LegId leg;       // AddLeg: the new leg; else the leg named
+  Endpoint local;  // AddLeg: where the party shall send RTP (RTCP at port + 1)
   std::uint64_t value = 0;
 };
 struct FirstPacket {

@@ -102,12 +102,12 @@ constexpr std::size_t ring_region_bytes(const RingSizes& sizes, std::uint32_t wo
 
 // Interface counters, filled by the dataplane's main thread once a second.
 struct alignas(64) PortBlock {
-  std::array<char, 32> name{};    // as configured; written once, before the first attach
+  std::array<char, 32> name{};  // as configured; written once, before the first attach
   std::array<char, 48> driver{};
   std::array<std::uint8_t, 6> mac{};
   std::uint16_t mtu = 0;
   std::uint32_t is_exception = 0;
-  Counter link_up;                // 0 or 1
+  Counter link_up;  // 0 or 1
   Counter rx_packets;
   Counter rx_bytes;
   Counter tx_packets;
@@ -122,13 +122,13 @@ struct alignas(64) PortBlock {
 struct alignas(64) ProcessBlock {
   std::array<char, 32> version{};  // of the dataplane program; written once, before the first attach
   Counter started_ns;
-  Counter attaches;          // clients welcomed since start
+  Counter attaches;  // clients welcomed since start
   Counter attach_refusals;
   Counter detaches;
-  Counter corrupt_rings;     // detached because a ring index was impossible
+  Counter corrupt_rings;  // detached because a ring index was impossible
   Counter port_count;
   Counter pid;
-  Counter hugepages;         // 0 or 1: EAL profile
+  Counter hugepages;  // 0 or 1: EAL profile
   Counter mempool_size;
   Counter mempool_in_use;
 };
@@ -185,8 +185,8 @@ struct AttachReply {
   ContractSizes sizes;
   std::uint32_t holder_pid = 0;
   // The rest is set with Welcome only.
-  std::uint32_t workers = 0;          // 1..kMaxWorkers
-  std::uint32_t legs_per_worker = 0;  // 1..2^24-1
+  std::uint32_t workers = 0;                 // 1..kMaxWorkers
+  std::uint32_t legs_per_worker = 0;         // 1..2^24-1
   std::uint32_t counter_page_bytes = kPage;  // kPage or kHugePage
   RingSizes rings;
   std::uint32_t local_address_count = 0;
@@ -195,9 +195,9 @@ struct AttachReply {
   std::array<std::uint16_t, kMaxSignallingPorts> signalling_ports{};  // UDP ports that use the datagram ring
   std::uint16_t media_port_first = 0;
   std::uint16_t media_port_last = 0;
-  std::uint32_t codec_mask = 0;       // bit n: Codec n can be decoded and encoded
+  std::uint32_t codec_mask = 0;  // bit n: Codec n can be decoded and encoded
   std::uint32_t limiter_requests_max = 0;
-  std::uint32_t mtu = 0;              // of the ports: larger datagrams go through the kernel
+  std::uint32_t mtu = 0;  // of the ports: larger datagrams go through the kernel
 };
 static_assert(std::is_trivially_copyable_v<AttachRequest> && std::is_trivially_copyable_v<AttachReply>);
 

@@ -30,8 +30,8 @@ Status check_ports(const EngineConfig& config) {
   }
   for (const std::uint16_t port : config.sip_udp_ports) {
     if (port == 0 || PortMap(config).is_media(port)) {
-      return Error{"signalling port " + std::to_string(port) + " lies among the media ports (" +
-                   std::to_string(config.first_media_port) + " to " + std::to_string(config.last_media_port) + ") or is 0"};
+      return Error{"signalling port " + std::to_string(port) + " lies among the media ports (" + std::to_string(config.first_media_port) +
+                   " to " + std::to_string(config.last_media_port) + ") or is 0"};
     }
   }
   return Success{};

@@ -21,26 +21,26 @@ struct EngineConfig {
   std::uint8_t worker_count = 1;  // 1..kMaxWorkers
 
   // The same on every worker:
-  std::vector<IpAddress> local_addresses;            // 1..kMaxLocalAddresses; media and signalling
-  std::uint16_t first_media_port = 16384;            // even: RTP; the odd port after it is its RTCP port
-  std::uint16_t last_media_port = 32767;             // odd
-  std::vector<std::uint16_t> sip_udp_ports;          // ..kMaxSignallingPorts, outside the media ports
-  std::vector<std::uint16_t> signalling_tcp_ports;   // ..2 * kMaxSignallingPorts
-  HashKey hash_key;                                  // drawn once per process
+  std::vector<IpAddress> local_addresses;           // 1..kMaxLocalAddresses; media and signalling
+  std::uint16_t first_media_port = 16384;           // even: RTP; the odd port after it is its RTCP port
+  std::uint16_t last_media_port = 32767;            // odd
+  std::vector<std::uint16_t> sip_udp_ports;         // ..kMaxSignallingPorts, outside the media ports
+  std::vector<std::uint16_t> signalling_tcp_ports;  // ..2 * kMaxSignallingPorts
+  HashKey hash_key;                                 // drawn once per process
 
   // Legs. Each worker has a slot for every port pair it owns; max_legs bounds how many may be in use (0: all).
   std::uint32_t max_legs = 0;
-  std::uint32_t first_generation = 1;                // of the leg ids; draw it at start, so that ids of an earlier run are unknown
+  std::uint32_t first_generation = 1;                  // of the leg ids; draw it at start, so that ids of an earlier run are unknown
   Duration port_quarantine = std::chrono::seconds(5);  // a port rests this long before a new leg may get it
-  std::uint16_t mtu = 1500;                          // of the media network, 576..9000
+  std::uint16_t mtu = 1500;                            // of the media network, 576..9000
 
   // Limiter, per worker.
-  std::uint32_t limiter_sources = 65'536;            // at once
-  std::uint32_t limiter_max_requests = 30;           // 1..255; bound of SetLimits::requests
-  std::uint32_t max_prefixes = 256;                  // prefix limits and exemptions together, 1..4096
-  std::uint32_t prefix_stamps = 1'000'000;           // sum of the requests of all prefix limits; 8 bytes each
-  std::uint32_t verdict_events_per_second = 100;     // more are counted as events_lost
-  api::SetLimits limits;                             // until SetLimits says otherwise
+  std::uint32_t limiter_sources = 65'536;         // at once
+  std::uint32_t limiter_max_requests = 30;        // 1..255; bound of SetLimits::requests
+  std::uint32_t max_prefixes = 256;               // prefix limits and exemptions together, 1..4096
+  std::uint32_t prefix_stamps = 1'000'000;        // sum of the requests of all prefix limits; 8 bytes each
+  std::uint32_t verdict_events_per_second = 100;  // more are counted as events_lost
+  api::SetLimits limits;                          // until SetLimits says otherwise
 };
 
 // An error names the setting, its value and the allowed range.

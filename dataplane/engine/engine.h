@@ -15,8 +15,8 @@
 // source changes nothing; CommandDone::value is 1 where it took effect.
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
-// and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in WorkerBlock is the shell's, also
-// LegRow::inside_max_ns (Packet::tx_leg names the row).
+// and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
+// WorkerBlock is the shell's, also LegRow::inside_max_ns (Packet::tx_leg names the row).
 //
 // Thread: one. Cost: see bench/micro.
 #pragma once
@@ -47,8 +47,8 @@ class Engine {
 
   // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
   // handed in must outlive the engine.
-  Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
-         NextHops& next_hops, EventSink& events);
+  Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block, NextHops& next_hops,
+         EventSink& events);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 

@@ -24,9 +24,9 @@ enum class L4 : std::uint8_t { None, Udp, Tcp, Other };
 struct Headers {
   IpAddress source;
   IpAddress destination;
-  L4 l4 = L4::None;           // None: not IP, or a VLAN tag of another VLAN
-  bool fragment = false;      // a piece of a datagram, also the first one
-  bool tcp_syn = false;       // SYN without ACK
+  L4 l4 = L4::None;       // None: not IP, or a VLAN tag of another VLAN
+  bool fragment = false;  // a piece of a datagram, also the first one
+  bool tcp_syn = false;   // SYN without ACK
 };
 
 // Fills the parsed fields of `packet` (ip_*, l4_*, payload_*, ports; not kind, owner, leg) and returns the rest. A

@@ -24,8 +24,8 @@ T* place(std::byte*& at, std::uint32_t count) noexcept {
 }
 
 void clear_counters(api::LegRow& row) noexcept {
-  for (api::Counter* counter : {&row.rx_packets, &row.rx_bytes, &row.rx_rtcp, &row.dropped, &row.last_rx_ns, &row.expected,
-                                &row.reordered, &row.tx_packets, &row.tx_bytes, &row.tx_rtcp, &row.transcoded, &row.inside_max_ns}) {
+  for (api::Counter* counter : {&row.rx_packets, &row.rx_bytes, &row.rx_rtcp, &row.dropped, &row.last_rx_ns, &row.expected, &row.reordered,
+                                &row.tx_packets, &row.tx_bytes, &row.tx_rtcp, &row.transcoded, &row.inside_max_ns}) {
     counter->set(0);
   }
 }
@@ -34,8 +34,7 @@ void clear_counters(api::LegRow& row) noexcept {
 
 std::size_t LegTable::required_bytes(const EngineConfig& config) noexcept {
   const std::uint32_t slots = PortMap(config).slots();
-  return array_bytes<Direction>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) +
-         array_bytes<std::uint32_t>(slots);
+  return array_bytes<Direction>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) + array_bytes<std::uint32_t>(slots);
 }
 
 LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows)
@@ -109,8 +108,6 @@ std::uint32_t LegTable::find(api::LegId id) const noexcept {
 
 api::LegId LegTable::id(std::uint32_t index) const noexcept { return api::LegId::make(worker_, index, cold_[index].generation); }
 
-Endpoint LegTable::local(std::uint32_t index) const noexcept {
-  return {addresses_[ports_.address(index)], ports_.port(worker_, index)};
-}
+Endpoint LegTable::local(std::uint32_t index) const noexcept { return {addresses_[ports_.address(index)], ports_.port(worker_, index)}; }
 
 }  // namespace ifgw::engine

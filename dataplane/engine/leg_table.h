@@ -25,17 +25,17 @@ inline constexpr std::uint32_t kNoLeg = 0xFFFFFFFF;
 enum class AudioPath : std::uint8_t { None, Relay, PcmuToPcma, PcmaToPcmu };
 
 struct alignas(64) LegRx {
-  IpAddress source;                // expected; absent: none yet
+  IpAddress source;  // expected; absent: none yet
   std::uint8_t present = 0;
   std::uint8_t receive = 0;
-  std::uint8_t latch = 0;          // 1: SourcePolicy::Latch
-  std::uint8_t started = 0;        // a valid packet came since the address was set
+  std::uint8_t latch = 0;    // 1: SourcePolicy::Latch
+  std::uint8_t started = 0;  // a valid packet came since the address was set
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
   AudioPath path = AudioPath::None;
   std::uint16_t source_port = 0;
-  std::uint16_t rtcp_port = 0;     // expected; 0: any, from the same address (latched legs)
-  std::uint16_t pseudo_sum = 0;    // of source and local endpoint, as in UdpTemplate
+  std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
+  std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
   std::uint16_t reserved = 0;
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
@@ -44,7 +44,7 @@ static_assert(sizeof(LegRx) == 64);
 
 // How media of this leg's party goes on: towards the leg's peer. Taken from the peer whenever that changes.
 struct alignas(64) LegOut {
-  UdpTemplate path;                // not made: no peer, or the peer has no remote address yet
+  UdpTemplate path;  // not made: no peer, or the peer has no remote address yet
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t send = 0;
@@ -66,8 +66,8 @@ struct alignas(64) LegCold {
   std::uint32_t media_timeout_ms = 0;
   std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
-  Instant latch_until{};           // Latch: when the address is final
-  Instant quiet_since{};           // start of the silence, unless a packet came later
+  Instant latch_until{};  // Latch: when the address is final
+  Instant quiet_since{};  // start of the silence, unless a packet came later
   Instant next_hop_retry{};
   Instant freed_at{};
 };

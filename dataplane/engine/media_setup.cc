@@ -64,8 +64,10 @@ void Media::set_remote(std::uint32_t leg) noexcept {
   rx.source_port = remote.port;
   // The sum does not care which end is which.
   rx.pseudo_sum = remote.present() ? make_udp_template(info.local, remote, info.media.dscp).pseudo_sum : std::uint16_t{0};
-  if (rx.peer != kNoLeg) set_out(rx.peer);
-  else if (remote.present()) next_hops_.lookup(remote.ip);
+  if (rx.peer != kNoLeg)
+    set_out(rx.peer);
+  else if (remote.present())
+    next_hops_.lookup(remote.ip);
 }
 
 void Media::set_out(std::uint32_t leg) noexcept {

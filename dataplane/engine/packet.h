@@ -18,21 +18,21 @@ enum class Checksum : std::uint8_t {
 
 // Where a packet belongs. The order is the order of the branches in the shell, not of importance.
 enum class PacketKind : std::uint8_t {
-  Exception,          // for the kernel: ARP, ND, ICMP, other addresses, other ports
-  Media,              // UDP to a media port of ours: Engine::media(), on worker `owner`
-  SipUdp,             // UDP to a signalling port of ours: Engine::limit(), on worker `owner`, then up
-  SignallingTcpSyn,   // a connection attempt: Engine::limit(), on worker `owner`, then to the kernel
-  SignallingTcp,      // the rest of TCP to a signalling port: likewise (only blocked sources are refused)
-  Fragment,           // IP fragment to an address of ours: Engine::limit(), on worker `owner`, then to the kernel
-  Malformed,          // `verdict` is Drop already
+  Exception,         // for the kernel: ARP, ND, ICMP, other addresses, other ports
+  Media,             // UDP to a media port of ours: Engine::media(), on worker `owner`
+  SipUdp,            // UDP to a signalling port of ours: Engine::limit(), on worker `owner`, then up
+  SignallingTcpSyn,  // a connection attempt: Engine::limit(), on worker `owner`, then to the kernel
+  SignallingTcp,     // the rest of TCP to a signalling port: likewise (only blocked sources are refused)
+  Fragment,          // IP fragment to an address of ours: Engine::limit(), on worker `owner`, then to the kernel
+  Malformed,         // `verdict` is Drop already
 };
 
 enum class PacketVerdict : std::uint8_t {
-  Pending,    // not decided yet
-  Transmit,   // send `data`, `length` on port `tx_port`
-  Up,         // hand the UDP payload to the control plane
-  Kernel,     // give the whole frame to the exception port
-  Drop,       // free it; the reason has been counted
+  Pending,   // not decided yet
+  Transmit,  // send `data`, `length` on port `tx_port`
+  Up,        // hand the UDP payload to the control plane
+  Kernel,    // give the whole frame to the exception port
+  Drop,      // free it; the reason has been counted
 };
 
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;
@@ -51,22 +51,22 @@ struct Packet {
 
   // parsed
   PacketKind kind = PacketKind::Exception;
-  std::uint8_t owner = 0;           // worker that must handle it
-  std::uint8_t local_address = 0;   // index of the destination among our addresses
-  std::uint8_t ip_version = 0;      // 4 or 6; 0: not IP
-  std::uint16_t ip_offset = 0;      // from data
-  std::uint16_t l4_offset = 0;      // from data; 0: none
-  std::uint16_t payload_offset = 0; // UDP payload, from data
+  std::uint8_t owner = 0;            // worker that must handle it
+  std::uint8_t local_address = 0;    // index of the destination among our addresses
+  std::uint8_t ip_version = 0;       // 4 or 6; 0: not IP
+  std::uint16_t ip_offset = 0;       // from data
+  std::uint16_t l4_offset = 0;       // from data; 0: none
+  std::uint16_t payload_offset = 0;  // UDP payload, from data
   std::uint16_t payload_length = 0;
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
-  std::uint32_t leg_index = 0;      // Media: index of the leg that owns the port, in the owner's table
+  std::uint32_t leg_index = 0;  // Media: index of the leg that owns the port, in the owner's table
 
   // out
   PacketVerdict verdict = PacketVerdict::Pending;
-  api::DropReason drop{};           // with Drop
-  std::uint16_t tx_port = 0;        // with Transmit
-  std::uint32_t tx_leg = kNoLegRow; // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
+  api::DropReason drop{};            // with Drop
+  std::uint16_t tx_port = 0;         // with Transmit
+  std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
 };
 static_assert(sizeof(Packet) <= 64);
 

@@ -19,13 +19,13 @@ struct PrefixEntry {
   std::uint64_t hash = 0;  // the same on every worker
   bool used = false;
   bool exempt = false;
-  std::uint32_t requests = 0;   // budget; 0: none
+  std::uint32_t requests = 0;  // budget; 0: none
   Duration window{};
   std::uint32_t first_stamp = 0;  // into the stamp store: a ring of `requests` times of admission
   std::uint32_t head = 0;         // oldest
   std::uint32_t count = 0;
   std::uint64_t refused = 0;
-  bool told = false;              // a refusal was reported since the last admission
+  bool told = false;  // a refusal was reported since the last admission
 };
 
 class PrefixTable {

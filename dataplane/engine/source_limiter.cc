@@ -223,9 +223,8 @@ std::uint64_t SourceLimiter::list(const api::ListSources& command, std::uint32_t
 
 void SourceLimiter::on_timer(Instant now) noexcept {
   const std::size_t sets = window_.slots() / WindowLimiter::kWays / kSweepCalls + 4;
-  window_.maintain(sets, now, [&](std::uint64_t key) {
-    report(limiter_source(key), api::Verdict::Released, 0, window_.limits().requests, now);
-  });
+  window_.maintain(sets, now,
+                   [&](std::uint64_t key) { report(limiter_source(key), api::Verdict::Released, 0, window_.limits().requests, now); });
 }
 
 void SourceLimiter::report(const IpAddress& source, api::Verdict verdict, std::uint32_t requests, std::uint32_t limit,

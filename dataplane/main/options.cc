@@ -28,7 +28,8 @@ void add_address(Options& options, const std::string& text) {
   const auto [name, value] = split_name("--address", text);
   const auto slash = value.find('/');
   const auto address = IpAddress::parse(value.substr(0, slash));
-  if (!address || slash == std::string::npos) throw CLI::ValidationError("--address", "\"" + text + "\" must be PORT=ADDRESS/PREFIXLENGTH, as in outside=192.0.2.1/24");
+  if (!address || slash == std::string::npos)
+    throw CLI::ValidationError("--address", "\"" + text + "\" must be PORT=ADDRESS/PREFIXLENGTH, as in outside=192.0.2.1/24");
   const int longest = address->is_v4() ? 32 : 128;
   int length = -1;
   if (!CLI::detail::lexical_cast(value.substr(slash + 1), length) || length < 1 || length > longest)
@@ -40,9 +41,11 @@ void add_media_ports(Options& options, const std::string& text) {
   const auto dash = text.find('-');
   int first = 0;
   int last = 0;
-  if (dash == std::string::npos || !CLI::detail::lexical_cast(text.substr(0, dash), first) || !CLI::detail::lexical_cast(text.substr(dash + 1), last) ||
-      first < 1024 || last > 65535 || first >= last || first % 2 != 0 || last % 2 != 1)
-    throw CLI::ValidationError("--media-ports", "\"" + text + "\" must be FIRST-LAST within 1024-65535, FIRST even and LAST odd (RTP even, RTCP odd)");
+  if (dash == std::string::npos || !CLI::detail::lexical_cast(text.substr(0, dash), first) ||
+      !CLI::detail::lexical_cast(text.substr(dash + 1), last) || first < 1024 || last > 65535 || first >= last || first % 2 != 0 ||
+      last % 2 != 1)
+    throw CLI::ValidationError("--media-ports",
+                               "\"" + text + "\" must be FIRST-LAST within 1024-65535, FIRST even and LAST odd (RTP even, RTCP odd)");
   options.engine.first_media_port = static_cast<std::uint16_t>(first);
   options.engine.last_media_port = static_cast<std::uint16_t>(last);
 }
@@ -58,13 +61,25 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   CLI::App app{"Packets of ifgw: relays and transcodes RTP, limits signalling, on poll-mode queues."};
   app.set_version_flag("--version", "ifgw-dataplane " IFGW_VERSION);
   app.set_config("--config", "", "read settings from this file (TOML: one line per option, without the dashes)");
-  app.add_option_function<std::vector<std::string>>("--port", [&](const auto& all) { for (const auto& text : all) add_port(o, text); },
-      "NAME=DEVICE: a PCI address (0000:17:00.0) or a virtual device (net_af_packet0,iface=eth1). Repeatable")->required()->delimiter('\0');
-  app.add_option_function<std::vector<std::string>>("--address", [&](const auto& all) { for (const auto& text : all) add_address(o, text); },
-      "PORT=ADDRESS/LENGTH: an address of the gateway behind that port. Repeatable, at most 8")->required();
+  app.add_option_function<std::vector<std::string>>(
+         "--port",
+         [&](const auto& all) {
+           for (const auto& text : all) add_port(o, text);
+         },
+         "NAME=DEVICE: a PCI address (0000:17:00.0) or a virtual device (net_af_packet0,iface=eth1). Repeatable")
+      ->required()
+      ->delimiter('\0');
+  app.add_option_function<std::vector<std::string>>(
+         "--address",
+         [&](const auto& all) {
+           for (const auto& text : all) add_address(o, text);
+         },
+         "PORT=ADDRESS/LENGTH: an address of the gateway behind that port. Repeatable, at most 8")
+      ->required();
   app.add_flag("!--no-exception", o.exception, "no kernel interfaces: no ARP, no TCP (benches)");
   app.add_option("--exception-netns", o.exception_netns, "move the kernel interfaces (ifgw-PORT) to this network namespace file");
-  const std::map<std::string, runtime::MemoryChoice> memory{{"auto", runtime::MemoryChoice::Auto}, {"hugepages", runtime::MemoryChoice::HugePages}, {"none", runtime::MemoryChoice::None}};
+  const std::map<std::string, runtime::MemoryChoice> memory{
+      {"auto", runtime::MemoryChoice::Auto}, {"hugepages", runtime::MemoryChoice::HugePages}, {"none", runtime::MemoryChoice::None}};
   app.add_option("--memory", o.memory, "auto, hugepages or none")->transform(CLI::CheckedTransformer(memory));
   app.add_option("--packet-buffers", o.packet_buffers, "packet buffers in all")->check(CLI::Range(1'023, 4'194'303))->capture_default_str();
   app.add_option("--workers", o.workers, "poll loops, each with a queue of every port")->check(CLI::Range(1, 32))->capture_default_str();
@@ -72,17 +87,33 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_flag("--busy-poll", o.busy_poll, "never sleep: lowest latency, one whole CPU per worker");
   app.add_flag("!--no-syscall-filter", o.syscall_filter, "do not restrict system calls after start");
   app.add_option("--socket", o.socket, "Unix socket the control plane attaches to")->capture_default_str();
-  app.add_option("--socket-mode", o.socket_mode, "its file mode, octal")->check([](const std::string& t) { return t.empty() || t.size() > 4 || t.find_first_not_of("01234567") != std::string::npos ? "must be octal, as in 0660" : std::string(); })->capture_default_str();
+  app.add_option("--socket-mode", o.socket_mode, "its file mode, octal")
+      ->check([](const std::string& t) {
+        return t.empty() || t.size() > 4 || t.find_first_not_of("01234567") != std::string::npos ? "must be octal, as in 0660"
+                                                                                                 : std::string();
+      })
+      ->capture_default_str();
   app.add_option("--allow-user", o.allow_user, "user (name or id) that may attach, besides root and ourselves")->capture_default_str();
   app.add_option("--user", o.user, "user to become after start, when started as root")->capture_default_str();
   app.add_option("--mtu", mtu, "of all ports")->check(CLI::Range(576, 9000))->capture_default_str();
-  app.add_option_function<std::string>("--media-ports", [&](const std::string& text) { add_media_ports(o, text); }, "FIRST-LAST, UDP (default 16384-32767)");
-  app.add_option("--sip-udp-port", o.engine.sip_udp_ports, "UDP ports whose datagrams go to the control plane (default 5060)")->delimiter(',')->check(CLI::Range(1, 65535));
-  app.add_option("--signalling-tcp-port", o.engine.signalling_tcp_ports, "TCP ports the limiter watches (default 5060,5061)")->delimiter(',')->check(CLI::Range(1, 65535));
+  app.add_option_function<std::string>(
+      "--media-ports", [&](const std::string& text) { add_media_ports(o, text); }, "FIRST-LAST, UDP (default 16384-32767)");
+  app.add_option("--sip-udp-port", o.engine.sip_udp_ports, "UDP ports whose datagrams go to the control plane (default 5060)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--signalling-tcp-port", o.engine.signalling_tcp_ports, "TCP ports the limiter watches (default 5060,5061)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65535));
   app.add_option("--max-legs", o.engine.max_legs, "legs per worker at once; 0: as many as there are ports")->capture_default_str();
-  app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")->check(CLI::Range(1'024, 16'777'216))->capture_default_str();
-  app.add_option("--limiter-max-requests", o.engine.limiter_max_requests, "highest per-source limit that can be set later")->check(CLI::Range(1, 255))->capture_default_str();
-  app.add_option("--exception-pps", o.exception_pps, "packets per second to the kernel that no limiter counts (ARP, ICMP), per worker")->check(CLI::Range(100, 10'000'000))->capture_default_str();
+  app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")
+      ->check(CLI::Range(1'024, 16'777'216))
+      ->capture_default_str();
+  app.add_option("--limiter-max-requests", o.engine.limiter_max_requests, "highest per-source limit that can be set later")
+      ->check(CLI::Range(1, 255))
+      ->capture_default_str();
+  app.add_option("--exception-pps", o.exception_pps, "packets per second to the kernel that no limiter counts (ARP, ICMP), per worker")
+      ->check(CLI::Range(100, 10'000'000))
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -109,9 +140,11 @@ Status check_options(const Options& options) {
   }
   if (options.ports.size() > api::kMaxPorts) return Error{"--port: at most " + std::to_string(api::kMaxPorts) + " ports"};
   for (const AddressOption& address : options.addresses)
-    if (names.count(address.port) == 0) return Error{"--address " + address.port + "=" + address.address.text() + ": there is no --port " + address.port};
+    if (names.count(address.port) == 0)
+      return Error{"--address " + address.port + "=" + address.address.text() + ": there is no --port " + address.port};
   if (!options.cpus.empty() && options.cpus.size() != options.workers)
-    return Error{"--cpus names " + std::to_string(options.cpus.size()) + " CPUs, but --workers is " + std::to_string(options.workers) + ": give one each"};
+    return Error{"--cpus names " + std::to_string(options.cpus.size()) + " CPUs, but --workers is " + std::to_string(options.workers) +
+                 ": give one each"};
   return engine::check_config(options.engine);
 }
 

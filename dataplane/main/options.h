@@ -27,7 +27,7 @@ struct Options {
   runtime::MemoryChoice memory = runtime::MemoryChoice::Auto;
   std::uint32_t packet_buffers = 16'383;
   std::uint16_t workers = 1;
-  std::vector<int> cpus;        // one per worker; empty: not pinned
+  std::vector<int> cpus;  // one per worker; empty: not pinned
   bool busy_poll = false;
   bool syscall_filter = true;
   std::string socket = "/run/ifgw/dataplane.sock";

@@ -9,7 +9,8 @@
 
 #include <cstring>
 
-extern "C" __attribute__((visibility("default"))) int setsockopt(int fd, int level, int name, const void* value, socklen_t length) noexcept {
+extern "C" __attribute__((visibility("default"))) int setsockopt(int fd, int level, int name, const void* value,
+                                                                 socklen_t length) noexcept {
   int fanout = 0;  // group in the low half, mode and flags in the high half: packet(7)
   if (level == SOL_PACKET && name == PACKET_FANOUT && length == sizeof fanout) {
     std::memcpy(&fanout, value, sizeof fanout);

@@ -43,7 +43,8 @@ std::uint32_t Handover::flush() noexcept {
 
 void Handover::send(std::size_t to) noexcept {
   Batch& batch = batches_[to];
-  const unsigned sent = rte_ring_sp_enqueue_burst_elem(rings_.ring(self_, to), batch.packets.data(), sizeof(engine::Packet), batch.size, nullptr);
+  const unsigned sent =
+      rte_ring_sp_enqueue_burst_elem(rings_.ring(self_, to), batch.packets.data(), sizeof(engine::Packet), batch.size, nullptr);
   for (unsigned i = sent; i < batch.size; ++i) {
     block_.drops[static_cast<std::size_t>(api::DropReason::HandoverFull)].add(1);
     rte_pktmbuf_free(buffer_of(batch.packets[i]));

@@ -17,7 +17,8 @@ IpAddress source_of(const engine::Packet& packet) noexcept {
 
 }  // namespace
 
-Signalling::Signalling(engine::Engine& engine, engine::NextHops& next_hops, api::WorkerBlock& block, Exception& exception, Tx& tx, rte_mempool* pool)
+Signalling::Signalling(engine::Engine& engine, engine::NextHops& next_hops, api::WorkerBlock& block, Exception& exception, Tx& tx,
+                       rte_mempool* pool)
     : engine_(engine),
       next_hops_(next_hops),
       block_(block),
@@ -89,8 +90,10 @@ void Signalling::retry(Instant now) noexcept {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < parked_count_; ++i) {
     Parked& parked = (*parked_)[i];
-    if (usable(parked.next_hop) || now - parked.since > kParkTime) transmit(parked.datagram);  // too late: counted there
-    else if (kept++ != i) (*parked_)[kept - 1] = parked;
+    if (usable(parked.next_hop) || now - parked.since > kParkTime)
+      transmit(parked.datagram);  // too late: counted there
+    else if (kept++ != i)
+      (*parked_)[kept - 1] = parked;
   }
   parked_count_ = kept;
 }

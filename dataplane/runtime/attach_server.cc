@@ -98,7 +98,8 @@ Result<std::unique_ptr<AttachServer>> AttachServer::start(AttachServerConfig con
   const std::string& path = server->config_.socket_path;
   if (const Status bound = bind_listener(listener.get(), path); !bound) return bound.error();
   server->listener_ = std::move(listener);
-  if (chown(path.c_str(), static_cast<uid_t>(-1), server->config_.socket_group) != 0 || chmod(path.c_str(), server->config_.socket_mode) != 0)
+  if (chown(path.c_str(), static_cast<uid_t>(-1), server->config_.socket_group) != 0 ||
+      chmod(path.c_str(), server->config_.socket_mode) != 0)
     return Error{"--socket " + path + ": cannot set its group and mode: " + std::strerror(errno)};
   if (listen(server->listener_.get(), 16) != 0) return Error{"--socket " + path + ": " + std::strerror(errno)};
   server->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -121,9 +122,12 @@ void AttachServer::on_ready(Instant now) {
   for (int i = 0; i < count; ++i) {
     // An earlier event may have closed it, and its number may be another connection's now: that one has nothing to read.
     const int fd = events[static_cast<std::size_t>(i)].data.fd;
-    if (fd == listener_.get()) accept_one(now);
-    else if (fd == client_.get()) on_client_readable();
-    else on_pending_readable(fd);
+    if (fd == listener_.get())
+      accept_one(now);
+    else if (fd == client_.get())
+      on_client_readable();
+    else
+      on_pending_readable(fd);
   }
 }
 

@@ -24,9 +24,9 @@ namespace ifgw::runtime {
 struct WorkerLink {
   alignas(api::kCacheLine) std::atomic<WorkerRings*> offered{nullptr};
   alignas(api::kCacheLine) std::atomic<WorkerRings*> taken{nullptr};
-  alignas(api::kCacheLine) std::atomic<bool> corrupt{false};  // set by the worker: a ring index was impossible
+  alignas(api::kCacheLine) std::atomic<bool> corrupt{false};      // set by the worker: a ring index was impossible
   alignas(api::kCacheLine) std::atomic<std::uint32_t> sleeps{0};  // set by the worker before it sleeps
-  Fd doorbell;                                                // eventfd that wakes the worker; never leaves this process
+  Fd doorbell;                                                    // eventfd that wakes the worker; never leaves this process
 
   // From any thread of this process, after publishing something for the worker.
   void wake() noexcept;
@@ -37,8 +37,8 @@ struct WorkerLink {
 struct AttachServerConfig {
   std::string socket_path;
   mode_t socket_mode = 0660;
-  uid_t allowed_uid = 0;    // besides root and our own uid
-  gid_t socket_group = 0;   // group of the socket file
+  uid_t allowed_uid = 0;     // besides root and our own uid
+  gid_t socket_group = 0;    // group of the socket file
   api::AttachReply welcome;  // filled but for magic, version, status, sizes, counter_page_bytes
 };
 
@@ -46,7 +46,8 @@ class AttachServer {
  public:
   // `links` outlive the server. Fails when the path is taken by a live dataplane or cannot be bound; a socket that a
   // dead dataplane left behind is replaced.
-  static Result<std::unique_ptr<AttachServer>> start(AttachServerConfig config, CounterRegion& counters, std::vector<std::unique_ptr<WorkerLink>>& links);
+  static Result<std::unique_ptr<AttachServer>> start(AttachServerConfig config, CounterRegion& counters,
+                                                     std::vector<std::unique_ptr<WorkerLink>>& links);
   // The workers have stopped.
   ~AttachServer();
 

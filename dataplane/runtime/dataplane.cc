@@ -42,7 +42,8 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(DataplaneSetup setup) {
   auto netlink = Netlink::open(dataplane->setup_.exception_netns);
   if (!netlink) return netlink.error();
   if (const Status made = dataplane->make_workers(); !made) return made.error();
-  if (const Status started = dataplane->start_plane(std::move(interfaces).value(), std::move(netlink).value()); !started) return started.error();
+  if (const Status started = dataplane->start_plane(std::move(interfaces).value(), std::move(netlink).value()); !started)
+    return started.error();
   if (const Status running = dataplane->give_up_privileges_and_go(); !running) return running.error();
   return dataplane;
 }
@@ -54,7 +55,8 @@ Status Dataplane::open_ports() {
     auto port = open_port(config, pool_);
     if (!port) return port.error();
     if (port->id >= nodes::Tx::kMaxDevices) return Error{"--port " + config.name + ": too many DPDK devices in this process"};
-    setup_.log("port " + port->name + ": " + config.device + " (" + port->driver + ")" + (port->wake_fds.empty() ? ", can only be polled" : ""));
+    setup_.log("port " + port->name + ": " + config.device + " (" + port->driver + ")" +
+               (port->wake_fds.empty() ? ", can only be polled" : ""));
     ports_.push_back(std::move(port).value());
   }
   return Success{};
@@ -102,8 +104,10 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
   const auto add_fds = [&](const Port& port) {
     setup.pollable_only |= port.wake_fds.empty();
     // One descriptor per queue, in queue order; a device with another number wakes every worker.
-    if (port.wake_fds.size() == setup_.engine.worker_count) setup.wake_fds.push_back(port.wake_fds[worker]);
-    else setup.wake_fds.insert(setup.wake_fds.end(), port.wake_fds.begin(), port.wake_fds.end());
+    if (port.wake_fds.size() == setup_.engine.worker_count)
+      setup.wake_fds.push_back(port.wake_fds[worker]);
+    else
+      setup.wake_fds.insert(setup.wake_fds.end(), port.wake_fds.begin(), port.wake_fds.end());
   };
   std::for_each(ports_.begin(), ports_.end(), add_fds);
   std::for_each(exceptions_.begin(), exceptions_.end(), add_fds);
@@ -131,9 +135,12 @@ Status Dataplane::make_workers() {
   for (std::uint8_t w = 0; w < setup_.engine.worker_count; ++w) {
     const std::size_t bytes = engine::Engine::required_bytes(setup_.engine);
     void* memory = rte_zmalloc("engine", bytes, 64);
-    if (memory == nullptr) return Error{"no memory for worker " + std::to_string(w) + ": " + std::to_string(bytes >> 20) + " MB. Lower --limiter-sources or reserve more huge pages"};
+    if (memory == nullptr)
+      return Error{"no memory for worker " + std::to_string(w) + ": " + std::to_string(bytes >> 20) +
+                   " MB. Lower --limiter-sources or reserve more huge pages"};
     engine_memory_.push_back(memory);
-    workers_.push_back(std::make_unique<Worker>(worker_setup(w), std::span(static_cast<std::byte*>(memory), bytes), counters_, links_, *handover_));
+    workers_.push_back(
+        std::make_unique<Worker>(worker_setup(w), std::span(static_cast<std::byte*>(memory), bytes), counters_, links_, *handover_));
   }
   return Success{};
 }
@@ -229,8 +236,11 @@ void Dataplane::run(int stop_fd) {
   const itimerspec every_second{{1, 0}, {1, 0}};
   timerfd_settime(timer.get(), 0, &every_second, nullptr);
   while (true) {
-    pollfd fds[] = {{stop_fd, POLLIN, 0}, {server_->fd(), POLLIN, 0}, {neighbours_->fd(), POLLIN, 0},
-                    {doorbell_.get(), POLLIN, 0}, {timer.get(), POLLIN, 0}};
+    pollfd fds[] = {{stop_fd, POLLIN, 0},
+                    {server_->fd(), POLLIN, 0},
+                    {neighbours_->fd(), POLLIN, 0},
+                    {doorbell_.get(), POLLIN, 0},
+                    {timer.get(), POLLIN, 0}};
     if (poll(fds, std::size(fds), -1) < 0) continue;
     if (fds[0].revents != 0) return;
     if (fds[1].revents != 0) server_->on_ready(monotonic_now());

@@ -33,12 +33,12 @@ struct DataplaneSetup {
   std::vector<int> cpus;
   bool busy_poll = false;
   bool syscall_filter = true;
-  std::string version;                // of the program, for the counters
-  bool hugepages = false;             // the EAL profile in use, for the counters
+  std::string version;     // of the program, for the counters
+  bool hugepages = false;  // the EAL profile in use, for the counters
   std::uint32_t exception_pps = 20'000;
   UserId user;
-  AttachServerConfig attach;          // `welcome` is filled in here
-  engine::EngineConfig engine;        // of every worker; worker is set here
+  AttachServerConfig attach;                    // `welcome` is filled in here
+  engine::EngineConfig engine;                  // of every worker; worker is set here
   std::function<void(const std::string&)> log;  // one line; main thread
 };
 

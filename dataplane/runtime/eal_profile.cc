@@ -26,15 +26,16 @@ Result<EalProfile> choose_eal_profile(const EalRequest& request, const HugePageS
   const std::string need = std::to_string(request.memory_mb) + " MB needed, " + std::to_string(free_mb) + " MB of huge pages free";
   const bool enough = free_mb >= request.memory_mb;
   if (request.memory == MemoryChoice::HugePages && !enough)
-    return Error{"--memory hugepages: " + need + ". Reserve them: sysctl vm.nr_hugepages=" + std::to_string((request.memory_mb + 1) / 2 + 1) +
-                 ", or use --memory none"};
+    return Error{"--memory hugepages: " + need +
+                 ". Reserve them: sysctl vm.nr_hugepages=" + std::to_string((request.memory_mb + 1) / 2 + 1) + ", or use --memory none"};
   EalProfile profile;
   profile.hugepages = request.memory != MemoryChoice::None && enough;
   if (profile.hugepages) {
     profile.reason = "huge pages: " + need;
     profile.args = {"--in-memory"};
   } else {
-    profile.reason = "ordinary pages: " + (request.memory == MemoryChoice::None ? std::string("--memory none") : need + " (packets cost about twice as much)");
+    profile.reason = "ordinary pages: " +
+                     (request.memory == MemoryChoice::None ? std::string("--memory none") : need + " (packets cost about twice as much)");
     profile.args = {"--no-huge", "--no-shconf"};
   }
   profile.args.insert(profile.args.end(), {"-m", std::to_string(request.memory_mb), "--no-telemetry", "--lcores", "0"});

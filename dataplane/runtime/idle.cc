@@ -45,8 +45,10 @@ void Idle::sleep(Duration limit) noexcept {
   for (int i = 0; i < count; ++i) {
     const int fd = events[static_cast<std::size_t>(i)].data.fd;
     eventfd_t rung = 0;
-    if (fd == doorbell_) eventfd_read(doorbell_, &rung);
-    else if (fd == client_) silence(client_);
+    if (fd == doorbell_)
+      eventfd_read(doorbell_, &rung);
+    else if (fd == client_)
+      silence(client_);
   }
   empty_ = pollable_only_ ? empty_ : 0;
 }

@@ -46,14 +46,18 @@ bool Neighbours::on_second() {
 
 void Neighbours::resolve(const IpAddress& address, Destination& destination) {
   const auto route = netlink_->route_to(address);
-  const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const PortInterface& p) { return route && !route->local && p.interface == route->interface; });
-  const std::pair<int, IpAddress> via = port == ports_.end() ? std::pair<int, IpAddress>{0, {}} : std::pair{port->interface, route->next_hop};
+  const auto port = std::find_if(ports_.begin(), ports_.end(),
+                                 [&](const PortInterface& p) { return route && !route->local && p.interface == route->interface; });
+  const std::pair<int, IpAddress> via =
+      port == ports_.end() ? std::pair<int, IpAddress>{0, {}} : std::pair{port->interface, route->next_hop};
   if (via != destination.via) {
     unlink(address, destination);
     destination.via = via;
     destination.hop = {};
-    if (via.first != 0) users_of_[via].insert(address);
-    else tell(destination);
+    if (via.first != 0)
+      users_of_[via].insert(address);
+    else
+      tell(destination);
   }
   if (via.first == 0) return;
   destination.hop.port = port->port;

@@ -18,8 +18,8 @@ namespace ifgw::runtime {
 
 // The kernel's interface behind a port, through which that port's neighbours are resolved.
 struct PortInterface {
-  int interface = 0;        // index, in the exception namespace
-  std::uint16_t port = 0;   // DPDK id to transmit on
+  int interface = 0;       // index, in the exception namespace
+  std::uint16_t port = 0;  // DPDK id to transmit on
   Mac mac{};
 };
 

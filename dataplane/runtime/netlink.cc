@@ -57,7 +57,8 @@ std::optional<NeighbourEvent> parse_neighbour(const nlmsghdr* message) {
   const auto address = get_address(attributes[NDA_DST], header->ndm_family);
   if (!address) return std::nullopt;
   NeighbourEvent event{header->ndm_ifindex, *address, std::nullopt};
-  const bool valid = message->nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) != 0;
+  const bool valid =
+      message->nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) != 0;
   const nlattr* mac = attributes[NDA_LLADDR];
   if (valid && mac != nullptr && mnl_attr_get_payload_len(mac) == 6) {
     event.mac.emplace();

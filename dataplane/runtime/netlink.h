@@ -20,9 +20,9 @@ namespace ifgw::runtime {
 using Mac = std::array<std::uint8_t, 6>;
 
 struct RouteAnswer {
-  int interface = 0;     // index
-  IpAddress next_hop;    // the gateway, or the destination itself when on link
-  bool local = false;    // an address of this host
+  int interface = 0;   // index
+  IpAddress next_hop;  // the gateway, or the destination itself when on link
+  bool local = false;  // an address of this host
 };
 struct NeighbourEvent {
   int interface = 0;

@@ -15,7 +15,9 @@ std::uint64_t hash(const IpAddress& address, const HashKey& key) noexcept {
 
 }  // namespace
 
-NextHopTable::NextHopTable(const HashKey& key) : key_(key), hops_(kCapacity), slots_(kCapacity * 2), requests_(1024), updates_(4096) { table_ = hops_; }
+NextHopTable::NextHopTable(const HashKey& key) : key_(key), hops_(kCapacity), slots_(kCapacity * 2), requests_(1024), updates_(4096) {
+  table_ = hops_;
+}
 
 engine::NextHopIndex NextHopTable::lookup(const IpAddress& destination) noexcept {
   const std::size_t mask = slots_.size() - 1;

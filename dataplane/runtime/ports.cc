@@ -42,20 +42,23 @@ Status create_device(const PortConfig& config) {
     std::uint16_t id = 0;
     if (rte_eth_dev_get_port_by_name(config.device.c_str(), &id) == 0) return Success{};
     return Error{"--port " + config.name + "=" + config.device +
-                 ": no DPDK driver took this PCI device. Bind it: dpdk-devbind.py -b vfio-pci " + config.device + " (ifgw doctor shows drivers)"};
+                 ": no DPDK driver took this PCI device. Bind it: dpdk-devbind.py -b vfio-pci " + config.device +
+                 " (ifgw doctor shows drivers)"};
   }
   const auto comma = config.device.find(',');
   const std::string device = config.device.substr(0, comma);
   const std::string args = comma == std::string::npos ? "" : config.device.substr(comma + 1);
   const int made = rte_eal_hotplug_add("vdev", device.c_str(), args.c_str());
   if (made == 0) return Success{};
-  return port_error(config, "the device cannot be created: check the driver's name, its interface and the privileges (CAP_NET_RAW, CAP_NET_ADMIN)", made);
+  return port_error(
+      config, "the device cannot be created: check the driver's name, its interface and the privileges (CAP_NET_RAW, CAP_NET_ADMIN)", made);
 }
 
 Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_info& info, rte_mempool* pool) {
   if (config.queues > info.max_rx_queues || config.queues > info.max_tx_queues)
-    return Error{"--port " + config.name + "=" + config.device + ": has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
-                 " queue pairs, but " + std::to_string(config.queues) + " workers need one each: lower --workers" +
+    return Error{"--port " + config.name + "=" + config.device + ": has " +
+                 std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) + " queue pairs, but " + std::to_string(config.queues) +
+                 " workers need one each: lower --workers" +
                  (config.device.rfind("net_af_packet", 0) == 0 ? " or add qpairs=" + std::to_string(config.queues) : "")};
   rte_eth_conf conf{};
   if (config.queues > 1 && info.flow_type_rss_offloads != 0) {

@@ -14,8 +14,8 @@ struct rte_mempool;
 namespace ifgw::runtime {
 
 struct PortConfig {
-  std::string name;      // the operator's, e.g. "outside"
-  std::string device;    // "0000:17:00.0" or "net_af_packet0,iface=eth1"
+  std::string name;    // the operator's, e.g. "outside"
+  std::string device;  // "0000:17:00.0" or "net_af_packet0,iface=eth1"
   std::uint16_t queues = 1;
   std::uint16_t rx_descriptors = 1024;
   std::uint16_t tx_descriptors = 1024;
@@ -28,8 +28,8 @@ struct Port {
   std::string driver;
   std::array<std::uint8_t, 6> mac{};
   std::uint16_t mtu = 1500;
-  bool checks_ip_checksum = false;        // the device verifies IPv4 header checksums on receipt
-  std::vector<int> wake_fds;              // readable when packets wait; empty: the device can only be polled
+  bool checks_ip_checksum = false;  // the device verifies IPv4 header checksums on receipt
+  std::vector<int> wake_fds;        // readable when packets wait; empty: the device can only be polled
 };
 
 bool is_pci_address(const std::string& device);

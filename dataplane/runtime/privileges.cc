@@ -33,14 +33,59 @@ std::uint32_t permitted_capabilities() noexcept {
 // Everything that is called after start: polling and sending on the ports, waiting, the attach handshake, netlink,
 // memory of an attach, and the way out.
 constexpr int kAllowed[] = {
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(preadv2), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg), SCMP_SYS(socketpair), SCMP_SYS(shutdown), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl),
-    SCMP_SYS(accept4), SCMP_SYS(close), SCMP_SYS(getsockopt), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep), SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall), SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(fcntl),
-    SCMP_SYS(eventfd2), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(brk), SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(ioctl), SCMP_SYS(geteuid), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
-    SCMP_SYS(getrandom), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(unlink),
-    SCMP_SYS(sched_getaffinity), SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(exit_group),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(preadv2),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(socketpair),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(accept4),
+    SCMP_SYS(close),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(brk),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(lseek),
+    SCMP_SYS(ioctl),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(unlink),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(rseq),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
 };
 
 }  // namespace
@@ -60,7 +105,8 @@ Result<UserId> find_user(const std::string& text) {
   } else {
     return Error{"user \"" + name + "\" does not exist: create it (adduser --system " + name + ") or give a numeric id"};
   }
-  if (colon != std::string::npos && !number(text.substr(colon + 1), user.gid)) return Error{"user \"" + text + "\": the group after ':' must be a number"};
+  if (colon != std::string::npos && !number(text.substr(colon + 1), user.gid))
+    return Error{"user \"" + text + "\": the group after ':' must be a number"};
   return user;
 }
 
@@ -87,7 +133,8 @@ Status install_syscall_filter() {
     if (code == 0) code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
   if (code == 0) code = seccomp_load(filter);
   seccomp_release(filter);
-  if (code != 0) return Error{std::string("cannot install the system call filter: ") + std::strerror(-code) + ". --no-syscall-filter starts without it"};
+  if (code != 0)
+    return Error{std::string("cannot install the system call filter: ") + std::strerror(-code) + ". --no-syscall-filter starts without it"};
   return Success{};
 }
 

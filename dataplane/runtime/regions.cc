@@ -24,7 +24,8 @@ Result<SharedMemory> SharedMemory::create(const char* name, std::size_t bytes, b
   const unsigned pages = page_bytes == api::kHugePage ? MFD_HUGETLB | kHuge2Mb : 0u;
   memory.fd_ = Fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | pages));
   if (!memory.fd_) return system_error("memfd_create");
-  if (ftruncate(memory.fd(), static_cast<off_t>(bytes)) != 0) return system_error("cannot size shared memory to " + std::to_string(bytes) + " bytes");
+  if (ftruncate(memory.fd(), static_cast<off_t>(bytes)) != 0)
+    return system_error("cannot size shared memory to " + std::to_string(bytes) + " bytes");
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory.fd(), 0);
   if (data == MAP_FAILED) return system_error("cannot map " + std::to_string(bytes) + " bytes of shared memory");
   memory.data_ = static_cast<std::uint8_t*>(data);
@@ -64,7 +65,8 @@ Result<CounterRegion> CounterRegion::create(std::uint32_t workers, std::uint32_t
   new (base) api::ProcessBlock;
   for (std::size_t i = 0; i < api::kMaxPorts * 2; ++i) new (base + region.at_.ports + i * sizeof(api::PortBlock)) api::PortBlock;
   for (std::size_t i = 0; i < workers; ++i) new (base + region.at_.workers + i * sizeof(api::WorkerBlock)) api::WorkerBlock;
-  for (std::size_t i = 0; i < std::size_t{workers} * legs_per_worker; ++i) new (base + region.at_.legs + i * sizeof(api::LegRow)) api::LegRow;
+  for (std::size_t i = 0; i < std::size_t{workers} * legs_per_worker; ++i)
+    new (base + region.at_.legs + i * sizeof(api::LegRow)) api::LegRow;
   return region;
 }
 

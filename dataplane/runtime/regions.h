@@ -75,9 +75,7 @@ struct WorkerRings {
     if (api::must_ring(flags->client_sleeps)) ring(client_doorbell);
   }
 
-  bool corrupt() const noexcept {
-    return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt();
-  }
+  bool corrupt() const noexcept { return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt(); }
 };
 
 // The rings of one attach, all workers. Made fresh for each client, so that nothing a dead one left can matter.

@@ -25,8 +25,8 @@ Instant monotonic_now() noexcept {
   return from_ns(t.tv_sec * 1'000'000'000LL + t.tv_nsec);
 }
 
-Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterRegion& counters, std::vector<std::unique_ptr<WorkerLink>>& links,
-               const nodes::HandoverRings& handover)
+Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterRegion& counters,
+               std::vector<std::unique_ptr<WorkerLink>>& links, const nodes::HandoverRings& handover)
     : setup_(setup),
       block_(counters.worker(setup.engine.worker)),
       links_(links),
@@ -53,8 +53,10 @@ void Worker::run() noexcept {
   settled_.store(true, std::memory_order_release);
   while (!stop_.load(std::memory_order_relaxed)) {
     const Instant now = monotonic_now();
-    if (iterate(now) != 0) idle_.busy();
-    else if (idle_.tired()) sleep(now);
+    if (iterate(now) != 0)
+      idle_.busy();
+    else if (idle_.tired())
+      sleep(now);
   }
   link_.taken.store(nullptr, std::memory_order_release);
   rte_thread_unregister();
@@ -71,7 +73,8 @@ std::size_t Worker::iterate(Instant now) noexcept {
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
   if (now >= engine_.next_deadline()) engine_.on_timer(now);
-  for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1) links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
+  for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
+    links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
   tx_.flush();
   if (media_hops_.take_requested() | signalling_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
   ring_client();
@@ -138,9 +141,12 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned
       case engine::PacketKind::Malformed: rte_pktmbuf_free(nodes::buffer_of(packet)); continue;
       default: break;
     }
-    if (!owned && packet.owner != setup_.engine.worker) handover_.give(packet);
-    else if (packet.kind == engine::PacketKind::Media) media_.add(packet);
-    else limited_.add(packet);
+    if (!owned && packet.owner != setup_.engine.worker)
+      handover_.give(packet);
+    else if (packet.kind == engine::PacketKind::Media)
+      media_.add(packet);
+    else
+      limited_.add(packet);
   }
   nodes::media(engine_, media_, now, tx_);
   published_ |= signalling_.receive(limited_, now, rings_ == nullptr ? nullptr : &rings_->datagrams_up, setup_.engine.local_addresses) != 0;

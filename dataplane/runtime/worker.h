@@ -25,8 +25,8 @@ struct WorkerSetup {
   std::vector<int> wake_fds;
   bool pollable_only = false;
   bool busy_poll = false;
-  int cpu = -1;                           // to be pinned to; -1: wherever the scheduler likes
-  int main_doorbell = -1;                 // eventfd: requests for next hops wait
+  int cpu = -1;            // to be pinned to; -1: wherever the scheduler likes
+  int main_doorbell = -1;  // eventfd: requests for next hops wait
   rte_mempool* pool = nullptr;
 };
 
@@ -78,8 +78,8 @@ class Worker final : private engine::EventSink {
   Idle idle_;
   WorkerRings* linked_ = nullptr;  // as offered by the main thread
   WorkerRings* rings_ = nullptr;   // the same, or nullptr once found corrupt
-  bool published_ = false;  // something for the client since its doorbell was last looked at
-  Instant now_{};           // of the iteration
+  bool published_ = false;         // something for the client since its doorbell was last looked at
+  Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
   nodes::PacketList media_;
   nodes::PacketList limited_;

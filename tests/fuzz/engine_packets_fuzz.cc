@@ -44,8 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t length = std::min<std::size_t>(head & 0x07FF, size - 2);
     const bool v6 = (head & 0x2000) != 0;
     const bool rtcp = (head & 0x4000) != 0;
-    const test::Frame frame = (head & 0x8000) != 0 ? aimed(data + 2, length, v6, (v6 ? b : a).local.port, rtcp)
-                                                   : test::Frame(data + 2, data + 2 + length);
+    const test::Frame frame =
+        (head & 0x8000) != 0 ? aimed(data + 2, length, v6, (v6 ? b : a).local.port, rtcp) : test::Frame(data + 2, data + 2 + length);
     check(plane, plane.send(frame));
     plane.run(std::chrono::milliseconds(7));
     data += 2 + length;

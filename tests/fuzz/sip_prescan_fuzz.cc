@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes bytes(data, size);
   const std::string_view text = as_text(bytes);
   const sip::PreScan scan = sip::prescan(bytes, size % 2 == 0);
-  for (const std::string_view part : {scan.method, scan.request_uri, scan.version, scan.reason, scan.via.host, scan.via.branch, scan.from, scan.to,
-                                      scan.from_tag, scan.to_tag, scan.call_id, scan.cseq_method, scan.headers, scan.body}) {
+  for (const std::string_view part : {scan.method, scan.request_uri, scan.version, scan.reason, scan.via.host, scan.via.branch, scan.from,
+                                      scan.to, scan.from_tag, scan.to_tag, scan.call_id, scan.cseq_method, scan.headers, scan.body}) {
     if (!inside(part, text)) std::abort();
   }
   const std::string defect = sip::describe_defect(scan);
@@ -30,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string answer = sip::make_response(parts, stem);
   const sip::PreScan back = sip::prescan(as_bytes(answer));
   if (back.start != sip::StartLine::Response || back.status != 400) std::abort();
-  if (scan.defect == sip::Defect::None && (back.defect != sip::Defect::None || back.call_id != scan.call_id || back.cseq != scan.cseq)) std::abort();
+  if (scan.defect == sip::Defect::None && (back.defect != sip::Defect::None || back.call_id != scan.call_id || back.cseq != scan.cseq))
+    std::abort();
   return 0;
 }

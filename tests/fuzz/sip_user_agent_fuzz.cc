@@ -119,11 +119,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const std::size_t wanted = script.u8() * std::size_t{8};
       const std::size_t length = std::min(wanted, script.remaining());
       const std::string text(as_text(script.bytes(length)));
-      if (type < 16) world.message(text, type % 2 == 1);
-      else if (type < 32) world.command(type, text);
-      else if (type == 32) world.ua->on_connection_closed(5, world.now);
-      else if (type == 33) world.ua->on_send_failed(text.size(), world.now);
-      else world.wait(std::chrono::milliseconds(type * 20));
+      if (type < 16)
+        world.message(text, type % 2 == 1);
+      else if (type < 32)
+        world.command(type, text);
+      else if (type == 32)
+        world.ua->on_connection_closed(5, world.now);
+      else if (type == 33)
+        world.ua->on_send_failed(text.size(), world.now);
+      else
+        world.wait(std::chrono::milliseconds(type * 20));
       world.drain();
     }
   }

@@ -9,8 +9,8 @@ namespace ifgw::test {
 
 class AlignedBytes {
  public:
-  explicit AlignedBytes(std::size_t size) : size_(size), data_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))) {}
-  ~AlignedBytes() { ::operator delete(data_, std::align_val_t{64}); }
+  explicit AlignedBytes(std::size_t size) : size_(size), data_(static_cast<std::byte*>(::operator new (size, std::align_val_t{64}))) {}
+  ~AlignedBytes() { ::operator delete (data_, std::align_val_t{64}); }
   AlignedBytes(const AlignedBytes&) = delete;
   AlignedBytes& operator=(const AlignedBytes&) = delete;
   std::span<std::byte> span() { return {data_, size_}; }

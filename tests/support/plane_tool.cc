@@ -38,9 +38,12 @@ class Tool {
     // On a machine under load the handshake may outlast its one second: like a real control plane, try again.
     for (int tries = 1; !link_; ++tries) {
       auto attached = ifgw::test::attach(socket);
-      if (attached) link_ = std::move(attached).value();
-      else if (tries == 10) die(attached.error().message);
-      else usleep(100'000);
+      if (attached)
+        link_ = std::move(attached).value();
+      else if (tries == 10)
+        die(attached.error().message);
+      else
+        usleep(100'000);
     }
   }
   DataplaneLink& link() { return *link_; }
@@ -71,7 +74,8 @@ class Tool {
     command.add_leg.local_address = address_towards(remote);
     command.add_leg.media = params(remote, codec);
     const api::CommandDone done = ask(command);
-    if (done.status != api::CommandStatus::Ok) die("add leg: status " + std::to_string(static_cast<int>(done.status)) + " at " + std::to_string(done.value));
+    if (done.status != api::CommandStatus::Ok)
+      die("add leg: status " + std::to_string(static_cast<int>(done.status)) + " at " + std::to_string(done.value));
     if (local != nullptr) *local = done.local.text();
     return done.leg;
   }
@@ -84,7 +88,8 @@ class Tool {
   }
   void require_ok(const api::Command& command) {
     const api::CommandDone done = ask(command);
-    if (done.status != api::CommandStatus::Ok) die("command " + std::to_string(static_cast<int>(command.type)) + ": status " + std::to_string(static_cast<int>(done.status)));
+    if (done.status != api::CommandStatus::Ok)
+      die("command " + std::to_string(static_cast<int>(command.type)) + ": status " + std::to_string(static_cast<int>(done.status)));
   }
 
  private:
@@ -96,7 +101,9 @@ class Tool {
     for (std::uint8_t i = 0; i < welcome.local_address_count; ++i) {
       const ifgw::IpAddress& mine = welcome.local_addresses[i];
       int bits = 0;
-      while (bits < 128 && mine.family == remote.ip.family && ifgw::mask(mine, static_cast<std::uint8_t>(bits + 1)) == ifgw::mask(remote.ip, static_cast<std::uint8_t>(bits + 1))) ++bits;
+      while (bits < 128 && mine.family == remote.ip.family &&
+             ifgw::mask(mine, static_cast<std::uint8_t>(bits + 1)) == ifgw::mask(remote.ip, static_cast<std::uint8_t>(bits + 1)))
+        ++bits;
       if (mine.family == remote.ip.family && bits > best_bits) {
         best = i;
         best_bits = bits;
@@ -132,10 +139,13 @@ void legs(Tool& tool) {
   for (const api::LegRow& row : tool.link().legs(0)) {
     const auto info = api::read_leg(row);
     if (!info) continue;
-    std::printf("%s{\"id\": \"%llx\", \"peer\": \"%llx\", \"local\": \"%s\", \"remote\": \"%s\", \"rx\": %llu, \"tx\": %llu, \"expected\": %llu, \"dropped\": %llu, \"transcoded\": %llu}",
-                comma, static_cast<unsigned long long>(info->id.value), static_cast<unsigned long long>(info->peer.value), info->local.text().c_str(),
-                info->current_remote.text().c_str(), static_cast<unsigned long long>(row.rx_packets.get()), static_cast<unsigned long long>(row.tx_packets.get()),
-                static_cast<unsigned long long>(row.expected.get()), static_cast<unsigned long long>(row.dropped.get()), static_cast<unsigned long long>(row.transcoded.get()));
+    std::printf(
+        "%s{\"id\": \"%llx\", \"peer\": \"%llx\", \"local\": \"%s\", \"remote\": \"%s\", \"rx\": %llu, \"tx\": %llu, \"expected\": %llu, "
+        "\"dropped\": %llu, \"transcoded\": %llu}",
+        comma, static_cast<unsigned long long>(info->id.value), static_cast<unsigned long long>(info->peer.value),
+        info->local.text().c_str(), info->current_remote.text().c_str(), static_cast<unsigned long long>(row.rx_packets.get()),
+        static_cast<unsigned long long>(row.tx_packets.get()), static_cast<unsigned long long>(row.expected.get()),
+        static_cast<unsigned long long>(row.dropped.get()), static_cast<unsigned long long>(row.transcoded.get()));
     comma = ", ";
   }
   const api::WorkerBlock& worker = tool.link().worker(0);
@@ -147,10 +157,11 @@ void legs(Tool& tool) {
     comma = ", ";
   }
   const api::ProcessBlock& process = tool.link().process();
-  std::printf("}, \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu, \"sleeps\": %llu, \"polls\": %llu}\n", static_cast<unsigned long long>(process.corrupt_rings.get()),
-              static_cast<unsigned long long>(worker.invalid_messages.get()), static_cast<unsigned long long>(process.attaches.get()),
-              static_cast<unsigned long long>(worker.limiter_sources.get()), static_cast<unsigned long long>(worker.sleeps.get()),
-              static_cast<unsigned long long>(worker.polls.get()));
+  std::printf(
+      "}, \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu, \"sleeps\": %llu, \"polls\": %llu}\n",
+      static_cast<unsigned long long>(process.corrupt_rings.get()), static_cast<unsigned long long>(worker.invalid_messages.get()),
+      static_cast<unsigned long long>(process.attaches.get()), static_cast<unsigned long long>(worker.limiter_sources.get()),
+      static_cast<unsigned long long>(worker.sleeps.get()), static_cast<unsigned long long>(worker.polls.get()));
 }
 
 void churn(Tool& tool) {
@@ -184,7 +195,8 @@ void churn(Tool& tool) {
 void limits(Tool& tool, char** argv) {
   api::Command command;
   command.type = api::CommandType::SetLimits;
-  command.set_limits = {static_cast<std::uint32_t>(std::atoi(argv[0])), static_cast<std::uint32_t>(std::atoi(argv[1])), static_cast<std::uint32_t>(std::atoi(argv[2]))};
+  command.set_limits = {static_cast<std::uint32_t>(std::atoi(argv[0])), static_cast<std::uint32_t>(std::atoi(argv[1])),
+                        static_cast<std::uint32_t>(std::atoi(argv[2]))};
   tool.require_ok(command);
 }
 
@@ -223,12 +235,19 @@ int main(int argc, char** argv) {
   if (argc < 3) die("usage: see the head of plane_tool.cc");
   Tool tool(argv[1]);
   const std::string verb = argv[2];
-  if (verb == "call" && argc == 7) call(tool, argv + 3);
-  else if (verb == "legs") legs(tool);
-  else if (verb == "churn") churn(tool);
-  else if (verb == "limits" && argc == 6) limits(tool, argv + 3);
-  else if (verb == "answer" && argc == 4) answer(tool, std::atoi(argv[3]));
-  else if (verb == "clear") clear(tool);
-  else die("unknown verb " + verb);
+  if (verb == "call" && argc == 7)
+    call(tool, argv + 3);
+  else if (verb == "legs")
+    legs(tool);
+  else if (verb == "churn")
+    churn(tool);
+  else if (verb == "limits" && argc == 6)
+    limits(tool, argv + 3);
+  else if (verb == "answer" && argc == 4)
+    answer(tool, std::atoi(argv[3]));
+  else if (verb == "clear")
+    clear(tool);
+  else
+    die("unknown verb " + verb);
   return 0;
 }

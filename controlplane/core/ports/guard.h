@@ -12,8 +12,8 @@ namespace ifgw::core {
 struct CallRequest {
   std::uint64_t call = 0;  // core's call number; comes back in the decision
   const LegOffered& offered;
-  std::string route;       // id of the route that would carry it
-  std::string target;      // URI that would be called
+  std::string route;   // id of the route that would carry it
+  std::string target;  // URI that would be called
 };
 
 struct Decision {

@@ -21,10 +21,10 @@ enum class Scheme : std::uint8_t { Sip, Sips, Other };
 struct Uri {
   std::string text;  // as on the wire
   Scheme scheme = Scheme::Other;
-  std::string user;       // unescaped
-  std::string host;       // IPv6 without brackets; empty for other schemes
+  std::string user;        // unescaped
+  std::string host;        // IPv6 without brackets; empty for other schemes
   std::uint16_t port = 0;  // 0: none given
-  std::string transport;  // parameter, as written
+  std::string transport;   // parameter, as written
   std::string maddr;
   bool loose_route = false;  // ;lr
 
@@ -39,7 +39,7 @@ struct Uri {
 struct NameAddr {
   std::string display;  // unquoted
   Uri uri;
-  std::string tag;      // empty: none
+  std::string tag;  // empty: none
 };
 
 // Scheme of anything that looks like a URI; cheap, no grammar.

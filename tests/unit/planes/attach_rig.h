@@ -120,8 +120,10 @@ class Plane {
         if (rings->corrupt()) links[0]->corrupt = true;
         if (!idle) rings->wake_client();
       }
-      if (!idle) idle_.busy();
-      else if (idle_.tired()) sleep(rings);
+      if (!idle)
+        idle_.busy();
+      else if (idle_.tired())
+        sleep(rings);
     }
   }
   // As Worker does it.

@@ -11,7 +11,6 @@
 namespace ifgw::test {
 namespace {
 
-
 TEST(Attach, CommandGoesDownAndItsAnswerComesUpWithADoorbell) {
   Plane plane;
   plane.start();
@@ -81,7 +80,8 @@ TEST(Attach, OtherVersionSizeAndNonsenseAreRefusedAndCounted) {
   EXPECT_EQ(reply.workers, 0u) << "a refusal tells nothing about us";
   std::array<std::uint8_t, sizeof(api::AttachRequest) + 8> longer{};
   std::memcpy(longer.data(), &request, sizeof request);
-  EXPECT_EQ(raw_attach(plane.path(), longer.data(), longer.size()).status, api::AttachStatus::VersionMismatch) << "a later version may say more";
+  EXPECT_EQ(raw_attach(plane.path(), longer.data(), longer.size()).status, api::AttachStatus::VersionMismatch)
+      << "a later version may say more";
   EXPECT_EQ(raw_attach(plane.path(), longer.data(), sizeof request - 8).status, api::AttachStatus::VersionMismatch) << "or less";
   request = {};
   EXPECT_EQ(raw_attach(plane.path(), &request, sizeof request - 8).status, api::AttachStatus::SizeMismatch);
@@ -97,7 +97,7 @@ TEST(Attach, OtherVersionSizeAndNonsenseAreRefusedAndCounted) {
 TEST(Attach, UnprivilegedStrangerIsRefused) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
   Plane plane({16, 16, 8, 8}, true);  // an unprivileged client must be able to map huge pages, where there are any
-  plane.config.socket_mode = 0666;  // the file lets anybody in: the peer check alone decides
+  plane.config.socket_mode = 0666;    // the file lets anybody in: the peer check alone decides
   plane.config.allowed_uid = 12345;
   plane.start();
   const auto attach_as = [&](uid_t uid) {

@@ -13,7 +13,6 @@
 namespace ifgw::test {
 namespace {
 
-
 TEST(HostileClient, ImpossibleIndexDetachesTheClientAndOnlyIt) {
   Plane plane;
   plane.start();

@@ -40,7 +40,8 @@ TEST(Show, CallsHaveTheirCodecsOfBothSides) {
 
 TEST(Show, StatusIsSections) {
   EXPECT_EQ(show("status", false, {{"version", "1"}, {"calls", {{"active", 3}}}}), "version   1\ncalls\n  active  3\n");
-  EXPECT_EQ(show("status", false, {{"calls", {{"setup", {{"p50_us", 2.5}}}, {"active", 3}}}}), "calls\n  setup\n    p50_us  2.5\n  active    3\n");
+  EXPECT_EQ(show("status", false, {{"calls", {{"setup", {{"p50_us", 2.5}}}, {"active", 3}}}}),
+            "calls\n  setup\n    p50_us  2.5\n  active    3\n");
 }
 
 TEST(Ask, AnAbsentSocketSaysWhatToDo) {

@@ -31,7 +31,8 @@ TEST(IpAddress, MartiansAreWhatNoNetworkCarries) {
 TEST(Endpoint, NeedsBracketsExactlyForV6) {
   EXPECT_EQ(Endpoint::parse("192.0.2.1:5060")->text(), "192.0.2.1:5060");
   EXPECT_EQ(Endpoint::parse("[2001:db8::1]:65535")->text(), "[2001:db8::1]:65535");
-  for (const char* bad : {"192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "[192.0.2.1]:5060", "2001:db8::1:5060", ":5060", "192.0.2.1: 5"})
+  for (const char* bad :
+       {"192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:-1", "[192.0.2.1]:5060", "2001:db8::1:5060", ":5060", "192.0.2.1: 5"})
     EXPECT_FALSE(Endpoint::parse(bad)) << bad;
 }
 
@@ -39,7 +40,8 @@ TEST(IpPrefix, RefusesHostBits) {
   EXPECT_EQ(IpPrefix::parse("203.0.113.0/24")->text(), "203.0.113.0/24");
   EXPECT_EQ(IpPrefix::parse("203.0.113.7")->length, 32);
   EXPECT_EQ(IpPrefix::parse("2001:db8::/32")->text(), "2001:db8::/32");
-  for (const char* bad : {"203.0.113.7/24", "203.0.113.0/33", "2001:db8::1/64", "203.0.113.0/", "::/129"}) EXPECT_FALSE(IpPrefix::parse(bad)) << bad;
+  for (const char* bad : {"203.0.113.7/24", "203.0.113.0/33", "2001:db8::1/64", "203.0.113.0/", "::/129"})
+    EXPECT_FALSE(IpPrefix::parse(bad)) << bad;
 }
 
 TEST(IpPrefix, ContainsByBitsAndFamily) {

@@ -210,13 +210,17 @@ TEST(WindowLimiter, ListsWithACursor) {
     cursor = t.limiter.list(cursor, 200, 32, t.now, [&](const WindowLimiter::Row& row) {
       ++rows;
       ++seen[row.key];
-      if (row.key == 1) { EXPECT_EQ(row.refused, 12U); }
+      if (row.key == 1) {
+        EXPECT_EQ(row.refused, 12U);
+      }
       if (row.key == 5) {
         EXPECT_TRUE(row.blocked);
         EXPECT_GE(row.blocked_until, t.now + seconds(90));
         EXPECT_LE(row.blocked_until, t.now + seconds(90) + milliseconds(1));
       }
-      if (row.key == 8) { EXPECT_EQ(row.in_window, 4U); }
+      if (row.key == 8) {
+        EXPECT_EQ(row.in_window, 4U);
+      }
     });
     EXPECT_LE(rows, 32);
     ++calls;

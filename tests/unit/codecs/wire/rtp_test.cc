@@ -57,11 +57,17 @@ TEST(Rtp, RefusesWhatRunsPastTheEnd) {
   refused([](Octets& p) { p.clear(); });
   refused([](Octets& p) { p[0] = 0x40; });
   refused([](Octets& p) { p[0] = 0xC0; });
-  refused([](Octets& p) { p[0] |= 3; });                    // three CSRCs need 12 bytes
-  refused([](Octets& p) { p[0] |= 0x12; });                 // no room for the extension's header
-  refused([](Octets& p) { p[0] |= 0x10; p[15] = 2; });      // two words, one is there
-  refused([](Octets& p) { p[0] |= 0x20; });                 // padding of 0
-  refused([](Octets& p) { p[0] |= 0x20; p.back() = 9; });   // more padding than payload
+  refused([](Octets& p) { p[0] |= 3; });     // three CSRCs need 12 bytes
+  refused([](Octets& p) { p[0] |= 0x12; });  // no room for the extension's header
+  refused([](Octets& p) {
+    p[0] |= 0x10;
+    p[15] = 2;
+  });                                        // two words, one is there
+  refused([](Octets& p) { p[0] |= 0x20; });  // padding of 0
+  refused([](Octets& p) {
+    p[0] |= 0x20;
+    p.back() = 9;
+  });  // more padding than payload
 }
 
 TEST(Rtp, TruncationIsFoundAtEveryLength) {

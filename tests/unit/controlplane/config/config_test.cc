@@ -40,7 +40,8 @@ TEST(Config, RouteTargetsHaveABudgetOfTheirOwn) {
   const Config own = good(std::string(kGood) + "[pike]\nroute_requests = 7\nroute_window = \"2s\"\n");
   EXPECT_EQ(own.pike.prefixes.at(0).requests, 7u);
   EXPECT_EQ(own.pike.prefixes.at(0).window, std::chrono::seconds{2});
-  EXPECT_EQ(good(std::string(kGood) + "[[pike.prefix]]\nprefix = \"192.0.2.0/24\"\nrequests = 9\n").pike.prefixes.size(), 1u) << "covered by the operator's";
+  EXPECT_EQ(good(std::string(kGood) + "[[pike.prefix]]\nprefix = \"192.0.2.0/24\"\nrequests = 9\n").pike.prefixes.size(), 1u)
+      << "covered by the operator's";
   EXPECT_TRUE(good(std::string(kGood) + "[[pike.exempt]]\nprefix = \"192.0.2.0/24\"\n").pike.prefixes.empty());
 }
 

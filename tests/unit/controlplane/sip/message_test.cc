@@ -42,8 +42,9 @@ TEST(Uri, FindsItsWay) {
 }
 
 TEST(Uri, RefusesTheRest) {
-  for (const char* bad : {"", "sip:", "sip:@host.example", "tel:+1", "http://x", "sip:x@host.example junk", "sip:x@host.example:99999",
-                          "sip:x@host.example>", "<sip:x@host.example>", "sip:x@\thost.example", "sip:x@host.example\"", "bob", "sip:[2001:db8::1", "sip:2001:db8::1]"})
+  for (const char* bad :
+       {"", "sip:", "sip:@host.example", "tel:+1", "http://x", "sip:x@host.example junk", "sip:x@host.example:99999", "sip:x@host.example>",
+        "<sip:x@host.example>", "sip:x@\thost.example", "sip:x@host.example\"", "bob", "sip:[2001:db8::1", "sip:2001:db8::1]"})
     EXPECT_FALSE(parse_uri(bad)) << bad;
 }
 
@@ -69,7 +70,8 @@ TEST(NameAddr, TakesApart) {
 
 TEST(NameAddr, RefusesWhatBelleSipLetsThrough) {
   for (const char* bad : {"<sip:alice@host.example", "\"Alice <sip:alice@host.example>", "<sip:alice@host.example> junk", "junk", "<>", "*",
-                          "<sip:alice@host.example>;tag=1;tag=2", "<sip:alice@host.example>;tag=", "<sip: alice@host.example>", "<sip:alice@host.example>;x=\""})
+                          "<sip:alice@host.example>;tag=1;tag=2", "<sip:alice@host.example>;tag=", "<sip: alice@host.example>",
+                          "<sip:alice@host.example>;x=\""})
     EXPECT_FALSE(parse_name_addr(bad)) << bad;
 }
 
@@ -82,7 +84,8 @@ TEST(Message, DecodesWhatTheUserAgentNeeds) {
   EXPECT_EQ(parsed->from().display, "Alice \"A\"");
   EXPECT_EQ(parsed->from().uri.text, "sip:alice@atlanta.example:5062");
   EXPECT_EQ(parsed->contact()->uri.endpoint()->text(), "192.0.2.1:5070");
-  EXPECT_EQ(parsed->record_route(), (std::vector<std::string>{"<sip:p2.example;lr>", "\"x,y\" <sip:p1.example;lr;a=b>;c=d", "<sip:192.0.2.3;lr>"}));
+  EXPECT_EQ(parsed->record_route(),
+            (std::vector<std::string>{"<sip:p2.example;lr>", "\"x,y\" <sip:p1.example;lr;a=b>;c=d", "<sip:192.0.2.3;lr>"}));
   EXPECT_EQ(parsed->required(), (std::vector<std::string>{"100rel", "foo", "bar"}));
   EXPECT_EQ(parsed->values("X-IF-Hazard"), (std::vector<std::string>{"fire", "water and smoke"})) << "duplicates are seen, folds are gone";
   EXPECT_EQ(parsed->extensions().size(), 2u);

@@ -70,7 +70,8 @@ TEST(Prescan, IsTolerantWhereTheGrammarIs) {
       "NewFangledHeader:   newfangled value\r\n continued newfangled value\r\n"
       "UnknownHeaderWithUnusualValue: ;;,,;;,;\r\n"
       "Content-Type: application/sdp\r\n"
-      "v:  SIP  / 2.0  / TCP     spindle.example.com   ;\r\n  branch  =   z9hG4bK9ikj8  ,\r\n SIP  /    2.0   / UDP  192.168.255.111   ; branch=\r\n z9hG4bK30239\r\n"
+      "v:  SIP  / 2.0  / TCP     spindle.example.com   ;\r\n  branch  =   z9hG4bK9ikj8  ,\r\n SIP  /    2.0   / UDP  192.168.255.111   ; "
+      "branch=\r\n z9hG4bK30239\r\n"
       "\r\n");
   EXPECT_EQ(s.defect, Defect::None) << describe_defect(s);
   EXPECT_EQ(s.to_tag, "1918181833n");
@@ -110,33 +111,33 @@ TEST_P(PrescanBad, NamesTheDefect) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Defects, PrescanBad,
-    ::testing::Values(
-        Bad{"no Call-ID", "Call-ID: a84b4c76e66710@pc33\r\n", "", "Missing Call-ID header"},
-        Bad{"no To", "To: Bob <sip:bob@biloxi.example>\r\n", "", "Missing To header"},
-        Bad{"no CSeq", "CSeq: 314159 INVITE\r\n", "", "Missing CSeq header"},
-        Bad{"CSeq of another method", "CSeq: 314159 INVITE", "CSeq: 314159 BYE", "Bad CSeq header"},
-        Bad{"CSeq too big", "CSeq: 314159", "CSeq: 2147483648", "Bad CSeq header"},
-        Bad{"CSeq overflows", "CSeq: 314159", "CSeq: 99999999999999999999", "Bad CSeq header"},
-        Bad{"two Call-IDs", "Call-ID: a84b4c76e66710@pc33\r\n", "Call-ID: a\r\ni: b\r\n", "Duplicate Call-ID header"},
-        Bad{"two Content-Lengths", "Content-Length: 4", "Content-Length: 4\r\nl: 4", "Duplicate Content-Length header"},
-        Bad{"negative Content-Length", "Content-Length: 4", "Content-Length: -4", "Bad Content-Length header"},
-        Bad{"Content-Length too large", "Content-Length: 4", "Content-Length: 5", "Content-Length larger than the body"},
-        Bad{"Max-Forwards too large", "Max-Forwards: 70", "Max-Forwards: 300", "Bad Max-Forwards header"},
-        Bad{"two tags", ";tag=1928301774", ";tag=1;tag=2", "Bad From header"},
-        Bad{"tag with a quote", ";tag=1928301774", ";tag=\"1\"", "Bad From header"},
-        Bad{"Via port", "atlanta.example:5070", "atlanta.example:70000", "Bad Via header"},
-        Bad{"Via without transport", "SIP/2.0/UDP pc33", "SIP/2.0 pc33", "Bad Via header"},
-        Bad{"white space in the URI", "sip:bob@biloxi", "sip:bob @biloxi", "Bad start line"},
-        Bad{"version", "example SIP/2.0\r\n", "example SIP/7.0\r\n", "Version Not Supported"},
-        Bad{"line without colon", "Max-Forwards: 70", "Max-Forwards 70", "Bad header line"},
-        Bad{"bare LF", "Max-Forwards: 70\r\n", "Max-Forwards: 70\n", "Bad header line"},
-        Bad{"bare CR", "Max-Forwards: 70\r\n", "Max-Forwards: 7\r0\r\n", "Bad header line"},
-        Bad{"no blank line", "4\r\n\r\nv=0\n", "4\r\n", "Bad header line"}));
+    ::testing::Values(Bad{"no Call-ID", "Call-ID: a84b4c76e66710@pc33\r\n", "", "Missing Call-ID header"},
+                      Bad{"no To", "To: Bob <sip:bob@biloxi.example>\r\n", "", "Missing To header"},
+                      Bad{"no CSeq", "CSeq: 314159 INVITE\r\n", "", "Missing CSeq header"},
+                      Bad{"CSeq of another method", "CSeq: 314159 INVITE", "CSeq: 314159 BYE", "Bad CSeq header"},
+                      Bad{"CSeq too big", "CSeq: 314159", "CSeq: 2147483648", "Bad CSeq header"},
+                      Bad{"CSeq overflows", "CSeq: 314159", "CSeq: 99999999999999999999", "Bad CSeq header"},
+                      Bad{"two Call-IDs", "Call-ID: a84b4c76e66710@pc33\r\n", "Call-ID: a\r\ni: b\r\n", "Duplicate Call-ID header"},
+                      Bad{"two Content-Lengths", "Content-Length: 4", "Content-Length: 4\r\nl: 4", "Duplicate Content-Length header"},
+                      Bad{"negative Content-Length", "Content-Length: 4", "Content-Length: -4", "Bad Content-Length header"},
+                      Bad{"Content-Length too large", "Content-Length: 4", "Content-Length: 5", "Content-Length larger than the body"},
+                      Bad{"Max-Forwards too large", "Max-Forwards: 70", "Max-Forwards: 300", "Bad Max-Forwards header"},
+                      Bad{"two tags", ";tag=1928301774", ";tag=1;tag=2", "Bad From header"},
+                      Bad{"tag with a quote", ";tag=1928301774", ";tag=\"1\"", "Bad From header"},
+                      Bad{"Via port", "atlanta.example:5070", "atlanta.example:70000", "Bad Via header"},
+                      Bad{"Via without transport", "SIP/2.0/UDP pc33", "SIP/2.0 pc33", "Bad Via header"},
+                      Bad{"white space in the URI", "sip:bob@biloxi", "sip:bob @biloxi", "Bad start line"},
+                      Bad{"version", "example SIP/2.0\r\n", "example SIP/7.0\r\n", "Version Not Supported"},
+                      Bad{"line without colon", "Max-Forwards: 70", "Max-Forwards 70", "Bad header line"},
+                      Bad{"bare LF", "Max-Forwards: 70\r\n", "Max-Forwards: 70\n", "Bad header line"},
+                      Bad{"bare CR", "Max-Forwards: 70\r\n", "Max-Forwards: 7\r0\r\n", "Bad header line"},
+                      Bad{"no blank line", "4\r\n\r\nv=0\n", "4\r\n", "Bad header line"}));
 
 TEST(Prescan, OtherThingsAreNotSip) {
   for (const std::string_view text :
-       {std::string_view(""), std::string_view("\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string_view("INVITE\r\n\r\n"),
-        std::string_view("INVITE sip:a@b SIP/2.0"), std::string_view("\x80\x60\x00\x01", 4), std::string_view("SIP/2.0\r\n\r\n")})
+       {std::string_view(""), std::string_view("\r\n\r\n"), std::string_view("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        std::string_view("INVITE\r\n\r\n"), std::string_view("INVITE sip:a@b SIP/2.0"), std::string_view("\x80\x60\x00\x01", 4),
+        std::string_view("SIP/2.0\r\n\r\n")})
     EXPECT_EQ(scan(text).start, StartLine::None) << text;
 }
 

@@ -9,8 +9,8 @@ namespace ifgw::sip {
 namespace {
 
 std::string message(int number, std::size_t body) {
-  return "OPTIONS sip:x SIP/2.0\r\nCSeq: " + std::to_string(number) + " OPTIONS\r\nContent-Length:\r\n " + std::to_string(body) + "\r\n\r\n" +
-         std::string(body, 'b');
+  return "OPTIONS sip:x SIP/2.0\r\nCSeq: " + std::to_string(number) + " OPTIONS\r\nContent-Length:\r\n " + std::to_string(body) +
+         "\r\n\r\n" + std::string(body, 'b');
 }
 
 // What comes out when `stream` arrives in pieces of `step` bytes.

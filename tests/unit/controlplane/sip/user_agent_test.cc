@@ -93,7 +93,8 @@ TEST_F(UserAgentTest, AnswersOptionsWithItsAbilities) {
 }
 
 TEST_F(UserAgentTest, StaysSilentToGarbageAndKeepAlives) {
-  for (const std::string text : {"\r\n\r\n", "\r\n", "hello", "SIP/2.0 200 OK\r\n\r\n", "INVITE sip:x SIP/2.0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"})
+  for (const std::string text :
+       {"\r\n\r\n", "\r\n", "hello", "SIP/2.0 200 OK\r\n\r\n", "INVITE sip:x SIP/2.0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"})
     EXPECT_TRUE(exchange(text).empty()) << text;
   EXPECT_EQ(gw->ua->statistics().keepalives, 2u);
 }
@@ -236,7 +237,7 @@ TEST_F(UserAgentTest, KeepsAGoodTraceIdAndReplacesABadOne) {
   };
   EXPECT_EQ(trace_of("X-IF-Trace-ID: abc-123\r\n"), "abc-123");
   for (const std::string& bad : {std::string("X-IF-Trace-ID: a b\r\n"), "X-IF-Trace-ID: " + std::string(65, 'a') + "\r\n",
-                                std::string("X-IF-Trace-ID: a\r\nX-IF-Trace-ID: a\r\n"), std::string("X-IF-Trace-ID:\r\n"), std::string()})
+                                 std::string("X-IF-Trace-ID: a\r\nX-IF-Trace-ID: a\r\n"), std::string("X-IF-Trace-ID:\r\n"), std::string()})
     EXPECT_EQ(trace_of(bad).size(), 32u) << bad;
 }
 

@@ -103,8 +103,10 @@ TEST(Ring, TwoThreadsLoseAndDuplicateNothing) {
   std::thread sender([&] {
     RingProducer<Value> producer(shared.memory, 64);
     for (std::uint64_t i = 0; i < kCount;)
-      if (producer.push(make(i))) ++i;
-      else std::this_thread::yield();
+      if (producer.push(make(i)))
+        ++i;
+      else
+        std::this_thread::yield();
   });
   RingConsumer<Value> consumer(shared.memory, 64);
   std::uint64_t expected = 0;

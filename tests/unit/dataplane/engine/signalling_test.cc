@@ -37,22 +37,23 @@ class SignallingTest : public testing::Test {
   CommandStatus prefix_limit(const char* prefix, std::uint32_t requests, std::uint32_t window_ms = 1000) {
     return plane
         .command(api::CommandType::SetPrefixLimit,
-                 [&](api::Command& c) { c.set_prefix_limit = {*IpPrefix::parse(prefix), requests, window_ms}; })
+                 [&](api::Command& c) {
+                   c.set_prefix_limit = {*IpPrefix::parse(prefix), requests, window_ms};
+                 })
         .status;
   }
   CommandStatus exempt(const char* prefix, std::uint8_t flag = 1) {
-    return plane
-        .command(api::CommandType::ExemptPrefix, [&](api::Command& c) { c.exempt_prefix = {*IpPrefix::parse(prefix), flag}; })
+    return plane.command(api::CommandType::ExemptPrefix,
+                         [&](api::Command& c) {
+                           c.exempt_prefix = {*IpPrefix::parse(prefix), flag};
+                         })
         .status;
   }
   CommandStatus block(const char* ip, std::uint64_t ms = 0) {
-    return plane
-        .command(api::CommandType::BlockSource, [&](api::Command& c) { c.block_source = {*IpAddress::parse(ip), ms}; })
-        .status;
+    return plane.command(api::CommandType::BlockSource, [&](api::Command& c) { c.block_source = {*IpAddress::parse(ip), ms}; }).status;
   }
   CommandStatus unblock(const char* ip) {
-    return plane.command(api::CommandType::UnblockSource, [&](api::Command& c) { c.unblock_source = {*IpAddress::parse(ip)}; })
-        .status;
+    return plane.command(api::CommandType::UnblockSource, [&](api::Command& c) { c.unblock_source = {*IpAddress::parse(ip)}; }).status;
   }
   Plane plane;
 };
@@ -189,8 +190,7 @@ TEST_F(SignallingTest, ListsSourcesInPages) {
   int pages = 0;
   do {
     const std::size_t before = plane.events.count(api::EventType::SourceRow);
-    const api::CommandDone done =
-        plane.command(api::CommandType::ListSources, [&](api::Command& c) { c.list_sources = {cursor, 0}; });
+    const api::CommandDone done = plane.command(api::CommandType::ListSources, [&](api::Command& c) { c.list_sources = {cursor, 0}; });
     EXPECT_LE(plane.events.count(api::EventType::SourceRow) - before, 32U);
     cursor = done.value;
     ++pages;

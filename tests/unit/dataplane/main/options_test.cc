@@ -14,8 +14,8 @@ ParsedOptions parse(std::vector<const char*> words) {
 }
 
 TEST(Options, PortsAndAddressesByName) {
-  const auto parsed = parse({"--port", "out=net_af_packet0,iface=eth1,qpairs=2", "--port", "in=0000:17:00.0", "--address", "out=192.0.2.1/24", "--address",
-                             "in=2001:db8::1/64", "--workers", "2", "--media-ports", "20000-20099"});
+  const auto parsed = parse({"--port", "out=net_af_packet0,iface=eth1,qpairs=2", "--port", "in=0000:17:00.0", "--address",
+                             "out=192.0.2.1/24", "--address", "in=2001:db8::1/64", "--workers", "2", "--media-ports", "20000-20099"});
   ASSERT_EQ(parsed.exit_status, -1);
   const Options& o = parsed.options;
   ASSERT_EQ(o.ports.size(), 2u);
@@ -39,14 +39,21 @@ TEST(Options, SameNamesInAFile) {
 }
 
 TEST(Options, WrongValuesAreUsageErrors) {
-  for (const std::vector<const char*>& more : std::vector<std::vector<const char*>>{
-           {"--media-ports", "20001-30000"}, {"--media-ports", "20000-70001"}, {"--media-ports", "x"}, {"--workers", "33"}, {"--socket-mode", "9"},
-           {"--mtu", "100"}, {"--sip-udp-port", "70000"}, {"--memory", "lots"}, {"--nosuch"}}) {
+  for (const std::vector<const char*>& more : std::vector<std::vector<const char*>>{{"--media-ports", "20001-30000"},
+                                                                                    {"--media-ports", "20000-70001"},
+                                                                                    {"--media-ports", "x"},
+                                                                                    {"--workers", "33"},
+                                                                                    {"--socket-mode", "9"},
+                                                                                    {"--mtu", "100"},
+                                                                                    {"--sip-udp-port", "70000"},
+                                                                                    {"--memory", "lots"},
+                                                                                    {"--nosuch"}}) {
     std::vector<const char*> words{"--port", "out=net_null0", "--address", "out=192.0.2.1/24"};
     words.insert(words.end(), more.begin(), more.end());
     testing::internal::CaptureStderr();
     EXPECT_EQ(parse(words).exit_status, 2) << more[0];
-    EXPECT_NE(testing::internal::GetCapturedStderr().find(std::string(more[0]).substr(0, 8)), std::string::npos) << "the message names the setting";
+    EXPECT_NE(testing::internal::GetCapturedStderr().find(std::string(more[0]).substr(0, 8)), std::string::npos)
+        << "the message names the setting";
   }
 }
 

@@ -9,7 +9,9 @@
 namespace ifgw::runtime {
 namespace {
 
-bool has(const EalProfile& profile, const std::string& arg) { return std::find(profile.args.begin(), profile.args.end(), arg) != profile.args.end(); }
+bool has(const EalProfile& profile, const std::string& arg) {
+  return std::find(profile.args.begin(), profile.args.end(), arg) != profile.args.end();
+}
 
 TEST(EalProfile, TakesHugePagesWhenThereAreEnough) {
   const auto profile = choose_eal_profile({MemoryChoice::Auto, 100, {}}, {100, 0});
