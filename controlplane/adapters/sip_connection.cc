@@ -26,6 +26,7 @@ SipConnection::SipConnection(UniqueFd fd, sip::Transport transport, Endpoint pee
       local_(local),
       tls_(std::move(tls)),
       limits_(limits),
+      accepted_(!connecting),
       state_(connecting ? State::Connecting : State::Handshaking),
       framer_(limits.message_bytes),
       setup_by_(now + limits.setup) {

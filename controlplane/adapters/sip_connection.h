@@ -42,6 +42,7 @@ class SipConnection {
   sip::Transport transport() const noexcept { return transport_; }
   const Endpoint& peer() const noexcept { return peer_; }
   const Endpoint& local() const noexcept { return local_; }
+  bool accepted() const noexcept { return accepted_; }  // the peer made it
   const std::string& tls_version() const noexcept { return tls_version_; }
   const std::string& cipher_suite() const noexcept { return cipher_suite_; }
   // Why it is Dead; for the log.
@@ -58,6 +59,8 @@ class SipConnection {
   // Tickets of messages that have not been handed to the kernel whole. For when it is Dead.
   std::vector<std::uint64_t> take_unsent();
   void close(Instant now);
+  // Ends it now, and throws away what waits to be sent. Also from inside on_message.
+  void abandon(std::string reason) { die(std::move(reason)); }
 
  private:
   struct Ticket {
@@ -79,6 +82,7 @@ class SipConnection {
   Endpoint local_;
   std::unique_ptr<TlsSession> tls_;
   const ConnectionLimits& limits_;
+  const bool accepted_;
   State state_;
   sip::StreamFramer framer_;
   std::string plaintext_;  // decrypted, not yet framed

@@ -170,6 +170,10 @@ void SipStreams::on_ready(sip::ConnectionId id, std::uint32_t events, Instant no
   if (connection == nullptr) return;
   connection->on_ready(events, now, [&](Bytes bytes) {
     ++statistics_.messages_received;
+    if (connection->accepted() && handlers_.message_filter && !handlers_.message_filter(connection->peer(), connection->transport(), now)) {
+      ++statistics_.refused_messages;
+      return connection->abandon("more messages than its budget (ifgw pike show)");
+    }
     sip::InboundMessage message;
     message.transport = connection->transport();
     message.source = connection->peer();

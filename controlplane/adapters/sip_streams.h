@@ -33,10 +33,11 @@ struct SipStreamsConfig {
 // Monotonic.
 struct SipStreamsStatistics {
   std::uint64_t accepted = 0;
-  std::uint64_t connected = 0;       // connections we opened
-  std::uint64_t refused_total = 0;   // beyond `connections`
-  std::uint64_t refused_source = 0;  // beyond `connections_per_source`
-  std::uint64_t refused_filter = 0;  // the accept filter said no
+  std::uint64_t connected = 0;         // connections we opened
+  std::uint64_t refused_total = 0;     // beyond `connections`
+  std::uint64_t refused_source = 0;    // beyond `connections_per_source`
+  std::uint64_t refused_filter = 0;    // the accept filter said no
+  std::uint64_t refused_messages = 0;  // the message filter said no
   std::uint64_t closed = 0;
   std::uint64_t connect_failures = 0;
   std::uint64_t messages_received = 0;
@@ -51,6 +52,8 @@ class SipStreams final : public DeadlineSource {
     std::function<void(std::uint64_t ticket, Instant)> on_send_failed;
     // May this source connect? Empty: anyone. Called before anything is read or allocated.
     std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;
+    // May this message of a connection that was made to us go on? Empty: all. No: the connection ends, without a word.
+    std::function<bool(const Endpoint& source, sip::Transport, Instant)> message_filter;
     // Why a connection ended or could not be had, for the log; `undelivered`: with messages that were to go over it. May be
     // empty.
     std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, bool undelivered)> on_end;

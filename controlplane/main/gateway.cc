@@ -33,6 +33,15 @@ sip::AdvertisedAddress advertise(sip::Transport transport, const Endpoint& local
   return address;
 }
 
+guard::StreamLimiterSettings stream_limits(const config::Pike& pike) {
+  guard::StreamLimiterSettings settings;
+  settings.limits.requests = pike.requests;
+  settings.limits.window = pike.window;
+  for (const config::PrefixLimit& p : pike.prefixes) settings.budgets.push_back({p.prefix, p.requests, p.window});
+  settings.exemptions = pike.exempt;
+  return settings;
+}
+
 adapters::LimiterSettings limiter_settings(const config::Pike& pike) {
   const auto ms = [](Duration d) { return static_cast<std::uint32_t>(d / std::chrono::milliseconds{1}); };
   adapters::LimiterSettings settings;
@@ -51,11 +60,16 @@ Gateway::Gateway(adapters::EventLoop& loop, config::Config config, adapters::Fil
       random_(std::move(random)),
       sink_(std::move(sink)),
       witness_log_(sink_, wall_ns),
-      witness_(witness_log_) {}
+      witness_(witness_log_),
+      stream_limiter_(stream_limits(config_.pike), random_.hash_key()),
+      stream_limiter_timer_(stream_limiter_) {
+  loop_.add_source(stream_limiter_timer_);
+}
 
 Gateway::~Gateway() {
   if (user_agent_timer_) loop_.remove_source(*user_agent_timer_);
   if (calls_timer_) loop_.remove_source(*calls_timer_);
+  loop_.remove_source(stream_limiter_timer_);
   admin_server_.reset();
   (void)sink_.sync();
 }
@@ -147,6 +161,7 @@ void Gateway::make_streams() {
   for (const auto& [endpoint, tls_name] : s.tls_names) streams.server_names[endpoint] = tls_name;
   adapters::SipStreams::Handlers handlers;
   handlers.on_message = [this](const sip::InboundMessage& message, Instant now) { user_agent_->on_message(message, now); };
+  handlers.message_filter = [this](const Endpoint& source, sip::Transport, Instant now) { return within_budget(source, now); };
   handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
   handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
   handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason, bool undelivered) {
@@ -311,6 +326,28 @@ void Gateway::record_wire(const sip::WireMessage& m, Instant now) {
   (void)witness_log_.record(record, now);  // not into the log
 }
 
+// Messages inside connections; where sources are to be blocked, the dataplane does so, for datagrams too.
+bool Gateway::within_budget(const Endpoint& source, Instant now) {
+  const guard::StreamLimiter::Decision decision = stream_limiter_.on_message(source.ip, now);
+  if (decision.pass) return true;
+  if (!decision.first_refusal) return false;
+  core::AuditRecord record;
+  record.event = "RATE_LIMIT_EXCEEDED";
+  record.severity = core::Severity::Warn;
+  const bool block = config_.pike.block != Duration::zero();
+  record.details = {{"layer", "pike"},
+                    {"source", source.ip.text()},
+                    {"verdict", block ? "blocked" : "limited"},
+                    {"observed", std::to_string(decision.limit + 1) + " messages in connections"},
+                    {"limit", std::to_string(decision.limit)}};
+  (void)witness_.record(record, now);
+  if (!block) return false;
+  dataplane_->block_source(source.ip, config_.pike.block, [](const std::string& error) {
+    if (!error.empty()) log_line(LogSeverity::Warning, "a source could not be blocked: " + error);
+  });
+  return false;
+}
+
 void Gateway::on_verdict(const api::LimiterVerdict& verdict, Instant now) {
   core::AuditRecord record;
   record.event = verdict.verdict == api::Verdict::Released ? "RATE_LIMIT_RELEASED" : "RATE_LIMIT_EXCEEDED";
@@ -344,6 +381,7 @@ admin::Json Gateway::more_status() const {
   sip["udp_send_failures"] = udp_failed_;
   sip["connections"] = streams_->connections();
   sip["accept_failures"] = streams_->accept_failures();
+  sip["stream_messages_refused"] = streams_->statistics().refused_messages;
   admin::Json witness;
   witness["file"] = sink_.path();
   witness["records_kept"] = witness_log_.kept();

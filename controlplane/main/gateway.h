@@ -19,6 +19,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/core/calls.h"
 #include "controlplane/guard/allow_all.h"
+#include "controlplane/guard/stream_limiter.h"
 #include "controlplane/sip/user_agent.h"
 #include "controlplane/witness/witness_log.h"
 
@@ -71,6 +72,7 @@ class Gateway {
   void on_datagram(const api::Datagram& datagram, Instant now);
   void on_udp(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now);
   void record_wire(const sip::WireMessage& message, Instant now);
+  bool within_budget(const Endpoint& source, Instant now);
   void on_verdict(const api::LimiterVerdict& verdict, Instant now);
   admin::Json more_status() const;
 
@@ -82,6 +84,8 @@ class Gateway {
   witness::WitnessLog witness_log_;
   adapters::LoggedWitness witness_;
   guard::AllowAll guard_;
+  guard::StreamLimiter stream_limiter_;
+  Timer<guard::StreamLimiter> stream_limiter_timer_;
   std::uint64_t next_leg_ = 1;
 
   std::unique_ptr<sip::UserAgent> user_agent_;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The limiter through the whole gateway: what a flood gets, what the operator sees and does, and who it must not touch."""
+import json
 import pathlib
 import sys
 import unittest
@@ -20,6 +21,36 @@ SECTIONS = {
 }
 
 
+# OPTIONS over TCP as fast as they go, through so many connections one after the other: how many were answered, and how
+# many connections the gateway ended.
+STREAM_FLOOD = """
+import json, socket, sys
+source, target, connections, each = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+answered = ended = number = 0
+for _ in range(connections):
+    s = socket.socket()
+    s.bind((source, 0))
+    s.settimeout(2)
+    s.connect((target, 5060))
+    got = b""
+    try:
+        for _ in range(each):
+            number += 1
+            s.sendall((f"OPTIONS sip:x@{target} SIP/2.0\\r\\nVia: SIP/2.0/TCP {source};branch=z9hG4bK{source}{number}\\r\\nMax-Forwards: 70\\r\\nFrom: <sip:f@{source}>;tag=1\\r\\n"
+                       f"To: <sip:x@{target}>\\r\\nCall-ID: {source}{number}\\r\\nCSeq: 1 OPTIONS\\r\\nContent-Length: 0\\r\\n\\r\\n").encode())
+        while got.count(b"SIP/2.0 200") < each:
+            data = s.recv(65536)
+            if not data:
+                raise ConnectionResetError
+            got += data
+    except (ConnectionResetError, BrokenPipeError):
+        ended += 1
+    answered += got.count(b"SIP/2.0 200")
+    s.close()
+print(json.dumps([answered, ended]))
+"""
+
+
 class Base(unittest.TestCase):
     SECTIONS = {}
 
@@ -28,7 +59,7 @@ class Base(unittest.TestCase):
         cls.lab = lab.Lab()
         cls.addClassCleanup(cls.lab.__exit__)
         gateway.Network(cls.lab)
-        cls.lab.address("caller", "c0", *(f"{a}/24" for a in ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.70", "10.1.0.71", "10.1.0.130", "10.1.0.131")))
+        cls.lab.address("caller", "c0", *(f"{a}/24" for a in ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "10.1.0.15", "10.1.0.70", "10.1.0.71", "10.1.0.130", "10.1.0.131")))
         gateway.Dataplane(cls.lab)
         cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**cls.SECTIONS))
         lab.wait_for(lambda: "attached" in cls.control.process.output(), 10, "attached")
@@ -39,6 +70,10 @@ class Base(unittest.TestCase):
 
     def flood(self, *args, **kwargs):
         return self.start_flood(*args, **kwargs).result()["answered"]
+
+    def stream_flood(self, source, connections, each):
+        done = self.lab.run_in("caller", gateway.PYTHON, "-c", STREAM_FLOOD, source, gateway.OUTSIDE, connections, each, timeout=60)
+        return json.loads(done.stdout)
 
     def source(self, address, **args):
         return next((r for r in self.control.ctl("pike show", **args)["rows"] if r["source"] == address), None)
@@ -69,6 +104,17 @@ class Limits(Base):
         floods = [self.start_flood(source, 100, 2) for source in ("10.1.0.70", "10.1.0.71")]
         answered = [f.result()["answered"] for f in floods]
         self.assertEqual(sum(answered), 100, answered)
+
+    def test_messages_inside_connections_have_the_same_budget(self):
+        # Answers to what was within the budget may die with the connection, but no more than the budget is answered.
+        answered, ended = self.stream_flood("10.1.0.14", 3, 200)
+        self.assertLessEqual(answered, LIMIT)
+        self.assertEqual(ended, 3, "each connection that went beyond it was ended")
+        self.assertEqual(self.stream_flood("10.1.0.15", 2, 15), [LIMIT, 0], "within the budget all is answered")
+        self.assertEqual(self.stream_flood("10.1.0.131", 2, 300), [600, 0], "the prefix is exempt")
+        refusal = next(r for r in self.control.records() if r["event"] == "RATE_LIMIT_EXCEEDED" and r["details"]["source"] == "10.1.0.14")
+        self.assertEqual((refusal["details"]["layer"], refusal["details"]["limit"]), ("pike", str(LIMIT)))
+        self.assertGreaterEqual(self.control.ctl("status")["sip"]["stream_messages_refused"], 3)
 
     def test_exemption_by_the_operator_comes_and_goes(self):
         self.assertEqual(self.control.cli("pike", "exempt", "10.1.0.10/32").returncode, 0)
@@ -101,6 +147,13 @@ class Block(Base):
         self.assertEqual(self.control.cli("pike", "unblock", FLOODER).returncode, 0)
         self.assertIsNone(self.source(FLOODER, blocked=True))
         self.assertEqual(self.flood(FLOODER, 20, 1), 20)
+
+    def test_flood_inside_a_connection_is_blocked_at_the_queue(self):
+        self.stream_flood("10.1.0.14", 1, 200)
+        row = lab.wait_for(lambda: self.source("10.1.0.14", blocked=True), 10, "the verdict went down the ring")
+        self.assertTrue(50 < row["blocked_for_s"] <= 60, row)
+        self.assertEqual(self.flood("10.1.0.14", 20, 1), 0, "datagrams too")
+        self.control.cli("pike", "unblock", "10.1.0.14")
 
     def test_block_by_the_operator_refuses_everything(self):
         self.assertEqual(self.control.cli("pike", "block", "10.1.0.11").returncode, 0)
