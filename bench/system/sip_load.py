@@ -8,8 +8,8 @@
 
 Usage: sip_load.py [--rate 250] [--seconds 60] [--held 2000] [--soak CALLS] [--quick] [--json] [--check]
 Needs root and IFGW_BUILD. With --check the exit status is 1 when a promise (PROMISES below) is not kept.
-CPU is the control plane's own (utime + stime), so it holds on a machine where SIPp takes the rest. Set-up time is the
-control plane's, from the INVITE's arrival to its 200, over all calls so far; SIPp's own clock is too coarse (1 ms).
+Both planes run on one core, pinned; SIPp on the others. CPU is that of both planes (utime + stime). Rates are calls over
+the time they took, without the hold. Retransmissions are ours and the caller's. Set-up time is the control plane's, from the INVITE's arrival to its 200, over all calls so far; SIPp's own clock is too coarse (1 ms).
 """
 import argparse
 import json
@@ -33,9 +33,9 @@ ANSWER = ("expect INVITE", "answer", "expect ACK", "expect BYE", "ok")
 
 # What the results must show: name, a function of the results that gives the value, and one that judges it.
 PROMISES = (
+    ("steady: calls a second, of what was offered", lambda r: round(r["steady"]["connected_per_second"] / r["steady"]["rate"], 3), ">= 0.98", lambda v: v >= 0.98),
     ("steady: every call connected", lambda r: r["steady"]["calls"] - r["steady"]["connected"], "= 0 missing", lambda v: v == 0),
     ("steady: retransmitted messages", lambda r: r["steady"]["retransmitted_percent"], "< 0.1 %", lambda v: v < 0.1),
-    ("steady: control plane's CPU", lambda r: r["steady"]["cpu_percent_of_core"], "<= 100 % of a core", lambda v: v <= 100),
     ("overload: calls that failed otherwise than by 503", lambda r: r["overload"]["failed"] + r["overload"]["calls"] - r["overload"]["connected"] - r["overload"]["shed"], "= 0",
      lambda v: v == 0),
     ("overload: connected, of the steady run's rate", lambda r: round(r["overload"]["connected_per_second"] / r["steady"]["connected_per_second"], 2), ">= 1", lambda v: v >= 1),
@@ -52,14 +52,22 @@ class Load:
     def __init__(self, the_lab, rate):
         self.lab, self.rate = the_lab, rate
         gateway.Network(the_lab)
-        gateway.Dataplane(the_lab, "--media-ports", "16384-65535")
+        self.dataplane = gateway.Dataplane(the_lab, "--media-ports", "16384-65535")
         self.control = gateway.ControlPlane(the_lab, gateway.basic_config(**{
             "limits": f"calls = 20000\ncalls_per_second = {rate * 6 // 5}\nsetups_per_second = {rate * 6 // 5}\nsetup_burst = {rate // 4}\nsip_legs = 65536",
             "log": 'level = "warning"', "[pike.exempt]": 'prefix = "10.0.0.0/8"'}))
+        for process in (self.dataplane.process, self.control.process):
+            for thread in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {0})
+        if os.cpu_count() > 1:
+            os.sched_setaffinity(0, set(range(1, os.cpu_count())))  # inherited by SIPp
 
     def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.control.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        ticks = 0
+        for process in (self.dataplane.process, self.control.process):
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICK
 
     def memory_kb(self):
         status = pathlib.Path(f"/proc/{self.control.process.pid}/status").read_text()
@@ -67,6 +75,7 @@ class Load:
 
     def drive(self, rate, calls, hold_ms):
         """Starts a callee and a caller; returns the caller's statistics and the gateway's counters before and after."""
+        self.hold = hold_ms / 1000
         served = peers.Sipp(self.lab, "callee", callee(*ANSWER), f"{gateway.CALLEE}:5060", "-l", "50000", name="callee")
         before, cpu = self.control.ctl("status"), self.cpu_seconds()
         dialled = peers.Sipp(self.lab, "caller", caller(*CALL), f"{gateway.CALLER}:5060", "-m", calls, "-r", rate, "-l", "50000", "-s", "expert", "-d", hold_ms,
@@ -82,11 +91,12 @@ class Load:
         grew = lambda key: after["sip"][key] - before["sip"][key]  # noqa: E731
         connected = after["calls"]["connected"] - before["calls"]["connected"]
         sent = grew("requests_sent") + grew("responses_sent")
-        again = grew("request_retransmissions_sent") + grew("response_retransmissions_sent")
-        return {"calls": calls, "connected": connected, "connected_per_second": round(connected / (calls / rate), 1), "shed": grew("calls_shed") + after["calls"]["refused_admission"] - before["calls"]["refused_admission"],
+        theirs = int(statistics["Retransmissions(C)"])
+        again = grew("request_retransmissions_sent") + grew("response_retransmissions_sent") + theirs
+        return {"rate": rate, "calls": calls, "connected": connected, "connected_per_second": round(connected / max(elapsed - self.hold, 0.001), 1), "shed": grew("calls_shed") + after["calls"]["refused_admission"] - before["calls"]["refused_admission"],
                 "failed": int(statistics["FailedCall(C)"]), "seconds": round(elapsed, 1), "retransmissions": again,
                 "retransmitted_percent": round(100 * again / max(1, sent), 3),
-                "caller_retransmissions": int(statistics["Retransmissions(C)"]), "cpu_ms_per_call": round(1000 * spent / max(1, connected), 3),
+                "caller_retransmissions": theirs, "cpu_ms_per_call": round(1000 * spent / max(1, connected), 3),
                 "cpu_percent_of_core": round(100 * spent / elapsed, 1),
                 "setup_p50_ms": milliseconds(after["calls"]["setup"]["p50_us"]), "setup_p99_ms": milliseconds(after["calls"]["setup"]["p99_us"])}
 
@@ -164,9 +174,9 @@ def main():
         load = Load(the_lab, args.rate)
         load.run(20, 1)  # warm
         results = {"memory_kb_before": load.memory_kb()}
+        results["held"] = load.held(args.held)  # first: memory that earlier calls gave back would flatter it
         results["steady"] = load.run(args.rate, args.seconds)
         results["overload"] = load.run(args.rate * 2, args.seconds / 2)
-        results["held"] = load.held(args.held)
         if args.soak:
             results["soak"] = load.soak(args.soak)
     if args.json:
