@@ -66,8 +66,12 @@ std::size_t Handover::take(std::span<engine::Packet> packets) noexcept {
 }
 
 bool Handover::waiting() const noexcept {
-  for (std::size_t from = 0; from < rings_.workers(); ++from)
-    if (from != self_ && rte_ring_empty(rings_.ring(from, self_)) == 0) return true;
+  for (std::size_t from = 0; from < rings_.workers(); ++from) {
+    if (from == self_) continue;
+    // As rte_ring_empty(), which reads what the other worker writes without an atomic.
+    const rte_ring& ring = *rings_.ring(from, self_);
+    if (__atomic_load_n(&ring.prod.tail, __ATOMIC_ACQUIRE) != ring.cons.tail) return true;
+  }
   return false;
 }
 
