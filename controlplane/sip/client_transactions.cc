@@ -82,9 +82,13 @@ void ClientTransactions::drop(SlotId id) {
   settle(id, *transaction);
 }
 
+bool ClientTransactions::unanswered(SlotId id) {
+  const Transaction* transaction = table_.find(id);
+  return transaction != nullptr && !transaction->machine.completed();
+}
+
 void ClientTransactions::drop_unanswered(SlotId id) {
-  Transaction* transaction = table_.find(id);
-  if (transaction != nullptr && !transaction->machine.completed()) drop(id);
+  if (unanswered(id)) drop(id);
 }
 
 void ClientTransactions::settle(SlotId id, Transaction& transaction) {

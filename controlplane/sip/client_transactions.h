@@ -48,6 +48,8 @@ class ClientTransactions {
   void acknowledge(SlotId id, std::string_view to_tag, Wire ack, const Hop& hop, Instant now);
   // Sends the kept ACK again; false when none was kept for this To tag.
   bool acknowledge_again(SlotId id, std::string_view to_tag, Instant now);
+  // It waits for a final response.
+  bool unanswered(SlotId id);
   // Forget it: nobody waits any more.
   void drop(SlotId id);
   // Forget it if it still waits for a final response: an INVITE that has seen a provisional one has no timer of its own.

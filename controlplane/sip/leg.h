@@ -70,6 +70,7 @@ struct Leg {
   bool bye_wanted = false;      // UAS: as soon as the ACK is here (section 15)
   bool ack_held = false;        // UAC: the 2xx had the offer, core owes the answer
   bool reported = false;        // LegEnded is out
+  bool over = false;            // only the answer to `ours` is waited for, to acknowledge it
   Instant give_up_at = kNever;  // UAC: no answer; Ending: no end
 
   core::EndCause cause = core::EndCause::Bye;

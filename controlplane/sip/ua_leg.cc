@@ -105,9 +105,11 @@ std::string UserAgent::Impl::send_in_dialog_text(Leg& leg, std::string_view meth
   return make_request(parts);
 }
 
-// Section 13.2.2.4: CSeq number of the INVITE, a transaction of its own.
+// Section 13.2.2.4: the CSeq number is that of the INVITE, whatever the dialog sent since; a transaction of its own.
 void UserAgent::Impl::send_ack(Leg& leg, SlotId client, std::string_view sdp, Instant now) {
-  auto ack = std::make_shared<const std::string>(send_in_dialog_text(leg, "ACK", sdp, leg.dialog.local_cseq));
+  const Wire invite = client_.request(client);
+  if (!invite) return;  // its 2xx cannot come again
+  auto ack = std::make_shared<const std::string>(send_in_dialog_text(leg, "ACK", sdp, prescan(as_bytes(*invite)).cseq));
   client_.acknowledge(client, leg.dialog.remote_tag, std::move(ack), leg.dialog.hop, now);
 }
 
@@ -173,13 +175,26 @@ void UserAgent::Impl::finish(Leg& leg, core::EndCause cause, int status, std::st
   report_end(leg, cause, status, reason);
   if (leg.state == LegState::Offered) --setups_in_flight_;
   if (leg.theirs.pending()) refuse_update(leg, 487, {}, now);
-  client_.drop_unanswered(leg.ours);
   if (!leg.is_uas) client_.drop_unanswered(leg.invite);
+  if (!leg.over && client_.unanswered(leg.ours)) return await_answer_to_ours(leg, now);
+  client_.drop_unanswered(leg.ours);
   const auto found = leg_by_key_.find(leg.key.value);
   const SlotId id = found->second;
   leg_by_tag_.erase(leg.dialog.local_tag, id);
   leg_by_key_.erase(found);
   legs_.erase(id);
+}
+
+// A BYE does not end our open re-INVITE: its final response is acknowledged all the same (sections 13.2.2.4, 17.1.1.3).
+// What is not there after 64*T1 will not come.
+void UserAgent::Impl::await_answer_to_ours(Leg& leg, Instant now) {
+  leg.over = true;
+  leg.state = LegState::Ending;
+  leg.bye_wanted = leg.cancel_wanted = false;
+  leg.repeated = {};
+  leg.retry_at = kNever;
+  leg.give_up_at = now + 64 * config_.timers.t1;
+  rearm(leg);
 }
 
 void UserAgent::Impl::repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now) {

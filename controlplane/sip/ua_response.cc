@@ -90,6 +90,7 @@ void UserAgent::Impl::on_reinvite_response(const InboundMessage& message, const 
   if (scan.status < 300) return on_reinvite_answer(message, scan, id, leg, now);
   if (leg == nullptr || leg->ours != id) return;
   leg->ours = 0;
+  if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
   if (leg->state == LegState::Ending) return;
   if (scan.status == 491) {
     // Section 14.1: the owner of the Call-ID waits 2.1-4 s, the other 0-2 s, in steps of 10 ms.
@@ -108,13 +109,14 @@ void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const Pr
     ++statistics_.response_retransmissions_received;
     return;
   }
-  if (leg == nullptr || leg->ours != id) return;  // our BYE has ended the dialog; nothing is owed
+  if (leg == nullptr || leg->ours != id) return;  // the 2xx of another tag than the dialog's
   const auto parsed = Message::parse(std::make_shared<const std::string>(as_text(message.bytes)), {config_.limits.header_value_bytes});
   if (parsed && parsed->contact() && parsed->contact()->uri.scheme != Scheme::Other)
     set_target(leg->dialog, parsed->contact()->uri, seen_hop(message));
   send_ack(*leg, id, {}, now);
   leg->ours = 0;
   leg->ours_sdp.clear();
+  if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
   if (leg->state == LegState::Ending) return;
   outbox_.event(core::LegUpdated{leg->key, has_sdp(scan) ? std::string(scan.body) : std::string{}, false});
 }
@@ -132,6 +134,7 @@ void UserAgent::Impl::on_client_failure(const ClientFailure& failure, core::EndC
       return finish(*leg, cause, status, reason, now);
     case Purpose::ReInvite:
       if (leg->ours == failure.id) leg->ours = 0;
+      if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
       if (leg->state != LegState::Ending) hang_up(*leg, cause, status, reason, now);
   }
 }

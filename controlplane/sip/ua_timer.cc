@@ -32,7 +32,7 @@ void UserAgent::Impl::on_leg_timer(Leg& leg, Instant now) {
   if (now >= leg.give_up_at) {
     leg.give_up_at = kNever;
     if (leg.state == LegState::Ending) {
-      client_.drop(leg.invite);
+      if (!leg.over) client_.drop(leg.invite);
       return finish(leg, leg.cause, leg.status, leg.reason, now);
     }
     leg.state = LegState::Ending;

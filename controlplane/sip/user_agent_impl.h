@@ -119,8 +119,10 @@ class UserAgent::Impl {
   void report_end(Leg& leg, core::EndCause cause, int status, std::string_view reason);
   // Hangs up an established leg and reports when that is done; `cause` is what LegEnded will say.
   void hang_up(Leg& leg, core::EndCause cause, int status, std::string_view reason, Instant now);
-  // The leg is over: reports, answers what is still open, forgets it. `leg` dangles afterwards.
+  // The leg is over: reports, answers what is still open, forgets it (once our re-INVITE is answered). `leg` may dangle
+  // afterwards.
   void finish(Leg& leg, core::EndCause cause, int status, std::string_view reason, Instant now);
+  void await_answer_to_ours(Leg& leg, Instant now);
   void repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now);
   void on_leg_timer(Leg& leg, Instant now);
   void update_retry(Leg& leg, Instant now);

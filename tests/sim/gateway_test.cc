@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "controlplane/sip/prescan.h"
 #include "tests/sim/sip_network.h"
 #include "tests/support/call_world.h"
 
@@ -236,6 +237,45 @@ TEST(GatewaySim, LateOfferIsAnsweredInTheAck) {
   sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
   sim.run_for(seconds{60});
   sim.expect_nothing_left();
+}
+
+// The caller holds and hangs up at once, so that our BYE to the callee crosses its answer to our re-INVITE. `late`: that
+// answer arrives after the one to the BYE.
+TEST(GatewaySim, AByeThatCrossesTheAnswerToAReInviteDoesNotSpoilItsAck) {
+  for (const bool late : {false, true}) {
+    SCOPED_TRACE(late ? "the BYE is answered first" : "the re-INVITE is answered first");
+    Sim sim{7};
+    sim.callee.on_event = [&](const core::LegEvent& event) {
+      if (const auto* offered = std::get_if<core::LegOffered>(&event))
+        sim.network.command(sim.callee, core::AnswerLeg{offered->leg, kCalleeSdp});
+      const auto* updated = std::get_if<core::LegUpdated>(&event);
+      if (updated == nullptr || !updated->is_offer) return;
+      NetworkQuality& quality = sim.network.quality();
+      quality.min_delay = quality.max_delay = milliseconds{late ? 60 : 5};
+      sim.network.command(sim.callee, core::AnswerLeg{updated->leg, audio_sdp("192.0.2.7", 6000, "0", "a=recvonly\r\n")});
+      quality.min_delay = quality.max_delay = milliseconds{5};
+    };
+    const core::LegKey leg = sim.call();
+    sim.run_for(seconds{1});
+    sim.network.command(sim.caller, core::UpdateLeg{leg, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n")});
+    sim.run_for(milliseconds{1});
+    sim.network.command(sim.caller, core::EndLeg{leg, 0, "", 0});
+    sim.run_for(seconds{80});
+    std::vector<std::string> said;  // by the gateway to the callee, and its answers
+    for (const WireMessage& message : sim.gateway.wire) {
+      if (message.peer != sim.callee.address || message.status == 100) continue;
+      said.push_back((message.sent ? "> " : "< ") + (message.status == 0 ? "" : std::to_string(message.status) + " ") + message.method +
+                     " " + std::to_string(prescan(as_bytes(*message.bytes)).cseq));
+    }
+    const std::vector<std::string> begin{"> INVITE 1", "< 200 INVITE 1", "> ACK 1", "> INVITE 2", "> BYE 3"};
+    const std::vector<std::string> reinvite{"< 200 INVITE 2", "> ACK 2"};
+    std::vector<std::string> expected = begin;
+    if (late) expected.push_back("< 200 BYE 3");
+    expected.insert(expected.end(), reinvite.begin(), reinvite.end());
+    if (!late) expected.push_back("< 200 BYE 3");
+    EXPECT_EQ(said, expected);
+    sim.expect_nothing_left();
+  }
 }
 
 // Both parties do what they like whenever they like, over a network that loses, repeats and overtakes.

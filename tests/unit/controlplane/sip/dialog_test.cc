@@ -259,6 +259,76 @@ TEST_F(DialogTest, OurByeEndsTheDialogForTheirRequests) {
   EXPECT_EQ(status_of(theirs.str()), "481");
 }
 
+// ---- our re-INVITE and a BYE that crosses it ----------------------------------------------------------------------
+
+TEST_F(DialogTest, TheAckOfOurReInviteHasItsNumberAfterOurByeToo) {
+  established();
+  net->command(*gw, core::UpdateLeg{leg, sample_sdp(6)});
+  const std::string ours = arrived().at(0);
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+  const std::string bye = arrived().at(0);
+  ASSERT_EQ(line_of(bye, "CSeq"), "CSeq: 2 BYE");
+  const std::string ok = answer_to(ours, 200, "", "Contact: <sip:moved@192.0.2.9:5080>\r\n", sample_sdp(7));
+  const std::string ack = only_answer(ok);
+  EXPECT_EQ(line_of(ack, "CSeq"), "CSeq: 1 ACK");
+  EXPECT_EQ(ack.substr(0, ack.find("\r\n")), "ACK sip:moved@192.0.2.9:5080 SIP/2.0");
+  EXPECT_TRUE(exchange(answer_to(bye, 200, "")).empty());
+  EXPECT_EQ(count<core::LegEnded>(), 1);
+  EXPECT_EQ(only_answer(ok), ack) << "repeated after the call";
+  EXPECT_EQ(count<core::LegUpdated>(), 0) << "the call was over";
+}
+
+TEST_F(DialogTest, OurReInviteIsAcknowledgedWhoeverEndedTheCallBefore) {
+  for (const bool theirs : {false, true}) {
+    for (const int status : {200, 487}) {
+      SCOPED_TRACE((theirs ? "their BYE, " : "our BYE, ") + std::to_string(status));
+      build({});
+      Text bye;
+      bye.to_tag = established();
+      net->command(*gw, core::UpdateLeg{leg, sample_sdp(6)});
+      const std::string ours = arrived().at(0);
+      exchange(answer_to(ours, 100, ""));  // no timer of the transaction runs any more
+      if (theirs) {
+        bye.method = "BYE";
+        bye.branch = "z9hG4bKb";
+        bye.cseq = 2;
+        EXPECT_EQ(status_of(bye.str()), "200");
+      } else {
+        net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+        exchange(answer_to(arrived().at(0), 200, ""));
+      }
+      EXPECT_EQ(count<core::LegEnded>(), 1) << "core does not wait";
+      Text options;
+      options.method = "OPTIONS";
+      options.branch = "z9hG4bKo";
+      options.to_tag = bye.to_tag;
+      options.cseq = 3;
+      EXPECT_EQ(status_of(options.str()), "481");
+      const std::string extra = status == 200 ? "Contact: <sip:peer@192.0.2.9:5080>\r\n" : "";
+      const std::string answer = answer_to(ours, status, "", extra, status == 200 ? sample_sdp(7) : "");
+      const std::string ack = only_answer(answer);
+      EXPECT_EQ(line_of(ack, "CSeq"), "CSeq: 1 ACK");
+      EXPECT_EQ(only_answer(answer), ack) << "repeated";
+      EXPECT_EQ(gw->ua->occupancy().legs, 0u);
+      EXPECT_EQ(count<core::LegEnded>(), 1);
+      net->run_for(seconds(40));
+      EXPECT_EQ(gw->ua->occupancy().client_transactions, 0u);
+    }
+  }
+}
+
+TEST_F(DialogTest, AReInviteThatIsNeverAnsweredIsForgottenAfterTheCall) {
+  established();
+  net->command(*gw, core::UpdateLeg{leg, sample_sdp(6)});
+  exchange(answer_to(arrived().at(0), 180, ""));
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+  exchange(answer_to(arrived().at(0), 200, ""));
+  EXPECT_EQ(gw->ua->occupancy().legs, 1u);
+  net->run_for(seconds(33));
+  EXPECT_EQ(gw->ua->occupancy().legs + gw->ua->occupancy().client_transactions, 0u);
+  EXPECT_EQ(count<core::LegEnded>(), 1);
+}
+
 // ---- ACK -------------------------------------------------------------------------------------------------------
 
 TEST_F(DialogTest, AnAckIsRecordedOnceWhateverItsBranch) {
