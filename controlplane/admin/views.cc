@@ -15,11 +15,7 @@ Json codec_name(api::Codec codec) {
                                                                                         : Json(std::string{core::traits(codec).encoding});
 }
 
-// "1:17:3": worker, index, generation; null: no leg.
-Json leg_id(api::LegId id) {
-  if (!id.present()) return nullptr;
-  return std::to_string(id.worker()) + ":" + std::to_string(id.index()) + ":" + std::to_string(id.generation());
-}
+Json leg_id(api::LegId id) { return id.present() ? Json(core::text(id)) : Json(nullptr); }
 
 Json endpoint(const Endpoint& e) { return e.present() ? Json(e.text()) : Json(nullptr); }
 

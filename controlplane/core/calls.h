@@ -136,13 +136,14 @@ class Calls {
     RequestKind kind = RequestKind::Add;
     api::LegId leg;
   };
+  using Details = std::vector<std::pair<std::string_view, std::string>>;  // of an audit record
   struct LegRef {
     std::uint64_t call = 0;
     Party party = Party::Caller;
   };
   struct AdoptedLeg {
-    api::LegId peer;
-    bool silent = false;  // its timeout was reported, or it is on hold by us
+    api::LegInfo info;
+    Instant silent_at = kNever;  // its timeout was reported then
   };
   // What an event carries beside its kind. One at a time; the strings belong to the caller.
   struct Input {
@@ -206,7 +207,7 @@ class Calls {
   MediaPath media_path(const Call& call, Party party) const;
   std::string description(Call& call, Party party, bool full_offer);
 
-  // calls_media.cc: media legs, and those of an earlier control plane
+  // calls_media.cc: media legs
   void on(const MediaDone& e, Instant now);
   void on(const MediaFirstPacket& e, Instant now);
   void on(const MediaTimedOut& e, Instant now);
@@ -225,9 +226,18 @@ class Calls {
   void media_failed(Call& call, Party party, std::string_view what, MediaStatus status);
   void forget_media(Call& call, Party party);
   api::CallTag tag(std::uint64_t call, Party party) const noexcept;
-  void adopt(const api::LegInfo& leg);
-  void remove_silent_pair(api::LegId leg);
   void check_clear(Call& call);
+  void retry_later(const Request& request, Instant now);
+
+  // calls_adopted.cc: media legs of an earlier control plane
+  bool is_own(const api::LegInfo& leg) const noexcept;
+  void adopt(const api::LegInfo& leg, Instant now);
+  void request_timeout(const api::LegInfo& leg);
+  void note_silence(api::LegId leg, Instant now);
+  bool silent(const AdoptedLeg& leg) const;
+  void remove_silent_pair(api::LegId leg, Instant now);
+  void forget_adopted(api::LegId leg, std::string_view why, Instant now);
+  void record_adopted(const api::LegInfo& leg, std::string_view event, Details details, Instant now);
 
   // calls_end.cc: every way a call ends, and the records
   void refuse(Call& call, Instant now);
@@ -238,7 +248,6 @@ class Calls {
   void clear_legs(Call& call, int status, const std::string& reason, std::uint32_t retry_after_s);
   void force_clear(Call& call, Instant now);
   void finish(Call& call, Instant now);
-  using Details = std::vector<std::pair<std::string_view, std::string>>;
   bool record(const Call& call, std::string_view event, Severity severity, LegKey leg, Details details, Instant now);
   bool record_termination(Call& call, Details details, Instant now);
   void count_refusal(const Refusal& refusal);
@@ -253,7 +262,7 @@ class Calls {
   std::unordered_map<MediaRequestId, Request> requests_;
   std::unordered_map<std::uint64_t, AdoptedLeg> adopted_;  // LegId
   std::set<std::pair<Instant, std::uint64_t>> deadlines_;
-  std::vector<Request> retries_;  // removals and refreshes that found the command ring full
+  std::vector<Request> retries_;  // found the command ring full
   Instant retry_at_ = kNever;
   std::deque<Posted> posted_;
   std::vector<LegCommand> commands_;

@@ -1,5 +1,6 @@
-// Media legs of calls: requests, their answers, and the legs that an earlier control plane left behind.
+// Media legs of calls: requests, their answers, events.
 #include <unordered_set>
+#include <vector>
 
 #include "controlplane/core/calls.h"
 
@@ -7,8 +8,6 @@ namespace ifgw::core {
 namespace {
 
 constexpr Duration kRetryDelay = std::chrono::milliseconds{100};
-// Given to adopted legs that have none, where the operator set none either: they must not stay for ever.
-constexpr Duration kAdoptedTimeout = std::chrono::seconds{60};
 
 }  // namespace
 
@@ -90,7 +89,10 @@ void Calls::on(const MediaDone& e, Instant now) {
   requests_.erase(it);
   Call* call = by_id(request.call);
   if (request.kind == RequestKind::Remove) return done_remove(call, request, e, now);
-  if (request.kind == RequestKind::Adopt) return;
+  if (request.kind == RequestKind::Adopt) {
+    if (e.status == MediaStatus::Overloaded || e.status == MediaStatus::Lost) retry_later(request, now);
+    return;
+  }
   if (call != nullptr) --call->media_requests;
   if (request.kind == RequestKind::Add) {
     done_add(call, request, e);
@@ -131,11 +133,7 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
     if (request.kind == RequestKind::Renegotiate) finish_renegotiation(call, request.party, now);
     return;
   }
-  if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) {
-    retries_.push_back(request);
-    if (retry_at_ == kNever) retry_at_ = now + kRetryDelay;
-    return;
-  }
+  if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) return retry_later(request, now);
   Side& side = call.side(request.party);
   if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::CodecUnavailable || e.status == MediaStatus::Overloaded)) {
     side.agreed = side.agreed_before;
@@ -150,13 +148,15 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   media_failed(call, request.party, "update", e.status);
 }
 
+void Calls::retry_later(const Request& request, Instant now) {
+  retries_.push_back(request);
+  if (retry_at_ == kNever) retry_at_ = now + kRetryDelay;
+}
+
 void Calls::done_remove(Call* call, const Request& request, const MediaDone& e, Instant now) {
   if (e.status == MediaStatus::Overloaded || e.status == MediaStatus::Lost) {  // a second removal of the same leg is harmless
-    retries_.push_back(request);
-    if (retry_at_ == kNever) retry_at_ = now + kRetryDelay;
-    return;
+    return retry_later(request, now);
   }
-  adopted_.erase(request.leg.value);
   media_.erase(request.leg.value);
   if (call == nullptr) return;
   --call->media_requests;
@@ -174,30 +174,13 @@ void Calls::on(const MediaFirstPacket& e, Instant now) {
                {{"party", std::string{name(party)}}, {"source", e.source.text()}}, now);
 }
 
-void Calls::on(const MediaTimedOut& e, Instant) {
+void Calls::on(const MediaTimedOut& e, Instant now) {
   const auto ref = media_.find(e.leg.value);
   if (ref != media_.end()) {
     if (Call* call = by_id(ref->second.call)) post(*call, CallEvent::MediaSilent, Input{.party = ref->second.party});
     return;
   }
-  const auto it = adopted_.find(e.leg.value);
-  if (it == adopted_.end()) return;
-  it->second.silent = true;
-  remove_silent_pair(e.leg);
-}
-
-void Calls::remove_silent_pair(api::LegId leg) {
-  const auto it = adopted_.find(leg.value);
-  if (it == adopted_.end() || !it->second.silent) return;
-  const auto peer = adopted_.find(it->second.peer.value);
-  if (peer != adopted_.end() && !peer->second.silent) return;  // the other party still talks: it may be a hold
-  const api::LegId peer_leg = peer == adopted_.end() ? api::LegId{} : it->second.peer;
-  for (const api::LegId gone : {leg, peer_leg}) {
-    if (!gone.present()) continue;
-    adopted_.erase(gone.value);
-    ++statistics_.adopted_removed;
-    request_remove({0, Party::Caller, RequestKind::Remove, gone});
-  }
+  note_silence(e.leg, now);
 }
 
 void Calls::on(const MediaAddressChanged& e, Instant now) {
@@ -208,35 +191,24 @@ void Calls::on(const MediaAddressChanged& e, Instant now) {
                {{"party", std::string{name(party)}}, {"before", e.before.text()}, {"after", e.after.text()}}, now);
 }
 
-void Calls::adopt(const api::LegInfo& leg) {
-  if (adopted_.size() >= kMaxAdoptedLegs || !adopted_.emplace(leg.id.value, AdoptedLeg{leg.peer, leg.media.receive == 0}).second) return;
-  ++statistics_.adopted;
-  if (leg.media.media_timeout_ms != 0) return;
-  api::MediaParams media = leg.media;
-  const Duration timeout = settings_->media.timeout != Duration::zero() ? settings_->media.timeout : kAdoptedTimeout;
-  media.media_timeout_ms = static_cast<std::uint32_t>(timeout / std::chrono::milliseconds{1});
-  ports_.media.update_leg(open_request({0, Party::Caller, RequestKind::Adopt, leg.id}), leg.id, media);
-}
-
-void Calls::on(const MediaAttached& e, Instant) {
-  const api::CallTag own = tag(0, Party::Caller);
+void Calls::on(const MediaAttached& e, Instant now) {
   for (const api::LegInfo& leg : e.legs) {
     if (media_.contains(leg.id.value)) continue;
-    if (std::equal(own.begin(), own.begin() + 8, leg.tag.begin())) {  // ours, of a call that ended when we lost the dataplane
+    if (is_own(leg)) {  // ours, of a call that ended when we lost the dataplane
       ++statistics_.orphans_removed;
       request_remove({0, Party::Caller, RequestKind::Remove, leg.id});
     } else {
-      adopt(leg);
+      adopt(leg, now);
     }
   }
   // No timeout is reported for a leg that receives nothing by agreement; where both do not, nobody can take them off hold.
   for (const api::LegInfo& leg : e.legs) {
-    if (leg.media.receive == 0) remove_silent_pair(leg.id);
+    if (leg.media.receive == 0) remove_silent_pair(leg.id, now);
   }
 }
 
-void Calls::on(const MediaDetached&, Instant) {
-  adopted_.clear();
+void Calls::on(const MediaDetached&, Instant now) {
+  while (!adopted_.empty()) forget_adopted(adopted_.begin()->second.info.id, "dataplane-lost", now);
   retries_.clear();
   retry_at_ = kNever;
   media_.clear();
@@ -254,7 +226,7 @@ void Calls::on(const MediaDetached&, Instant) {
 }
 
 // Events were lost. Whatever the table no longer shows is gone; what it shows and nobody owns is removed.
-void Calls::on(const MediaResync& e, Instant) {
+void Calls::on(const MediaResync& e, Instant now) {
   std::unordered_set<std::uint64_t> present;
   for (const api::LegInfo& leg : e.legs) present.insert(leg.id.value);
   for (auto& [id, call] : calls_) {
@@ -269,10 +241,13 @@ void Calls::on(const MediaResync& e, Instant) {
     }
     check_clear(*call);
   }
-  for (auto it = adopted_.begin(); it != adopted_.end();) it = present.contains(it->first) ? std::next(it) : adopted_.erase(it);
-  const api::CallTag own = tag(0, Party::Caller);
+  std::vector<api::LegId> gone;
+  for (const auto& [id, adopted] : adopted_) {
+    if (!present.contains(id)) gone.push_back(adopted.info.id);
+  }
+  for (const api::LegId leg : gone) forget_adopted(leg, "leg-lost", now);
   for (const api::LegInfo& leg : e.legs) {
-    if (!std::equal(own.begin(), own.begin() + 8, leg.tag.begin()) || media_.contains(leg.id.value)) continue;
+    if (!is_own(leg) || media_.contains(leg.id.value)) continue;
     std::uint64_t rest = 0;
     std::memcpy(&rest, leg.tag.data() + 8, sizeof rest);
     const Call* call = find(rest >> 8);

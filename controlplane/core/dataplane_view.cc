@@ -75,4 +75,9 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row) {
   return view;
 }
 
+std::string text(api::LegId id) {
+  if (!id.present()) return {};
+  return std::to_string(id.worker()) + ":" + std::to_string(id.index()) + ":" + std::to_string(id.generation());
+}
+
 }  // namespace ifgw::core

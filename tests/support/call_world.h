@@ -143,7 +143,7 @@ class CallWorld {
   core::Calls& calls() {
     if (!calls_) {
       calls_ = std::make_unique<core::Calls>(
-          settings, core::CallPorts{guard, media, witness, [this] { return core::LegKey{next_leg++}; }, nullptr}, HashKey{});
+          settings, core::CallPorts{guard, media, witness, [this] { return core::LegKey{next_leg++}; }, view}, HashKey{});
       guard.calls = calls_.get();
     }
     return *calls_;
@@ -232,6 +232,7 @@ class CallWorld {
   ModelMedia media;
   MemoryWitness witness;
   PlainGuard guard;
+  const core::DataplaneView* view = nullptr;  // to be set before the first use of calls()
   core::Headers headers;
   Instant now = from_ns(1'000'000'000);
   std::uint64_t next_leg = 1;

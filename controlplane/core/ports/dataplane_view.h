@@ -95,6 +95,8 @@ struct WorkerView {
 // Copies the counters of a mapped block. `cpu` stays unknown.
 WorkerView snapshot(unsigned worker, const api::WorkerBlock& block);
 LegView snapshot(const api::LegInfo& info, const api::LegRow& row);
+// As operators and the audit trail see it: "1:17:3" is worker, index, generation; empty: no leg.
+std::string text(api::LegId id);
 
 struct PortView {
   unsigned port = 0;

@@ -143,50 +143,5 @@ TEST(CallsMedia, ResyncEndsCallsWhoseLegsAreGoneAndRemovesLegsNobodyOwns) {
   EXPECT_EQ(w.calls().statistics().orphans_removed, 1u);
 }
 
-TEST(CallsAdopted, LegsOfAnEarlierControlPlaneStayUntilBothAreSilent) {
-  CallWorld w;
-  api::LegInfo a, b;
-  a.id = api::LegId::make(1, 1, 1);
-  b.id = api::LegId::make(1, 2, 1);
-  a.peer = b.id;
-  b.peer = a.id;
-  a.media.media_timeout_ms = 30000;
-  w.media.legs[a.id.value] = {};
-  w.media.legs[b.id.value] = {};
-  w.calls().on_media(MediaAttached{{a, b}}, w.now);
-  w.settle_media();
-  EXPECT_EQ(w.calls().adopted_legs(), 2u);
-  EXPECT_TRUE(w.calls().is_adopted(a.id));
-  EXPECT_EQ(w.media.legs.at(b.id.value).media.media_timeout_ms, 60000u);  // it had none
-  w.calls().on_media(MediaTimedOut{a.id, {}}, w.now);
-  w.settle_media();
-  EXPECT_EQ(w.media.legs.size(), 2u);
-  w.calls().on_media(MediaTimedOut{b.id, {}}, w.now);
-  w.settle_media();
-  EXPECT_TRUE(w.media.legs.empty());
-  EXPECT_EQ(w.calls().adopted_legs(), 0u);
-  EXPECT_EQ(w.calls().statistics().adopted_removed, 2u);
-}
-
-TEST(CallsAdopted, AHeldLegGoesWithItsPeer) {
-  CallWorld w;
-  api::LegInfo talks, held, inactive_a, inactive_b, alone;
-  std::uint32_t index = 0;
-  for (api::LegInfo* leg : {&talks, &held, &inactive_a, &inactive_b, &alone}) leg->id = api::LegId::make(1, ++index, 1);
-  talks.peer = held.id;
-  held.peer = talks.id;
-  inactive_a.peer = inactive_b.id;
-  inactive_b.peer = inactive_a.id;
-  for (api::LegInfo* leg : {&held, &inactive_a, &inactive_b, &alone}) leg->media.receive = 0;
-  for (const api::LegInfo* leg : {&talks, &held, &inactive_a, &inactive_b, &alone}) w.media.legs[leg->id.value] = {};
-  w.calls().on_media(MediaAttached{{talks, held, inactive_a, inactive_b, alone}}, w.now);
-  w.settle_media();
-  EXPECT_EQ(w.calls().adopted_legs(), 2u) << "only the pair of which one party may talk";
-  w.calls().on_media(MediaTimedOut{talks.id, {}}, w.now);
-  w.settle_media();
-  EXPECT_TRUE(w.media.legs.empty());
-  EXPECT_EQ(w.calls().statistics().adopted_removed, 5u);
-}
-
 }  // namespace
 }  // namespace ifgw::core
