@@ -50,7 +50,7 @@ std::vector<api::Codec> Calls::codecs(const Call& call, Party party) const {
 }
 
 MediaPath Calls::media_path(const Call& call, Party party) const {
-  return {call.side(party).local.ip.family, ports_.media.local_addresses()};
+  return {call.side(party).local.ip.family, ports_.media.local_addresses(), call.settings->media.advertised};
 }
 
 // The version grows when, and only when, the description differs from the last one (RFC 3264 section 8).

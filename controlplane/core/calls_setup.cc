@@ -151,7 +151,8 @@ void Calls::allocate_media(Call& call, Instant) {
   Side& caller = call.side(Party::Caller);
   if (!call.late_offer) {
     const std::vector<IpAddress>& ours = ports_.media.local_addresses();
-    Negotiated outcome = read_offer(call.offer, codecs(call, Party::Caller), {near ? ours[*near].family : IpFamily::None, ours});
+    const MediaPath path{near ? ours[*near].family : IpFamily::None, ours, call.settings->media.advertised};
+    Negotiated outcome = read_offer(call.offer, codecs(call, Party::Caller), path);
     if (auto* refused = std::get_if<Refusal>(&outcome)) return refuse_later(call, std::move(*refused));
     auto& understood = std::get<Understood>(outcome);
     caller.agreed = understood.agreement;

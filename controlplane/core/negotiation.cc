@@ -70,7 +70,8 @@ Layout layout_of(const sdp::Session& session, std::size_t audio) {
 std::optional<Refusal> address_refusal(const IpAddress& ip, const MediaPath& path) {
   const std::string remedy = "put the party's own address into the c= line";
   if (is_martian(ip)) return refusal("media-address-not-reachable", ip.text(), "a unicast address other than loopback", remedy);
-  if (std::find(path.ours.begin(), path.ours.end(), ip) != path.ours.end()) {
+  const bool advertised = std::any_of(path.advertised.begin(), path.advertised.end(), [&](const auto& a) { return a.second == ip; });
+  if (advertised || std::find(path.ours.begin(), path.ours.end(), ip) != path.ours.end()) {
     return refusal("media-address-is-ours", ip.text(), "an address that is not the gateway's", remedy);
   }
   if (path.family != IpFamily::None && ip.family != path.family) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -68,8 +69,9 @@ using Negotiated = std::variant<Understood, Refusal>;
 
 // Which addresses of a party media of a leg can go to; the dataplane refuses all others.
 struct MediaPath {
-  IpFamily family = IpFamily::None;   // of the address the leg receives on; None: not known yet, either will do
-  std::span<const IpAddress> ours{};  // where the dataplane receives: media to ourselves would loop
+  IpFamily family = IpFamily::None;                               // of the address the leg receives on; None: not known yet, either will do
+  std::span<const IpAddress> ours{};                              // where the dataplane receives: media to ourselves would loop
+  std::span<const std::pair<IpAddress, IpAddress>> advertised{};  // MediaSettings::advertised: leads back to us as well
 };
 
 // A party's offer: the first of `accepted` (our order) that it holds. The refusal (488) names what was offered and what

@@ -351,5 +351,32 @@ TEST(Calls, OfferThatNamesUsAsItsMediaAddressIs488) {
   EXPECT_TRUE(w.media.legs.empty());
 }
 
+TEST(Calls, MediaToAnAddressWeAdvertiseIsRefusedInOfferAnswerAndReOffer) {
+  const auto world = [] {
+    CallWorld w;
+    auto s = std::make_shared<CallSettings>(*w.settings);
+    s->media.advertised = {{*IpAddress::parse("10.1.0.1"), *IpAddress::parse("198.51.100.9")}};
+    w.settings = s;
+    return w;
+  };
+  const std::string loop = audio_sdp("198.51.100.9", 4000, "0 8");
+  CallWorld offered = world();
+  offered.offer(loop);
+  ASSERT_NE(offered.last<EndLeg>(), nullptr);
+  EXPECT_EQ(offered.last<EndLeg>()->status, 488);
+  EXPECT_EQ(offered.witness.last("REJECTED")->details.at("rule"), "media-address-is-ours");
+  CallWorld answered = world();
+  answered.offer(audio_sdp("10.0.0.9", 4000, "0 8"));
+  answered.settle_media();
+  answered.give(LegAnswered{answered.callee, loop});
+  ASSERT_NE(answered.last<EndLeg>(), nullptr);
+  EXPECT_EQ(answered.last<EndLeg>()->status, 502);
+  CallWorld changed = world();
+  changed.connect();
+  changed.give(LegUpdated{changed.caller, loop, true});
+  ASSERT_NE(changed.last<RefuseUpdate>(), nullptr);
+  EXPECT_EQ(changed.last<RefuseUpdate>()->status, 488);
+}
+
 }  // namespace
 }  // namespace ifgw::core

@@ -89,6 +89,18 @@ TEST(ReadOffer, TheGatewaysOwnAddressesAndTheOtherIpVersionAreRefused) {
   EXPECT_TRUE(std::holds_alternative<Understood>(read_offer(audio6_sdp("64:ff9b::a00:9"), kAccepted, {IpFamily::V6, kOurs})));
 }
 
+TEST(ReadOffer, AnAddressWeAdvertiseIsOursToo) {
+  const std::vector<std::pair<IpAddress, IpAddress>> advertised = {{kOurs[0], *IpAddress::parse("198.51.100.9")}};
+  const MediaPath path{IpFamily::V4, kOurs, advertised};
+  const auto rule = [&](const char* address) {
+    const Negotiated outcome = read_offer(audio_sdp(address, 4000, "8"), kAccepted, path);
+    return std::holds_alternative<Refusal>(outcome) ? std::get<Refusal>(outcome).rule : "";
+  };
+  EXPECT_EQ(rule("198.51.100.9"), "media-address-is-ours");
+  EXPECT_EQ(rule("10.0.0.1"), "media-address-is-ours");
+  EXPECT_EQ(rule("198.51.100.8"), "");
+}
+
 TEST(ReadOffer, TheZeroAddressIsAHoldInBothIpVersions) {
   for (const std::string& sdp : {audio_sdp("0.0.0.0", 4000, "8"), audio6_sdp("::")}) {
     const Agreement a = agreed(sdp);
