@@ -145,7 +145,10 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   side.offer_pending = false;
   const bool first = side.agreed.codec == api::Codec::None;
   if (input.sdp->empty() && !first) return;  // refused: the leg goes on as it was
-  Negotiated outcome = read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party));
+  Negotiated outcome = input.sdp->empty()
+                           ? Negotiated{Refusal{488, "negotiation", "ack-without-answer", "the ACK brought no answer to our offer",
+                                                "RFC 3261 section 13.2.2.4", "answer the offer in the ACK", 0}}
+                           : read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party));
   if (auto* refused = std::get_if<Refusal>(&outcome)) {
     Details details{{"party", std::string{name(input.party)}}};
     add_refusal(details, *refused);

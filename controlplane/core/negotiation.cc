@@ -40,7 +40,17 @@ Refusal refusal(std::string rule, std::string observed, std::string limit, std::
   return Refusal{488, "negotiation", std::move(rule), std::move(observed), std::move(limit), std::move(remedy), 0};
 }
 
-std::string offered_list(const sdp::Media& m) {
+// Why a format with the name of a codec is not that codec; empty: it is, or has another name.
+std::string difference(const sdp::Format& f, const CodecTraits& t) {
+  if (!sdp::same_encoding(f.encoding, t.encoding)) return {};
+  if (f.clock_rate != t.clock_rate) return "clock rate " + std::to_string(f.clock_rate) + ", not " + std::to_string(t.clock_rate);
+  if (f.channels != t.channels) return "channels: " + std::to_string(f.channels) + ", not " + std::to_string(t.channels);
+  if (!usable_payload_type(f.payload_type)) return "payload type " + std::to_string(f.payload_type) + " is reserved, RFC 5761 section 4";
+  return {};
+}
+
+// The formats of `m`, and what keeps each from being the one of `codecs` that it is named after.
+std::string format_list(const sdp::Media& m, std::span<const api::Codec> codecs) {
   std::string text;
   std::size_t count = 0;
   for (const sdp::Format& f : m.formats) {
@@ -48,6 +58,9 @@ std::string offered_list(const sdp::Media& m) {
     if (count++ == kMaxListed) return text + ", ...";
     if (!text.empty()) text += ", ";
     text += f.encoding.empty() ? "type " + std::to_string(f.payload_type) : f.encoding + "/" + std::to_string(f.clock_rate);
+    for (const api::Codec codec : codecs) {
+      if (const std::string why = difference(f, traits(codec)); !why.empty()) text += " (" + why + ")";
+    }
   }
   return text.empty() ? "nothing" : text;
 }
@@ -208,7 +221,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
     }
   }
   const std::string list = codec_list(accepted);
-  return refusal("no-common-codec", "offered " + offered_list(*it), "accepted " + list, "offer one of " + list);
+  return refusal("no-common-codec", "offered " + format_list(*it, accepted), "accepted " + list, "offer one of " + list);
 }
 
 Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path) {
@@ -232,7 +245,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
       return Understood{agreement, layout};
     }
   }
-  return refusal("no-common-codec", "answered " + offered_list(m), "offered " + codec_list(offered), "answer with one of them");
+  return refusal("no-common-codec", "answered " + format_list(m, offered), "offered " + codec_list(offered), "answer with one of them");
 }
 
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement) {

@@ -41,6 +41,22 @@ TEST(ReadOffer, PayloadTypesThatCollideWithRtcpAreNotUsed) {
   EXPECT_EQ(refused(audio_sdp("10.0.0.9", 4000, "72", "a=rtpmap:72 PCMA/8000\r\n")).rule, "no-common-codec");
 }
 
+TEST(ReadOffer, WhatOnlyLooksLikeAnAcceptedCodecIsToldWhyItIsNot) {
+  const auto observed = [](const std::string& type, const std::string& map) {
+    return refused(audio_sdp("10.0.0.9", 4000, type, "a=rtpmap:" + type + " " + map + "\r\n")).observed;
+  };
+  EXPECT_EQ(observed("72", "PCMU/8000"), "offered PCMU/8000 (payload type 72 is reserved, RFC 5761 section 4)");
+  EXPECT_EQ(observed("97", "PCMU/8000/2"), "offered PCMU/8000 (channels: 2, not 1)");
+  EXPECT_EQ(observed("97", "opus/48000"), "offered opus/48000 (channels: 1, not 2)");
+  EXPECT_EQ(observed("97", "PCMA/16000"), "offered PCMA/16000 (clock rate 16000, not 8000)");
+  EXPECT_EQ(observed("72", "G726-32/8000"), "offered G726-32/8000") << "not accepted on any payload type";
+  EXPECT_EQ(refused(audio_sdp("10.0.0.9", 4000, "9 72", "a=rtpmap:72 PCMU/8000\r\n")).phrase(),
+            "no common codec: offered G722/8000, PCMU/8000 (payload type 72 is reserved, RFC 5761 section 4); accepted PCMA, opus, PCMU");
+  const Negotiated answer =
+      read_answer(audio_sdp("10.0.0.9", 4000, "97", "a=rtpmap:97 PCMU/8000/2\r\n"), kAccepted, Layout::one_audio(), kPath);
+  EXPECT_EQ(std::get<Refusal>(answer).observed, "answered PCMU/8000 (channels: 2, not 1)");
+}
+
 TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   const Agreement a =
       agreed(audio_sdp("10.0.0.9", 4000, "8 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=maxptime:20\r\na=rtcp:5555\r\n"));

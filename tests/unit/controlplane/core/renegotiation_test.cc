@@ -190,6 +190,8 @@ TEST(LateOffer, AnAckWithoutAnAnswerEndsTheCall) {
   CallWorld w;
   w.connect("");
   w.give(LegUpdated{w.caller, "", false});
+  EXPECT_EQ(w.witness.last("ANSWER_UNUSABLE")->details.at("rule"), "ack-without-answer");
+  EXPECT_EQ(w.last<EndLeg>()->reason, "ack without answer: the ACK brought no answer to our offer; RFC 3261 section 13.2.2.4");
   EXPECT_EQ(w.only_call().state, CallState::Disconnecting);
   w.settle_legs();
   w.settle_media();
