@@ -29,6 +29,15 @@ SECTIONS = {
     "[pike.exempt]": 'prefix = "10.0.0.0/8"',
 }
 
+def outward_route(transport):
+    """From the inside to an agent outside, over `transport`; the codecs are those of the other direction, swapped."""
+    return (f'id = "out-{transport}"\nuser = "agent-{transport}"\ntarget = "sip:{{user}}@{gateway.CALLER}:5060"\nlocal = "{gateway.OUTSIDE}:5060"\n'
+            f'transport = "{transport}"\ncaller_codecs = ["PCMA"]\ncallee_codecs = ["PCMU"]\n')
+
+
+# The first that matches wins: agents are outside, everybody else inside.
+ROUTES = "\n[[route]]\n".join([outward_route("udp"), outward_route("tcp"), gateway.EXPERT_ROUTE])
+
 # A hundred OPTIONS over one TCP connection to sys.argv[1], each when the last is answered; prints the longest wait.
 ASK_FOR_OPTIONS = r"""
 import socket, sys, time
@@ -55,7 +64,7 @@ class Calls(unittest.TestCase):
         cls.addClassCleanup(cls.lab.__exit__)
         gateway.Network(cls.lab)
         cls.dataplane = gateway.Dataplane(cls.lab)
-        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**SECTIONS))
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**SECTIONS, **{"[route]": ROUTES}))
 
     @classmethod
     def tearDownClass(cls):
@@ -93,6 +102,27 @@ class Calls(unittest.TestCase):
         served = self.serve(*ANSWERS)
         self.dial(*ANSWERED, options=("-t", "t1")).wait(40)
         served.wait(10)
+
+    def call_outward(self, transport, sipp_transport):
+        """A party inside calls an agent outside, both over `transport`."""
+        capture = Capture(self.lab, "caller", "c0", f"{transport} port 5060")
+        served = peers.Sipp(self.lab, "caller", callee(*ANSWERS, types=(0,)), f"{gateway.CALLER}:5060", "-m", "1", "-timeout", "40", "-t", sipp_transport, name="callee")
+        peers.Sipp(self.lab, "callee", caller(*ANSWERED, types=(8,)), f"{gateway.CALLEE}:5060", "-m", "1", "-s", f"agent-{transport}", "-d", "300", "-timeout", "40",
+                   "-t", sipp_transport, target=f"{gateway.INSIDE}:5060", name="caller").wait(40)
+        served.wait(10)
+        capture.process.stop()
+        sent = capture.path.read_bytes()  # each message fits into one packet, also over TCP
+        self.assertIn(f"INVITE sip:agent-{transport}@{gateway.CALLER}:5060 SIP/2.0\r\nVia: SIP/2.0/{transport.upper()} {gateway.OUTSIDE}".encode(), sent)
+        self.assertIn(f"c=IN IP4 {gateway.OUTSIDE}".encode(), sent)
+        self.assertNotIn(gateway.INSIDE.encode(), sent, "the inside address of the gateway leaks to the outside")
+        bridged = [r["details"] for r in self.control.records() if r["event"] == "BRIDGE_ESTABLISHED"][-1]
+        self.assertEqual((bridged["caller_codec"], bridged["callee_codec"]), ("PCMA", "PCMU"))
+
+    def test_call_outward_over_udp(self):
+        self.call_outward("udp", "u1")
+
+    def test_call_outward_over_tcp(self):
+        self.call_outward("tcp", "t1")
 
     def test_callee_is_busy(self):
         served = self.serve("expect INVITE", "status 486 Busy Here", "expect ACK")

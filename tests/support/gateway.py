@@ -81,6 +81,10 @@ def rtp_result(process, seconds=60):
     return json.loads(process.out.read_text())
 
 
+EXPERT_ROUTE = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{CALLEE}:5060"\nlocal = "{INSIDE}:5060"\n'
+                'caller_codecs = ["PCMU", "PCMA"]\ncallee_codecs = ["PCMA", "PCMU"]')
+
+
 def basic_config(**more):
     """A route from anywhere to the callee: PCMU outside, PCMA inside. `more` replaces or adds whole sections."""
     sections = {
@@ -88,8 +92,7 @@ def basic_config(**more):
         "sip": f'udp = ["{OUTSIDE}:5060", "{INSIDE}:5060"]\ntcp = ["{OUTSIDE}:5060", "{INSIDE}:5060"]',
         "witness": 'file = "/run/ifgw/witness.jsonl"',
         "admin": f'socket = "{ControlPlane.SOCKET}"',
-        "[route]": f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{CALLEE}:5060"\nlocal = "{INSIDE}:5060"\n'
-                   'caller_codecs = ["PCMU", "PCMA"]\ncallee_codecs = ["PCMA", "PCMU"]',
+        "[route]": EXPERT_ROUTE,
         **more,
     }
     return "\n".join(f"[{name}]\n{body}\n" for name, body in sections.items() if body is not None)
