@@ -12,6 +12,7 @@ import tempfile
 ROOT = pathlib.Path(sys.argv[1])
 CXX = sys.argv[2:]
 LAYERS = ROOT / "tools/dev/check_layers.py"
+READMES = ROOT / "tools/dev/check_readmes.py"
 SYMBOLS = ROOT / "tools/dev/check_symbols.py"
 HEADERS = ["codecs/base/x.h", "dataplane/api/x.h", "dataplane/engine/x.h", "dataplane/nodes/x.h", "dataplane/main/x.h", "controlplane/core/x.h",
            "controlplane/sip/x.h", "controlplane/main/x.h", "controlplane/admin/x.h", "controlplane/adapters/x.h", "codecs/wire/x.h"]
@@ -109,6 +110,16 @@ PLACES = [
     ("codecs/crypto", "crypto_sign_detached", False),
     ("controlplane/core", "memcpy", False),
 ]
+# (files, must be caught)
+FOLDERS = [
+    (["README.md", "bench/README.md", "bench/a.cc"], False),
+    (["README.md", "bench/a.cc"], True),
+    (["README.md", "tools/docs/README.md", "tools/docs/adr/0001-x.md"], True),
+    (["README.md", "tests/unit/README.md", "tests/unit/codecs/base/a.cc"], False),
+    (["README.md", "tests/unit/a.cc"], True),
+    (["README.md", "tests/sim/README.md", "tests/sim/deep/a.cc"], True),
+    (["README.md", "build-x/a.cc", ".ci/run"], False),
+]
 
 
 def run(*command):
@@ -131,6 +142,13 @@ def main():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(line + "\n" if name == path else "")
             results.append(check(f"{path}: {line}", run(sys.executable, LAYERS, folder), must_catch))
+    for files, must_catch in FOLDERS:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in files:
+                target = pathlib.Path(folder) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text("")
+            results.append(check(f"folders of {files}", run(sys.executable, READMES, folder), must_catch))
     for source, must_catch in SOURCES:
         with tempfile.TemporaryDirectory() as folder:
             cc, obj, archive = (pathlib.Path(folder) / name for name in ("a.cc", "a.o", "a.a"))
