@@ -125,6 +125,7 @@ void DataplaneClient::detach(const std::string& why, Instant now) {
   handlers_.on_media(core::MediaDetached{}, now);
 }
 
+// The configuration is the truth: what an earlier control plane or its operator left there goes, after ours has come.
 void DataplaneClient::configure_limiter() {
   const auto complain = [this](const char* what) {
     return [this, what](const std::string& error) {
@@ -141,6 +142,8 @@ void DataplaneClient::configure_limiter() {
     broadcast(command, complain("prefix"));
   }
   for (const IpPrefix& prefix : config_.limiter.exemptions) exempt_prefix(prefix, true, complain("exempt"));
+  command.type = api::CommandType::ForgetPrefixes;
+  broadcast(command, complain("prefixes of an earlier control plane"));
 }
 
 // Everything that waits, then the promise to be woken for the rest.

@@ -21,7 +21,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 2;
+inline constexpr std::uint32_t kContractVersion = 4;
 
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
@@ -80,6 +80,7 @@ enum class CommandType : std::uint8_t {
   UnblockSource = 8,
   ExemptPrefix = 9,
   ListSources = 10,
+  ForgetPrefixes = 11,
 };
 
 struct AddLeg {
@@ -124,6 +125,10 @@ struct ExemptPrefix {
   IpPrefix prefix;
   std::uint8_t exempt = 1;  // 0 or 1
 };
+// ForgetPrefixes has no fields: it forgets the prefix limits and exemptions of earlier clients, all that this one has not
+// set itself since it attached. Sent after the client's own, so that what both have in common is in force throughout and
+// keeps its window. When there is no room for a client's own prefix before that, those of earlier clients make it.
+
 // Answered by up to kMaxSourceRows SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start
 // with 0.
 inline constexpr std::size_t kMaxSourceRows = 32;

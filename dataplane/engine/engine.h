@@ -10,9 +10,9 @@
 //   Exception                             -> the shell's policer and the exception port
 //   engine.on_command() for each command, engine.on_timer() when next_deadline() has come
 //
-// Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ListSources) go to every
-// worker, because only the engines know which worker counts a source. BlockSource on a worker that does not count the
-// source changes nothing; CommandDone::value is 1 where it took effect.
+// Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
+// ListSources) go to every worker, because only the engines know which worker counts a source. BlockSource on a worker that does not count
+// the source changes nothing; CommandDone::value is 1 where it took effect.
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
 // and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
@@ -76,8 +76,12 @@ class Engine {
   // Validates every field; answers by exactly one CommandDone (ListSources: SourceRows before it).
   void on_command(const api::Command& command, Instant now) noexcept;
 
-  // A client attached that has seen no event: what silence was reported is reported again, to it.
-  void on_client() noexcept { media_.forget_reports(); }
+  // A client attached that has seen no event: what silence was reported is reported again, to it. Prefixes
+  // there are become an earlier client's (ForgetPrefixes).
+  void on_client() noexcept {
+    media_.forget_reports();
+    limiter_.on_client();
+  }
 
   // Bounded work: media timeouts, block expiry, limiter housekeeping.
   void on_timer(Instant now) noexcept;

@@ -36,6 +36,7 @@ Engine::Answer Engine::dispatch(const api::Command& command, Instant now) noexce
     case api::CommandType::BlockSource: return block_source(command.block_source, now);
     case api::CommandType::UnblockSource: return unblock_source(command.unblock_source, now);
     case api::CommandType::ExemptPrefix: return exempt_prefix(command.exempt_prefix);
+    case api::CommandType::ForgetPrefixes: return (void)limiter_.forget_prefixes(), Answer{};
     case api::CommandType::ListSources: return list_sources(command.list_sources, command.request_id, now);
   }
   return {CommandStatus::UnknownCommand, 0, {}, {}};

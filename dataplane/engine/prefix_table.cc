@@ -88,6 +88,15 @@ void PrefixTable::remove(PrefixEntry& entry) noexcept {
   index_all();
 }
 
+void PrefixTable::remove_unused() noexcept {
+  for (PrefixEntry& entry : entries_) {
+    if (!entry.used || entry.exempt || entry.requests != 0) continue;
+    entry = PrefixEntry{};
+    --size_;
+  }
+  index_all();
+}
+
 // Rebuilt on each change: changes are rare, bounded, and leave no tombstones behind.
 void PrefixTable::index_all() noexcept {
   std::fill(index_.begin(), index_.end(), kFree);

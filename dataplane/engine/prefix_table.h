@@ -21,8 +21,10 @@ struct PrefixEntry {
   bool exempt = false;
   std::uint32_t requests = 0;  // budget; 0: none
   Duration window{};
-  std::uint32_t first_stamp = 0;  // into the stamp store: a ring of `requests` times of admission
-  std::uint32_t head = 0;         // oldest
+  std::uint32_t limit_client = 0;   // SourceLimiter::client_ when the budget was set
+  std::uint32_t exempt_client = 0;  // the same of the exemption
+  std::uint32_t first_stamp = 0;    // into the stamp store: a ring of `requests` times of admission
+  std::uint32_t head = 0;           // oldest
   std::uint32_t count = 0;
   std::uint64_t refused = 0;
   bool told = false;  // a refusal was reported since the last admission
@@ -40,6 +42,8 @@ class PrefixTable {
   PrefixEntry* add(const IpPrefix& prefix) noexcept;
   // Pointers to other entries stay valid.
   void remove(PrefixEntry& entry) noexcept;
+  // The same for every entry with neither a budget nor an exemption, at the cost of one.
+  void remove_unused() noexcept;
 
   bool empty() const noexcept { return size_ == 0; }
   std::vector<PrefixEntry>& entries() noexcept { return entries_; }  // also unused ones

@@ -149,14 +149,36 @@ api::CommandStatus SourceLimiter::set_prefix_limit(const api::SetPrefixLimit& co
     drop_if_unused(*entry);
     return api::CommandStatus::Ok;
   }
-  if (entry == nullptr) entry = prefixes_.add(command.prefix);
-  if (entry == nullptr) return api::CommandStatus::TableFull;
+  if (set_budget(command) || (forget_prefixes() && set_budget(command))) return api::CommandStatus::Ok;
+  return api::CommandStatus::TableFull;
+}
+
+bool SourceLimiter::set_budget(const api::SetPrefixLimit& command) noexcept {
+  PrefixEntry* entry = prefixes_.add(command.prefix);
+  if (entry == nullptr) return false;
   if (entry->requests != command.requests && !resize(*entry, command.requests)) {
     drop_if_unused(*entry);
-    return api::CommandStatus::TableFull;
+    return false;
   }
   entry->window = milliseconds(command.window_ms);
-  return api::CommandStatus::Ok;
+  entry->limit_client = client_;
+  return true;
+}
+
+bool SourceLimiter::forget_prefixes() noexcept {
+  bool any = false;
+  for (PrefixEntry& entry : prefixes_.entries()) {
+    if (entry.exempt && entry.exempt_client != client_) {
+      entry.exempt = false;
+      any = true;
+    }
+    if (entry.requests != 0 && entry.limit_client != client_) {
+      entry.requests = entry.count = 0;
+      any = true;
+    }
+  }
+  if (any) prefixes_.remove_unused();
+  return any;
 }
 
 void SourceLimiter::drop_if_unused(PrefixEntry& entry) noexcept {
@@ -164,16 +186,18 @@ void SourceLimiter::drop_if_unused(PrefixEntry& entry) noexcept {
 }
 
 api::CommandStatus SourceLimiter::exempt(const api::ExemptPrefix& command) noexcept {
-  PrefixEntry* entry = prefixes_.exact(command.prefix);
   if (command.exempt == 0) {
+    PrefixEntry* entry = prefixes_.exact(command.prefix);
     if (entry == nullptr || !entry->exempt) return api::CommandStatus::NotFound;
     entry->exempt = false;
     drop_if_unused(*entry);
     return api::CommandStatus::Ok;
   }
-  if (entry == nullptr) entry = prefixes_.add(command.prefix);
+  PrefixEntry* entry = prefixes_.add(command.prefix);
+  if (entry == nullptr && forget_prefixes()) entry = prefixes_.add(command.prefix);
   if (entry == nullptr) return api::CommandStatus::TableFull;
   entry->exempt = true;
+  entry->exempt_client = client_;
   return api::CommandStatus::Ok;
 }
 

@@ -47,6 +47,10 @@ class SourceLimiter {
   bool set_limits(const api::SetLimits& limits) noexcept;
   api::CommandStatus set_prefix_limit(const api::SetPrefixLimit& command) noexcept;
   api::CommandStatus exempt(const api::ExemptPrefix& command) noexcept;
+  // Forgets the budgets and exemptions that an earlier client set and this one has not. Whether there were any.
+  bool forget_prefixes() noexcept;
+  // From here on budgets and exemptions there are count as an earlier client's.
+  void on_client() noexcept { ++client_; }
   api::CommandStatus block(const IpAddress& source, std::uint64_t duration_ms, Instant now) noexcept;
   api::CommandStatus unblock(const IpAddress& source, Instant now) noexcept;
   // Up to 32 SourceRow events; returns the next cursor.
@@ -60,6 +64,7 @@ class SourceLimiter {
  private:
   Outcome check_prefix(PrefixEntry& entry, Instant now) noexcept;
   bool find_stamps(std::uint32_t requests, std::uint32_t& first) noexcept;
+  bool set_budget(const api::SetPrefixLimit& command) noexcept;
   bool resize(PrefixEntry& entry, std::uint32_t requests) noexcept;
   void report(const IpAddress& source, api::Verdict verdict, std::uint32_t requests, std::uint32_t limit, Instant now) noexcept;
   void drop_if_unused(PrefixEntry& entry) noexcept;
@@ -72,6 +77,7 @@ class SourceLimiter {
   WindowLimiter window_;
   PrefixTable prefixes_;
   std::vector<PrefixEntry*> by_stamp_;  // scratch of find_stamps(), reserved at construction
+  std::uint32_t client_ = 0;            // another number for every client
   std::uint64_t admitted_ = 0;
   std::uint32_t events_per_second_;
   std::uint32_t events_left_ = 0;

@@ -33,12 +33,18 @@ TEST_P(PrefixProperty, TheMostSpecificMatchIsFound) {
     if (random() % 3 == 0 && known == model.end()) {
       PrefixEntry* entry = table.add(prefix);
       ASSERT_EQ(entry == nullptr, model.size() == kCapacity);
-      if (entry != nullptr) model[prefix] = entry;
+      if (entry != nullptr) {
+        entry->exempt = random() % 8 != 0;
+        model[prefix] = entry;
+      }
     } else if (random() % 3 == 0 && !model.empty()) {
       auto victim = model.begin();
       std::advance(victim, random() % model.size());
       table.remove(*victim->second);
       model.erase(victim);
+    } else if (random() % 8 == 0) {
+      std::erase_if(model, [](const auto& e) { return !e.second->exempt; });
+      table.remove_unused();
     }
     const IpAddress asked = random_address(random);
     const PrefixEntry* best = nullptr;

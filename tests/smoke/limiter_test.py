@@ -163,6 +163,19 @@ class Block(Base):
         self.assertEqual(self.flood("10.1.0.11", 20, 1), 20)
 
 
+class Restart(Base):
+    SECTIONS = SECTIONS
+
+    def test_what_left_the_configuration_is_not_in_force_after_a_restart(self):
+        self.assertEqual(self.flood("10.1.0.130", 100, 1), 100)
+        self.control.cli("pike", "exempt", "10.1.0.10/32")
+        self.control.process.stop()
+        self.control.file.write_text(gateway.basic_config())
+        self.control.start()
+        floods = [self.start_flood(source, 100, 1.5) for source in ("10.1.0.131", "10.1.0.70", "10.1.0.10")]
+        self.assertEqual([f.result()["answered"] for f in floods], [LIMIT] * 3, "an exemption, a budget of 100, the operator's exemption")
+
+
 class Ipv6(Base):
     SECTIONS = {"sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060", "[{gateway.OUTSIDE6}]:5060"]'}
 

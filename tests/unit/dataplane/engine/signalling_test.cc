@@ -49,6 +49,9 @@ class SignallingTest : public testing::Test {
                          })
         .status;
   }
+  CommandStatus forget() {
+    return plane.command(api::CommandType::ForgetPrefixes, [](api::Command&) {}).status;
+  }
   CommandStatus block(const char* ip, std::uint64_t ms = 0) {
     return plane.command(api::CommandType::BlockSource, [&](api::Command& c) { c.block_source = {*IpAddress::parse(ip), ms}; }).status;
   }
@@ -181,6 +184,50 @@ TEST_F(SignallingTest, ChangingAPrefixBudgetForgivesNothing) {
   EXPECT_EQ(admitted_of(kPeer, 50), 10);
   ASSERT_EQ(prefix_limit("198.51.100.0/24", 5, 10'000), CommandStatus::Ok);
   EXPECT_EQ(admitted_of(kPeer, 50), 0);
+}
+
+TEST_F(SignallingTest, WhatANewClientDoesNotSetIsForgotten) {
+  ASSERT_EQ(prefix_limit("198.51.100.0/24", 5), CommandStatus::Ok);
+  ASSERT_EQ(exempt("203.0.113.0/24"), CommandStatus::Ok);
+  ASSERT_EQ(forget(), CommandStatus::Ok);
+  EXPECT_EQ(admitted_of(kPeer, 50), 5) << "the client's own stay";
+  plane.engine.on_client();
+  EXPECT_EQ(admitted_of(*Endpoint::parse("203.0.113.1:5060"), 50), 50) << "in force until the new client has said what it wants";
+  ASSERT_EQ(forget(), CommandStatus::Ok);
+  EXPECT_EQ(admitted_of(*Endpoint::parse("203.0.113.2:5060"), 50), 30);
+  EXPECT_EQ(admitted_of(kPeer, 50), 30);
+}
+
+TEST_F(SignallingTest, WhatANewClientSetsAgainKeepsItsWindow) {
+  ASSERT_EQ(prefix_limit("198.51.100.0/24", 20, 10'000), CommandStatus::Ok);
+  ASSERT_EQ(exempt("203.0.113.0/24"), CommandStatus::Ok);
+  EXPECT_EQ(admitted_of(kPeer, 15), 15);
+  plane.engine.on_client();
+  ASSERT_EQ(exempt("203.0.113.0/24"), CommandStatus::Ok);
+  ASSERT_EQ(prefix_limit("198.51.100.0/24", 20, 10'000), CommandStatus::Ok);
+  ASSERT_EQ(forget(), CommandStatus::Ok);
+  EXPECT_EQ(admitted_of(kPeer, 50), 5) << "a restart is no second budget";
+  EXPECT_EQ(admitted_of(*Endpoint::parse("203.0.113.1:5060"), 50), 50);
+}
+
+TEST_F(SignallingTest, ANewClientMayMakeABudgetOfAnExemption) {
+  ASSERT_EQ(exempt("198.51.100.0/24"), CommandStatus::Ok);
+  plane.engine.on_client();
+  ASSERT_EQ(prefix_limit("198.51.100.0/24", 7), CommandStatus::Ok);
+  ASSERT_EQ(forget(), CommandStatus::Ok);
+  EXPECT_EQ(admitted_of(kPeer, 50), 7);
+}
+
+TEST_F(SignallingTest, EarlierClientsLeaveRoomForANewOne) {
+  for (int i = 0; i < 6; ++i) ASSERT_EQ(exempt(("172.16." + std::to_string(i) + ".0/24").c_str()), CommandStatus::Ok);
+  ASSERT_EQ(prefix_limit("10.1.0.0/16", 900), CommandStatus::Ok);
+  plane.engine.on_client();
+  ASSERT_EQ(prefix_limit("10.2.0.0/16", 900), CommandStatus::Ok) << "1000 stamps in all";
+  for (int i = 10; i < 17; ++i)
+    ASSERT_EQ(exempt(("172.16." + std::to_string(i) + ".0/24").c_str()), CommandStatus::Ok) << "8 prefixes in all";
+  EXPECT_EQ(exempt("172.16.20.0/24"), CommandStatus::TableFull) << "now all are the client's own";
+  EXPECT_EQ(prefix_limit("10.2.0.0/16", 1001), CommandStatus::TableFull);
+  EXPECT_EQ(admitted_of(*Endpoint::parse("10.2.0.1:5060"), 1000), 900);
 }
 
 TEST_F(SignallingTest, ListsSourcesInPages) {
