@@ -27,6 +27,8 @@ class OneHop : public engine::NextHops {
     table_ = {&hop_, 1};
   }
   engine::NextHopIndex lookup(const IpAddress&) noexcept override { return 0; }
+  engine::NextHopIndex acquire(const IpAddress&) noexcept override { return 0; }
+  void release(engine::NextHopIndex) noexcept override {}
 
  private:
   engine::NextHop hop_;

@@ -173,7 +173,7 @@ class Rig {
       update.hop.port = port_;
       update.hop.usable = 1;
       update.index = request.index;
-      update.epoch = request.epoch;
+      update.generation = request.generation;
       IFGW_CHECK(worker_->media_next_hops().updates().push(update));
     }
   }

@@ -21,6 +21,7 @@
 // Thread: one. Cost: see bench/micro.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -45,6 +46,11 @@ class Engine {
   // How many LegRows (= possible leg indices) this configuration needs per worker.
   static std::uint32_t leg_rows(const EngineConfig& config) noexcept { return PortMap(config).slots(); }
 
+  // How many legs there can be at once.
+  static std::uint32_t max_legs(const EngineConfig& config) noexcept {
+    return config.max_legs != 0 ? std::min(config.max_legs, leg_rows(config)) : leg_rows(config);
+  }
+
   // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
   // handed in must outlive the engine.
   Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block, NextHops& next_hops,
@@ -63,8 +69,8 @@ class Engine {
   // payload is at payload_offset, its UDP checksum was verified), the others with Kernel; refused ones with Drop.
   void limit(std::span<Packet* const> packets, Instant now) noexcept;
 
-  // `next_hops`: not the table that media uses. Whom signalling answers, strangers choose; they must not be able to make
-  // a leg's next hop be forgotten.
+  // `next_hops`: not the table that media uses, which has an entry for every leg. Whom signalling answers, strangers
+  // choose; they must not be able to take a leg's place.
   // Makes a frame of `payload_length` bytes of UDP payload that start at packet.data; headers go into the headroom.
   // Transmit, or Drop with the reason (counted): `local` is not a signalling endpoint of ours or a field is out of range
   // (invalid_messages is counted too), no next hop, no headroom, or longer than the MTU (OversizedDatagram: let the

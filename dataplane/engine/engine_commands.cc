@@ -112,6 +112,7 @@ Engine::Answer Engine::remove_leg(const api::RemoveLeg& command, Instant now) no
   const std::uint32_t leg = legs_.find(command.leg);
   if (leg == kNoLeg) return {CommandStatus::UnknownLeg, 0, command.leg, {}};
   part(leg);
+  media_.forget(leg);
   legs_.release(leg, now);
   return {CommandStatus::Ok, 0, command.leg, {}};
 }

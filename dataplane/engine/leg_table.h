@@ -49,8 +49,7 @@ struct alignas(64) LegOut {
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t send = 0;
   std::uint8_t reserved = 0;
-  NextHopIndex next_hop = kNoNextHop;
-  std::uint32_t next_hop_generation = 0;
+  NextHopIndex next_hop = kNoNextHop;  // the peer's LegCold::next_hop
 };
 static_assert(sizeof(LegOut) == 64);
 
@@ -66,8 +65,9 @@ struct alignas(64) LegCold {
   std::uint32_t media_timeout_ms = 0;
   std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
-  Instant latch_until{};  // Latch: when the address is final
-  Instant quiet_since{};  // start of the silence, unless a packet came later
+  NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
+  Instant latch_until{};               // Latch: when the address is final
+  Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};
   Instant freed_at{};
 };

@@ -222,10 +222,14 @@ bool Media::write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t u
 const NextHop* Media::resolve_next_hop(std::uint32_t leg, Instant now) noexcept {
   LegOut& out = legs_.out(leg);
   LegCold& cold = legs_.cold(leg);
-  if (out.next_hop_generation == next_hops_.generation() && now < cold.next_hop_retry) return nullptr;
+  if (now < cold.next_hop_retry) return nullptr;
   cold.next_hop_retry = now + kNextHopRetry;
-  out.next_hop = next_hops_.lookup(legs_.info(legs_.rx(leg).peer).current_remote.ip);
-  out.next_hop_generation = next_hops_.generation();
+  const std::uint32_t peer = legs_.rx(leg).peer;
+  const IpAddress& destination = legs_.info(peer).current_remote.ip;
+  if (legs_.cold(peer).next_hop == kNoNextHop)
+    out.next_hop = legs_.cold(peer).next_hop = next_hops_.acquire(destination);  // there may be room by now
+  else
+    (void)next_hops_.lookup(destination);  // the first question may have been lost
   const auto table = next_hops_.table();
   return out.next_hop < table.size() && table[out.next_hop].usable != 0 ? &table[out.next_hop] : nullptr;
 }

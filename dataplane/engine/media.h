@@ -37,6 +37,8 @@ class Media {
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
+  // Gives back what the leg holds elsewhere. To be called when it has no peer any more and is about to be released.
+  void forget(std::uint32_t leg) noexcept;
   // Makes `peer` (or kNoLeg) the leg's peer and recomputes the way of its audio.
   void connect(std::uint32_t leg, std::uint32_t peer) noexcept;
 
@@ -65,8 +67,8 @@ class Media {
   const NextHop* next_hop(std::uint32_t leg, Instant now) noexcept {
     const LegOut& out = legs_.out(leg);
     const auto table = next_hops_.table();
-    const bool known = out.next_hop_generation == next_hops_.generation() && out.next_hop < table.size();
-    return __builtin_expect(known && table[out.next_hop].usable != 0, 1) ? &table[out.next_hop] : resolve_next_hop(leg, now);
+    return __builtin_expect(out.next_hop < table.size() && table[out.next_hop].usable != 0, 1) ? &table[out.next_hop]
+                                                                                               : resolve_next_hop(leg, now);
   }
   const NextHop* resolve_next_hop(std::uint32_t leg, Instant now) noexcept;
   void count_sent(Packet& packet, std::uint32_t to) noexcept {

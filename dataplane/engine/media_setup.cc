@@ -54,6 +54,12 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   legs_.publish(leg);
 }
 
+void Media::forget(std::uint32_t leg) noexcept {
+  LegCold& cold = legs_.cold(leg);
+  if (cold.next_hop != kNoNextHop) next_hops_.release(cold.next_hop);
+  cold.next_hop = kNoNextHop;
+}
+
 // Where packets come from, and go to from the peer. Also asks for the next hop, so that it is known when the first
 // packet comes.
 void Media::set_remote(std::uint32_t leg) noexcept {
@@ -64,10 +70,9 @@ void Media::set_remote(std::uint32_t leg) noexcept {
   rx.source_port = remote.port;
   // The sum does not care which end is which.
   rx.pseudo_sum = remote.present() ? make_udp_template(info.local, remote, info.media.dscp).pseudo_sum : std::uint16_t{0};
-  if (rx.peer != kNoLeg)
-    set_out(rx.peer);
-  else if (remote.present())
-    next_hops_.lookup(remote.ip);
+  forget(leg);
+  if (remote.present()) legs_.cold(leg).next_hop = next_hops_.acquire(remote.ip);
+  if (rx.peer != kNoLeg) set_out(rx.peer);
 }
 
 void Media::set_out(std::uint32_t leg) noexcept {
@@ -81,8 +86,7 @@ void Media::set_out(std::uint32_t leg) noexcept {
   out.send = to.media.send;
   if (!to.current_remote.present()) return;
   out.path = make_udp_template(to.local, to.current_remote, to.media.dscp);
-  out.next_hop = next_hops_.lookup(to.current_remote.ip);
-  out.next_hop_generation = next_hops_.generation();
+  out.next_hop = legs_.cold(peer).next_hop;
 }
 
 void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {

@@ -31,19 +31,20 @@ class NextHops {
  public:
   virtual ~NextHops() = default;
 
-  // Index of the next hop towards `destination` in table(), or kNoNextHop when there is no route. Also the request to
-  // resolve it: an index may be returned whose entry is not usable yet, and becomes so. Called when a leg gets a new
-  // address or peer, when generation() changed, and at most every 100 ms per leg while its next hop is not usable.
+  // Index of the next hop towards `destination` in table(), or kNoNextHop when every entry is held. Also the request to
+  // resolve it: an index may be returned whose entry is not usable yet, and becomes so; to be called again then, at most
+  // every 100 ms. Unless it is held, the index is good until the next lookup() or acquire(): the entry that nobody holds
+  // and nobody asked for the longest makes room for a new destination.
   virtual NextHopIndex lookup(const IpAddress& destination) noexcept = 0;
+  // The same, and held: the index means this destination until release() was called as often as acquire().
+  virtual NextHopIndex acquire(const IpAddress& destination) noexcept = 0;
+  virtual void release(NextHopIndex index) noexcept = 0;
 
-  // Entries change in place (a neighbour's new MAC address needs nothing else).
+  // Entries change in place (a neighbour's new MAC address or another route need nothing else).
   std::span<const NextHop> table() const noexcept { return table_; }
-  // Changes whenever an earlier answer of lookup() may no longer be right (routes changed, an index was reused).
-  std::uint32_t generation() const noexcept { return generation_; }
 
  protected:
   std::span<const NextHop> table_;
-  std::uint32_t generation_ = 1;
 };
 
 }  // namespace ifgw::engine

@@ -4,6 +4,11 @@
 
 namespace ifgw::runtime {
 
+Neighbours::Neighbours(std::unique_ptr<Netlink> netlink, std::vector<PortInterface> ports, std::vector<NextHopTable*> tables)
+    : netlink_(std::move(netlink)), ports_(std::move(ports)), tables_(std::move(tables)) {
+  for (const NextHopTable* table : tables_) asked_.emplace_back(table->capacity());
+}
+
 bool Neighbours::on_readable() {
   netlink_->read_events({.on_neighbour = [this](const NeighbourEvent& event) { set_mac(event); },
                          .on_route_change = [this] { routes_changed_ = true; },
@@ -20,13 +25,14 @@ bool Neighbours::on_requests() {
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     NextHopRequest request;
     while (tables_[t]->requests().pop(request)) {
-      if (request.epoch != epochs_[t]) {
-        forget_table(t);
-        epochs_[t] = request.epoch;
+      IpAddress& asked = asked_[t][request.index];
+      if (asked != request.destination) {
+        stop_listening(asked, t, request.index);
+        asked = request.destination;
       }
       auto [at, is_new] = destinations_.try_emplace(request.destination);
       Destination& destination = at->second;
-      const Listener listener{t, request.index, request.epoch};
+      const Listener listener{t, request.index, request.generation};
       std::erase_if(destination.listeners, [&](const Listener& l) { return l.table == t; });
       destination.listeners.push_back(listener);
       if (is_new || destination.hop.usable == 0) resolve(request.destination, destination);
@@ -77,17 +83,14 @@ void Neighbours::unlink(const IpAddress& address, Destination& destination) {
   netlink_->forget_neighbour(destination.via.first, destination.via.second);
 }
 
-// The table ran full and was begun anew: its old questions are void.
-void Neighbours::forget_table(std::size_t table) {
-  for (auto at = destinations_.begin(); at != destinations_.end();) {
-    std::erase_if(at->second.listeners, [&](const Listener& l) { return l.table == table; });
-    if (at->second.listeners.empty()) {
-      unlink(at->first, at->second);
-      at = destinations_.erase(at);
-    } else {
-      ++at;
-    }
-  }
+// The table uses the index for another destination now.
+void Neighbours::stop_listening(const IpAddress& address, std::size_t table, engine::NextHopIndex index) {
+  const auto at = destinations_.find(address);
+  if (at == destinations_.end()) return;
+  std::erase_if(at->second.listeners, [&](const Listener& l) { return l.table == table && l.index == index; });
+  if (!at->second.listeners.empty()) return;
+  unlink(at->first, at->second);
+  destinations_.erase(at);
 }
 
 void Neighbours::resolve_all() {
@@ -111,7 +114,7 @@ void Neighbours::tell(Destination& destination) {
 }
 
 void Neighbours::tell(const Destination& destination, const Listener& listener) {
-  if (!tables_[listener.table]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.epoch})) retell_ = true;
+  if (!tables_[listener.table]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.generation})) retell_ = true;
   told_ = true;
 }
 

@@ -25,8 +25,7 @@ struct PortInterface {
 
 class Neighbours {
  public:
-  Neighbours(std::unique_ptr<Netlink> netlink, std::vector<PortInterface> ports, std::vector<NextHopTable*> tables)
-      : netlink_(std::move(netlink)), ports_(std::move(ports)), tables_(std::move(tables)), epochs_(tables_.size(), 1) {}
+  Neighbours(std::unique_ptr<Netlink> netlink, std::vector<PortInterface> ports, std::vector<NextHopTable*> tables);
 
   int fd() const noexcept { return netlink_->event_fd(); }
   // Returns true when some worker was told something, so that sleeping ones are woken.
@@ -41,7 +40,7 @@ class Neighbours {
   struct Listener {
     std::size_t table;
     engine::NextHopIndex index;
-    std::uint32_t epoch;
+    std::uint32_t generation;
   };
   struct Destination {
     std::pair<int, IpAddress> via{0, {}};  // interface and next hop; interface 0: no route through a port of ours
@@ -51,15 +50,15 @@ class Neighbours {
   void resolve(const IpAddress& address, Destination& destination);
   void resolve_all();
   void unlink(const IpAddress& address, Destination& destination);
-  void forget_table(std::size_t table);
+  void stop_listening(const IpAddress& address, std::size_t table, engine::NextHopIndex index);
   void set_mac(const NeighbourEvent& event);
   void tell(Destination& destination);
   void tell(const Destination& destination, const Listener& listener);
 
   std::unique_ptr<Netlink> netlink_;
   std::vector<PortInterface> ports_;
-  std::vector<NextHopTable*> tables_;  // two per worker
-  std::vector<std::uint32_t> epochs_;  // of each table, as last heard
+  std::vector<NextHopTable*> tables_;          // two per worker
+  std::vector<std::vector<IpAddress>> asked_;  // of each table and index: the destination, as last heard
   std::map<IpAddress, Destination> destinations_;
   std::map<std::pair<int, IpAddress>, std::set<IpAddress>> users_of_;  // next hop -> destinations
   bool told_ = false;

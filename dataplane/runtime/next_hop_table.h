@@ -15,12 +15,12 @@ namespace ifgw::runtime {
 struct NextHopRequest {
   IpAddress destination;
   engine::NextHopIndex index = 0;
-  std::uint32_t epoch = 0;  // of the table the index belongs to
+  std::uint32_t generation = 0;  // of the index: another one for every destination it had
 };
 struct NextHopUpdate {
   engine::NextHop hop;
   engine::NextHopIndex index = 0;
-  std::uint32_t epoch = 0;
+  std::uint32_t generation = 0;
 };
 
 // In-process memory for a value ring.
@@ -47,12 +47,13 @@ class OwnedRing {
 
 class NextHopTable final : public engine::NextHops {
  public:
-  // Destinations known at once. When they run out, all are forgotten and asked for anew.
-  static constexpr std::uint32_t kCapacity = 8192;
+  // `capacity`: destinations known at once, from 1. With as many as there are legs, acquire() never fails.
+  NextHopTable(const HashKey& key, std::uint32_t capacity);
 
-  explicit NextHopTable(const HashKey& key);
-
-  engine::NextHopIndex lookup(const IpAddress& destination) noexcept override;  // worker
+  // Worker. A few cache misses, whatever the table holds; no allocation.
+  engine::NextHopIndex lookup(const IpAddress& destination) noexcept override;
+  engine::NextHopIndex acquire(const IpAddress& destination) noexcept override;
+  void release(engine::NextHopIndex index) noexcept override;
   // Takes in what the main thread learned. Worker, between two bursts.
   void apply() noexcept;
   bool updates_waiting() noexcept { return !updates_.consumer.empty(); }
@@ -62,20 +63,32 @@ class NextHopTable final : public engine::NextHops {
   // Main thread's ends.
   api::RingConsumer<NextHopRequest>& requests() noexcept { return requests_.consumer; }
   api::RingProducer<NextHopUpdate>& updates() noexcept { return updates_.producer; }
-  std::uint32_t resets() const noexcept { return epoch_ - 1; }
+  std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(entries_.size()); }
 
  private:
-  struct Slot {
+  struct Entry {
     IpAddress destination;
-    engine::NextHopIndex index = engine::kNoNextHop;
+    std::uint32_t generation = 0;
+    std::uint32_t holders = 0;
+    // Among the entries that nobody holds, by when they were asked for.
+    engine::NextHopIndex older = engine::kNoNextHop;
+    engine::NextHopIndex newer = engine::kNoNextHop;
   };
-  void reset() noexcept;
+  engine::NextHopIndex find_or_add(const IpAddress& destination) noexcept;
+  engine::NextHopIndex make_room() noexcept;
+  std::size_t slot_of(const IpAddress& destination) const noexcept;
+  void erase_slot(std::size_t at) noexcept;
+  void request(engine::NextHopIndex index) noexcept;
+  void link_newest(engine::NextHopIndex index) noexcept;
+  void unlink(engine::NextHopIndex index) noexcept;
 
   HashKey key_;
   std::vector<engine::NextHop> hops_;
-  std::vector<Slot> slots_;  // open addressing, at most half full
-  std::uint32_t used_ = 0;
-  std::uint32_t epoch_ = 1;
+  std::vector<Entry> entries_;               // of hops_
+  std::vector<engine::NextHopIndex> slots_;  // by destination: open addressing, a power of two, at most half full
+  std::uint32_t used_ = 0;                   // entries that ever had a destination
+  engine::NextHopIndex oldest_ = engine::kNoNextHop;
+  engine::NextHopIndex newest_ = engine::kNoNextHop;
   bool requested_ = false;
   OwnedRing<NextHopRequest> requests_;
   OwnedRing<NextHopUpdate> updates_;

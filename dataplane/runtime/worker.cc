@@ -16,6 +16,7 @@ namespace ifgw::runtime {
 namespace {
 
 constexpr std::size_t kCommandsPerIteration = 32;
+constexpr std::uint32_t kSignallingNextHops = 8192;  // with fewer than these at once nobody is asked for twice
 
 }  // namespace
 
@@ -31,8 +32,8 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       block_(counters.worker(setup.engine.worker)),
       links_(links),
       link_(*links[setup.engine.worker]),
-      media_hops_(setup.engine.hash_key),
-      signalling_hops_(setup.engine.hash_key),
+      media_hops_(setup.engine.hash_key, engine::Engine::max_legs(setup.engine)),
+      signalling_hops_(setup.engine.hash_key, kSignallingNextHops),
       engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this),
       tx_(setup.engine.worker, block_, monotonic_now),
       exception_(setup.exception, block_, tx_),

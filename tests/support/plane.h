@@ -24,13 +24,18 @@ class PlainNextHops : public engine::NextHops {
     ++lookups;
     return route;
   }
-  engine::NextHop& hop(std::size_t i) { return hops_[i]; }
-  void change_routes(engine::NextHopIndex index) {
-    route = index;
-    ++generation_;
+  engine::NextHopIndex acquire(const IpAddress& destination) noexcept override {
+    const engine::NextHopIndex index = lookup(destination);
+    if (index != engine::kNoNextHop) ++held;
+    return index;
   }
-  engine::NextHopIndex route = 0;
+  void release(engine::NextHopIndex) noexcept override {
+    if (held-- == 0) std::abort();
+  }
+  engine::NextHop& hop(std::size_t i) { return hops_[i]; }
+  engine::NextHopIndex route = 0;  // what every lookup answers
   int lookups = 0;
+  std::uint32_t held = 0;  // acquired and not released
 
  private:
   std::vector<engine::NextHop> hops_;

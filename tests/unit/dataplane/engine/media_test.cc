@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "codecs/audio/g711.h"
 #include "tests/support/plane.h"
 
@@ -273,10 +276,65 @@ TEST_F(MediaTest, FollowsTheNextHop) {
   EXPECT_EQ(plane.hops.lookups, before + 1);
   plane.hops.hop(0).usable = 1;
   EXPECT_EQ(from_alice(rtp_packet(0, 2, 1, 1, speech())).packet.tx_port, 3);
-  plane.hops.change_routes(1);
-  EXPECT_EQ(from_alice(rtp_packet(0, 3, 1, 1, speech())).packet.tx_port, 4);
-  plane.hops.change_routes(engine::kNoNextHop);
-  expect_drop(from_alice(rtp_packet(0, 4, 1, 1, speech())), DropReason::NoNextHop);
+  plane.hops.hop(0).port = 4;
+  EXPECT_EQ(from_alice(rtp_packet(0, 3, 1, 1, speech())).packet.tx_port, 4) << "entries change in place";
+  plane.hops.route = 1;
+  EXPECT_EQ(from_alice(rtp_packet(0, 4, 1, 1, speech())).packet.tx_port, 4) << "what a leg holds stays its own";
+}
+
+TEST_F(MediaTest, ALegThatFoundNoRoomForItsNextHopGetsOneLater) {
+  plane.hops.route = engine::kNoNextHop;
+  connect_relay();
+  plane.hops.route = 1;
+  plane.advance(milliseconds(100));
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 1, 1, speech())).packet.tx_port, 4);
+  EXPECT_EQ(plane.hops.held, 1U);
+  plane.hops.route = engine::kNoNextHop;
+  connect_relay();
+  expect_drop(from_alice(rtp_packet(0, 1, 1, 1, speech())), DropReason::NoNextHop);
+  (void)from_alice(rtp_packet(0, 2, 1, 1, speech()));
+  EXPECT_EQ(plane.drops(DropReason::NoNextHop), 2U);
+}
+
+// Whatever happens to legs, one next hop is held for each that has a remote address.
+TEST_F(MediaTest, HoldsANextHopForEachLegWithAnAddress) {
+  std::mt19937 random(1);
+  std::vector<api::LegId> legs;
+  const auto any = [&] { return legs[random() % legs.size()]; };
+  const auto media = [&] {
+    const std::string remote = "198.51.100." + std::to_string(1 + random() % 9) + ":40000";
+    api::MediaParams params = media_to(random() % 4 == 0 ? nullptr : remote.c_str());
+    if (random() % 2 == 0) {
+      params.source_policy = api::SourcePolicy::Latch;
+      params.latch_window_ms = 60'000;
+    }
+    return params;
+  };
+  for (int step = 0; step < 5000; ++step) {
+    plane.events.events.clear();
+    plane.advance(milliseconds(200));
+    const unsigned what = legs.empty() ? 0 : static_cast<unsigned>(random() % 6);
+    if (what == 0) {
+      const api::CommandDone done = plane.add(media());
+      if (done.status == api::CommandStatus::Ok) legs.push_back(done.leg);
+    } else if (what == 1) {
+      ASSERT_EQ(plane.update(any(), media()).status, api::CommandStatus::Ok);
+    } else if (what == 2) {
+      (void)plane.join(any(), any());
+    } else if (what == 3) {
+      ASSERT_EQ(plane.join(any(), {}).status, api::CommandStatus::Ok);
+    } else if (what == 4) {
+      const api::LegId leg = any();
+      ASSERT_EQ(plane.remove(leg).status, api::CommandStatus::Ok);
+      std::erase(legs, leg);
+    } else {
+      const Endpoint to = api::read_leg(plane.engine.row(any().index()))->local;
+      (void)plane.send(udp_frame(kBob, to, rtp_packet(0, static_cast<std::uint16_t>(step), 1, 1, speech())));  // some legs learn it
+    }
+    const auto addressed = std::count_if(
+        legs.begin(), legs.end(), [&](api::LegId leg) { return api::read_leg(plane.engine.row(leg.index()))->current_remote.present(); });
+    ASSERT_EQ(plane.hops.held, static_cast<std::uint32_t>(addressed)) << "step " << step;
+  }
 }
 
 TEST_F(MediaTest, RelaysRtcpToTheRtcpPort) {

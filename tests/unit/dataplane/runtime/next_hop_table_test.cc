@@ -10,14 +10,14 @@ IpAddress address(std::uint32_t n) { return IpAddress::v4(0x0A000000 + n); }
 NextHopUpdate usable(const NextHopRequest& request, std::uint8_t last_byte) {
   NextHopUpdate update;
   update.index = request.index;
-  update.epoch = request.epoch;
+  update.generation = request.generation;
   update.hop.destination[5] = last_byte;
   update.hop.usable = 1;
   return update;
 }
 
 TEST(NextHopTable, AsksOnceAndLearnsTheAnswer) {
-  NextHopTable table(HashKey{});
+  NextHopTable table(HashKey{}, 8);
   const auto index = table.lookup(address(1));
   EXPECT_TRUE(table.take_requested());
   EXPECT_EQ(table.table()[index].usable, 0);
@@ -32,7 +32,7 @@ TEST(NextHopTable, AsksOnceAndLearnsTheAnswer) {
 }
 
 TEST(NextHopTable, AsksAgainWhileThereIsNoAnswer) {
-  NextHopTable table(HashKey{});
+  NextHopTable table(HashKey{}, 8);
   const auto index = table.lookup(address(1));
   EXPECT_EQ(table.lookup(address(1)), index);
   NextHopRequest request;
@@ -41,36 +41,60 @@ TEST(NextHopTable, AsksAgainWhileThereIsNoAnswer) {
 }
 
 TEST(NextHopTable, NeighbourThatMovesChangesInPlace) {
-  NextHopTable table(HashKey{});
+  NextHopTable table(HashKey{}, 8);
   const auto index = table.lookup(address(1));
   NextHopRequest request;
   ASSERT_TRUE(table.requests().pop(request));
-  const std::uint32_t generation = table.generation();
   ASSERT_TRUE(table.updates().push(usable(request, 1)));
   ASSERT_TRUE(table.updates().push(usable(request, 2)));
   table.apply();
   EXPECT_EQ(table.table()[index].destination[5], 2);
-  EXPECT_EQ(table.generation(), generation) << "legs keep their index";
 }
 
-TEST(NextHopTable, StartsAnewWhenItIsFull) {
-  NextHopTable table(HashKey{});
-  NextHopRequest first;
-  (void)table.lookup(address(0));
-  ASSERT_TRUE(table.requests().pop(first));
-  for (std::uint32_t i = 1; i < NextHopTable::kCapacity; ++i) {
-    ASSERT_EQ(table.lookup(address(i)), i);
-    NextHopRequest request;
-    while (table.requests().pop(request)) {
-    }
-  }
-  const std::uint32_t generation = table.generation();
-  EXPECT_EQ(table.lookup(address(100'000)), 0u);
-  EXPECT_NE(table.generation(), generation) << "every leg looks its next hop up again";
-  EXPECT_EQ(table.resets(), 1u);
-  ASSERT_TRUE(table.updates().push(usable(first, 9)));
+TEST(NextHopTable, MakesRoomFromWhatNobodyAskedForTheLongest) {
+  NextHopTable table(HashKey{}, 3);
+  const auto held = table.acquire(address(0));
+  const auto old = table.lookup(address(1));
+  const auto young = table.lookup(address(2));
+  EXPECT_EQ(table.lookup(address(1)), old);
+  EXPECT_EQ(table.lookup(address(3)), young) << "address 1 was asked for again since";
+  EXPECT_EQ(table.lookup(address(4)), old);
+  EXPECT_EQ(table.acquire(address(0)), held);
+  table.release(held);
+  EXPECT_EQ(table.lookup(address(5)), young);
+  EXPECT_EQ(table.lookup(address(6)), old);
+  EXPECT_EQ(table.lookup(address(0)), held) << "held twice, released once";
+}
+
+TEST(NextHopTable, ANewDestinationFindsNoPlaceWhenAllAreHeld) {
+  NextHopTable table(HashKey{}, 2);
+  const auto first = table.acquire(address(1));
+  const auto second = table.acquire(address(2));
+  EXPECT_EQ(table.acquire(address(3)), engine::kNoNextHop);
+  EXPECT_EQ(table.lookup(address(3)), engine::kNoNextHop);
+  EXPECT_EQ(table.acquire(address(1)), first) << "one that is there needs none";
+  table.release(second);
+  EXPECT_EQ(table.acquire(address(3)), second);
+}
+
+TEST(NextHopTable, AnAnswerForTheDestinationBeforeIsVoid) {
+  NextHopTable table(HashKey{}, 1);
+  NextHopRequest before;
+  NextHopRequest after;
+  const auto index = table.lookup(address(1));
+  ASSERT_TRUE(table.requests().pop(before));
+  ASSERT_TRUE(table.updates().push(usable(before, 1)));
   table.apply();
-  EXPECT_EQ(table.table()[0].usable, 0) << "an answer to a question of the old table is void";
+  ASSERT_EQ(table.lookup(address(2)), index);
+  EXPECT_EQ(table.table()[index].usable, 0) << "not the address before's";
+  ASSERT_TRUE(table.requests().pop(after));
+  ASSERT_TRUE(table.updates().push(usable(before, 9)));
+  table.apply();
+  EXPECT_EQ(table.table()[index].usable, 0);
+  ASSERT_TRUE(table.updates().push(usable(after, 2)));
+  ASSERT_TRUE(table.updates().push(usable(before, 9)));
+  table.apply();
+  EXPECT_EQ(table.table()[index].destination[5], 2);
 }
 
 }  // namespace
