@@ -280,6 +280,26 @@ class Strangers(unittest.TestCase):
             self.assertEqual([leg["dropped"] for leg in dataplane.legs()["legs"]], [0, 0])
             self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
 
+    def test_a_party_at_more_addresses_than_there_are_next_hops_costs_others_nothing(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            dataplane = gateway.Dataplane(the_lab)
+            the_lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
+            remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+            legs = dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
+            b = gateway.start_rtp(the_lab, "b", "callee", remote_b, legs["b"], 8, 8, "--linger", "1")
+            a = gateway.start_rtp(the_lab, "a", "caller", remote_a, legs["a"], 0, 8, "--linger", "1")
+            dataplane.tool("roam", "100.0.0.1:4000", 40_000)  # the port range makes 32768 legs
+            newcomer = "100.200.0.1:4000"
+            late = dataplane.call(newcomer, "PCMU", f"{gateway.CALLEE}:4004", "PCMA")
+            c = gateway.start_rtp(the_lab, "c", "callee", f"{gateway.CALLEE}:4004", late["b"], 8, 1)
+            heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
+            sent = gateway.rtp_result(c)["sent"]
+            state = dataplane.legs()
+            self.assertEqual([leg["dropped"] for leg in state["legs"] if leg["local"] in legs.values()], [0, 0])
+            self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
+            self.assertEqual([leg["tx"] for leg in state["legs"] if leg["remote"] == newcomer], [sent], "and a new one finds its next hop")
+
 
 if __name__ == "__main__":
     lab.isolate()

@@ -7,6 +7,7 @@
 //                                                             until killed; prints one line when it has begun
 // plane_tool SOCKET limits REQUESTS WINDOW_MS BLOCK_MS        sets the limiter
 // plane_tool SOCKET answer COUNT                              echoes COUNT datagrams, then exits
+// plane_tool SOCKET roam FIRST COUNT                          adds a leg whose party moves through COUNT addresses, removes it
 // plane_tool SOCKET clear                                     removes every leg
 #include <poll.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "codecs/base/bytes.h"
 #include "tests/support/attach.h"
 
 namespace {
@@ -218,6 +220,22 @@ void answer(Tool& tool, int count) {
   while (tool.link().worker(0).datagrams_down.get() < sent) tool.wait();  // detaching would throw away what is in the ring
 }
 
+void roam(Tool& tool, const char* first, std::uint32_t count) {
+  Endpoint remote = endpoint(first);
+  const std::uint32_t start = ifgw::load_be32(remote.ip.bytes.data());
+  const api::LegId leg = tool.add(remote, api::Codec::Pcmu, nullptr);
+  api::Command command;
+  command.type = api::CommandType::UpdateLeg;
+  for (std::uint32_t i = 1; i < count; ++i) {
+    remote.ip = ifgw::IpAddress::v4(start + i);
+    command.update_leg = {leg, Tool::params(remote, api::Codec::Pcmu)};
+    tool.require_ok(command);
+  }
+  command.type = api::CommandType::RemoveLeg;
+  command.remove_leg = {leg};
+  tool.require_ok(command);
+}
+
 void clear(Tool& tool) {
   for (const api::LegRow& row : tool.link().legs(0)) {
     const auto info = api::read_leg(row);
@@ -245,6 +263,8 @@ int main(int argc, char** argv) {
     limits(tool, argv + 3);
   else if (verb == "answer" && argc == 4)
     answer(tool, std::atoi(argv[3]));
+  else if (verb == "roam" && argc == 5)
+    roam(tool, argv[3], static_cast<std::uint32_t>(std::atoi(argv[4])));
   else if (verb == "clear")
     clear(tool);
   else
