@@ -38,6 +38,8 @@ INCLUDES = [
     ("controlplane/adapters/a.cc", '#include "controlplane/main/x.h"', True),
     ("controlplane/core/a.cc", "#include <ortp/ortp.h>", True),
     ("controlplane/core/a.cc", "#include <mediastreamer2/msfilter.h>", True),
+    ("dataplane/engine/a.cc", "#include <opus/opus.h>", True),
+    ("codecs/audio/a.cc", "#include <opus/opus.h>", False),
     ("codecs/base/a.cc", "#include <bctoolbox/exception.hh>", True),
     ("controlplane/sip/message/a.cc", "#include <bctoolbox/exception.hh>", True),
     ("controlplane/core/a.cc", "#include <openssl/ssl.h>", True),

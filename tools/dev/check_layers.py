@@ -41,6 +41,8 @@ ONLY_IN = [
     (re.compile(r"^(ortp|mediastreamer2)/"), re.compile(r"^(ortp|rtp_session|ms_\w+?|ms2)_"), ["controlplane/council/engine"]),
     (re.compile(r"^openssl/"), re.compile(r"^(SSL|TLS|DTLS|BIO|X509|PEM|ERR|EVP|OPENSSL|RAND)_"), ["controlplane/adapters", "codecs/crypto", "tests"]),
     (re.compile(r"^sodium"), re.compile(r"^(sodium|crypto|randombytes)_"), ["codecs/crypto", "tests"]),
+    (re.compile(r"^(opus|bcg729|speex)/|^(gsm|spandsp)\.h$"), re.compile(r"^(opus|gsm|speex|g72[26])_|^(init|close)?[Bb]cg729"),
+     ["codecs/audio", "bench", "tests"]),
     (re.compile(r"^bctoolbox/exception\.hh"), None, []),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
