@@ -5,7 +5,10 @@
 // State lives in memory the caller hands in (a leg's own, so that a direction has one writer), made in place by
 // make_decoder()/make_encoder(). Nothing allocates per frame, nothing waits for another frame: what goes in comes out in
 // the same call, whatever the packet's duration. A codec with state never throws and never leaves the bounds of what it
-// was given, whatever the payload.
+// was given, whatever the payload. A payload that is refused changes no state.
+//
+// G.729 alone keeps its state on the heap (its library takes no memory): making one, reset() and its end allocate or
+// free.
 //
 // Thread: one per object; different objects are independent.
 #pragma once
@@ -24,25 +27,53 @@ inline constexpr std::size_t kAudioCodecCount = 5;
 // Longest packet any of them takes or gives: 60 ms, ours; a peer may send up to 120 ms (RFC 7587 section 4.2).
 inline constexpr unsigned kMaxPtimeMs = 120;
 inline constexpr std::size_t kMaxPcmSamples = 48'000 / 1000 * kMaxPtimeMs;
-inline constexpr std::size_t kMaxPayloadBytes = 1275;
+// Room an encoder may ask for: what one UDP datagram of 1500 bytes carries over IPv6.
+inline constexpr std::size_t kMaxPayloadBytes = 1440;
 
 struct AudioFormat {
   const char* name = "";                    // encoding name in SDP (RFC 3551, RFC 7587)
-  std::uint32_t sample_rate_hz = 0;         // of the PCM
+  std::uint32_t sample_rate_hz = 0;         // of the PCM, unless the settings ask for another one
   std::uint32_t rtp_clock_hz = 0;           // of the RTP time stamp; G.722 says 8000 and means 16000 (RFC 3551 section 4.5.2)
+  std::uint8_t rtpmap_channels = 1;         // as SDP says it: Opus is always /48000/2, also when it is mono (RFC 7587 section 7)
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
   std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
   bool stateful = false;                    // packets must be decoded in order and without gaps
 };
 const AudioFormat& format(AudioCodec codec) noexcept;
 
+// The rest of what the encoder of one direction is told. A codec reads what concerns it.
+struct OpusSettings {
+  std::uint32_t bitrate_bps = 0;           // 6000..128000; 0: 16000, 24000, 32000 for PCM at 8, 16, 48 kHz
+  std::uint8_t complexity = 5;             // 0..10
+  std::uint8_t expected_loss_percent = 0;  // 0..100; what the encoder protects against
+  bool fec = false;                        // in-band FEC; sent only when loss is expected
+  bool dtx = false;                        // nothing is sent during silence
+};
+struct CodecSettings {
+  AudioCodec codec = AudioCodec::Pcmu;
+  std::uint32_t pcm_rate_hz = 0;  // 0: the format's. Opus runs at 8000, 16000 or 48000 directly, without a resampler
+  OpusSettings opus = {};
+  bool g729_annex_b = false;  // voice activity detection: silence is sent as SID frames or not at all
+};
+
 enum class CodecError : std::uint8_t {
   None,
-  BadPayload,  // empty, or a length the codec cannot produce
+  BadPayload,  // no payload of this codec
+  BadLength,   // a number of samples the codec cannot encode
   TooLong,     // does not fit the output
 };
-struct Coded {
-  std::size_t size = 0;  // samples or bytes written
+
+struct Decoded {
+  std::size_t samples = 0;
+  CodecError error = CodecError::None;
+};
+
+// One payload out of the first `taken` samples. Where a codec cannot say in one packet what it was given (silence that is
+// not transmitted), `taken` is less: send what is there and encode the rest, until nothing is left.
+struct Encoded {
+  std::size_t size = 0;     // bytes; 0: nothing to send for these samples
+  std::size_t skipped = 0;  // samples before the first that the payload stands for: the packet's time stamp moves by them
+  std::size_t taken = 0;    // 0 on error
   CodecError error = CodecError::None;
 };
 
@@ -50,25 +81,32 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
   // `pcm` has room for kMaxPcmSamples, or for as many as the caller is willing to take.
-  virtual Coded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept = 0;
-  // A packet is missing: `pcm.size()` samples of substitute. The default is silence.
+  virtual Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept = 0;
+  // A packet is missing, or was never sent: fills `pcm` with a substitute, whole multiples of 10 ms. The default is
+  // silence.
   virtual void conceal(std::span<std::int16_t> pcm) noexcept;
+  // A packet is missing and the one after it is here (decode() it next): fills `pcm`, as long as what is missing, from
+  // the redundancy in `next`. False: there was none, and `pcm` was concealed.
+  virtual bool recover(std::span<const std::uint8_t> next, std::span<std::int16_t> pcm) noexcept;
+  // Another stream begins.
   virtual void reset() noexcept = 0;
 };
 
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  virtual Coded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept = 0;
+  // `pcm`: whole multiples of 10 ms, up to kMaxPtimeMs; G.711 and L16 take any number. `payload` has room for
+  // kMaxPayloadBytes, or for as many as the caller is willing to send.
+  virtual Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept = 0;
   virtual void reset() noexcept = 0;
 };
 
-// Whether this build can run it.
-bool available(AudioCodec codec) noexcept;
-// Bytes make_*() needs, aligned to kStateAlignment; 0 when not available.
+// The PCM rate the codec would run at, in Hz; 0: the settings are out of range or this build cannot run them.
+std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept;
+// Bytes make_*() needs, aligned to kStateAlignment; 0 when the settings cannot be run.
 inline constexpr std::size_t kStateAlignment = 64;
-std::size_t decoder_bytes(AudioCodec codec) noexcept;
-std::size_t encoder_bytes(AudioCodec codec) noexcept;
+std::size_t decoder_bytes(const CodecSettings& settings) noexcept;
+std::size_t encoder_bytes(const CodecSettings& settings) noexcept;
 
 // Ends the life of a codec made in place; the memory stays the caller's.
 struct InPlaceDelete {
@@ -79,8 +117,8 @@ struct InPlaceDelete {
 };
 using DecoderPtr = std::unique_ptr<Decoder, InPlaceDelete>;
 using EncoderPtr = std::unique_ptr<Encoder, InPlaceDelete>;
-// Null when the codec is not available or the memory is too small.
-DecoderPtr make_decoder(AudioCodec codec, std::span<std::byte> memory) noexcept;
-EncoderPtr make_encoder(AudioCodec codec, std::span<std::byte> memory) noexcept;
+// Null when the settings cannot be run, or the memory is too small or not aligned.
+DecoderPtr make_decoder(const CodecSettings& settings, std::span<std::byte> memory) noexcept;
+EncoderPtr make_encoder(const CodecSettings& settings, std::span<std::byte> memory) noexcept;
 
 }  // namespace ifgw::audio

@@ -5,12 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <numbers>
+#include <cstdlib>
 #include <random>
 #include <vector>
-
-#include "codecs/audio/codec.h"
 
 namespace ifgw::audio {
 namespace {
@@ -100,56 +97,6 @@ TEST(G711, BothVariantsOfTheMapAgree) {
     if (!map_codes_vbmi(map, std::span(b).subspan(64, size))) GTEST_SKIP() << "this processor has no AVX-512 VBMI";
     ASSERT_EQ(a, b) << size;
   }
-}
-
-TEST(Codec, FramesGoInAndOut) {
-  alignas(kStateAlignment) std::array<std::byte, 256> decoder_memory;
-  alignas(kStateAlignment) std::array<std::byte, 256> encoder_memory;
-  for (const AudioCodec codec : {AudioCodec::Pcmu, AudioCodec::Pcma}) {
-    ASSERT_TRUE(available(codec));
-    const DecoderPtr decoder = make_decoder(codec, decoder_memory);
-    const EncoderPtr encoder = make_encoder(codec, encoder_memory);
-    ASSERT_NE(decoder, nullptr);
-    ASSERT_NE(encoder, nullptr);
-    for (const std::size_t ptime : {10U, 20U, 30U, 60U}) {
-      std::vector<std::int16_t> tone(8 * ptime);
-      for (std::size_t i = 0; i < tone.size(); ++i) {
-        tone[i] = static_cast<std::int16_t>(10000 * std::sin(2 * std::numbers::pi * 1004 * static_cast<double>(i) / 8000));
-      }
-      std::vector<std::uint8_t> payload(kMaxPayloadBytes);
-      const Coded coded = encoder->encode(tone, payload);
-      ASSERT_EQ(coded.error, CodecError::None);
-      ASSERT_EQ(coded.size, tone.size());
-      std::vector<std::int16_t> pcm(kMaxPcmSamples);
-      const Coded decoded = decoder->decode(std::span(payload).first(coded.size), pcm);
-      ASSERT_EQ(decoded.error, CodecError::None);
-      ASSERT_EQ(decoded.size, tone.size());
-      double signal = 0;
-      double noise = 0;
-      for (std::size_t i = 0; i < tone.size(); ++i) {
-        signal += std::pow(tone[i], 2);
-        noise += std::pow(tone[i] - pcm[i], 2);
-      }
-      EXPECT_GT(10 * std::log10(signal / noise), 35) << "G.712 asks for 33 dB at this level";
-    }
-    EXPECT_EQ(decoder->decode({}, {}).error, CodecError::BadPayload);
-    std::array<std::int16_t, 10> small;
-    const std::array<std::uint8_t, 11> eleven{};
-    EXPECT_EQ(decoder->decode(eleven, small).error, CodecError::TooLong);
-    small.fill(99);
-    decoder->conceal(small);
-    EXPECT_EQ(small, (std::array<std::int16_t, 10>{}));
-  }
-}
-
-TEST(Codec, UnavailableAndTooSmallAreNull) {
-  alignas(kStateAlignment) std::array<std::byte, 256> memory;
-  EXPECT_FALSE(available(AudioCodec::Opus));
-  EXPECT_EQ(make_decoder(AudioCodec::Opus, memory), nullptr);
-  EXPECT_EQ(make_decoder(AudioCodec::Pcmu, std::span(memory).first(1)), nullptr);
-  EXPECT_EQ(make_decoder(AudioCodec::Pcmu, std::span(memory).subspan(8)), nullptr) << "not aligned";
-  EXPECT_EQ(format(AudioCodec::G722).sample_rate_hz, 16'000U);
-  EXPECT_EQ(format(AudioCodec::G722).rtp_clock_hz, 8000U);
 }
 
 }  // namespace

@@ -1,0 +1,73 @@
+// The codecs that are ours, behind the interface: G.711 and G.722.
+#include "codecs/audio/codec_row.h"
+#include "codecs/audio/g711.h"
+#include "codecs/audio/g722.h"
+
+namespace ifgw::audio {
+namespace {
+
+using DecodeFrame = void (*)(std::span<const std::uint8_t>, std::span<std::int16_t>) noexcept;
+using EncodeFrame = void (*)(std::span<const std::int16_t>, std::span<std::uint8_t>) noexcept;
+
+template <DecodeFrame Frame>
+class G711Decoder final : public Decoder {
+ public:
+  Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
+    if (payload.empty()) return {0, CodecError::BadPayload};
+    if (payload.size() > pcm.size()) return {0, CodecError::TooLong};
+    Frame(payload, pcm.first(payload.size()));
+    return {payload.size()};
+  }
+  void reset() noexcept override {}
+};
+
+template <EncodeFrame Frame>
+class G711Encoder final : public Encoder {
+ public:
+  Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept override {
+    if (pcm.empty()) return {.error = CodecError::BadLength};
+    if (pcm.size() > payload.size()) return {.error = CodecError::TooLong};
+    Frame(pcm, payload.first(pcm.size()));
+    return {.size = pcm.size(), .taken = pcm.size()};
+  }
+  void reset() noexcept override {}
+};
+
+class G722Decoder final : public Decoder {
+ public:
+  Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
+    if (payload.empty()) return {0, CodecError::BadPayload};
+    if (2 * payload.size() > pcm.size()) return {0, CodecError::TooLong};
+    g722_decode(state_, payload, pcm.first(2 * payload.size()));
+    return {2 * payload.size()};
+  }
+  void reset() noexcept override { state_ = {}; }
+
+ private:
+  G722State state_;
+};
+
+class G722Encoder final : public Encoder {
+ public:
+  Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept override {
+    if (pcm.empty() || pcm.size() % 2 != 0) return {.error = CodecError::BadLength};
+    if (pcm.size() / 2 > payload.size()) return {.error = CodecError::TooLong};
+    g722_encode(state_, pcm, payload.first(pcm.size() / 2));
+    return {.size = pcm.size() / 2, .taken = pcm.size()};
+  }
+  void reset() noexcept override { state_ = {}; }
+
+ private:
+  G722State state_;
+};
+
+}  // namespace
+
+constinit const CodecRow kPcmuRow =
+    plain_row<G711Decoder<mulaw_decode>, G711Encoder<mulaw_encode>, 8000>({.name = "PCMU", .rtp_clock_hz = 8000, .static_payload_type = 0});
+constinit const CodecRow kPcmaRow =
+    plain_row<G711Decoder<alaw_decode>, G711Encoder<alaw_encode>, 8000>({.name = "PCMA", .rtp_clock_hz = 8000, .static_payload_type = 8});
+constinit const CodecRow kG722Row =
+    plain_row<G722Decoder, G722Encoder, 16'000>({.name = "G722", .rtp_clock_hz = 8000, .static_payload_type = 9, .stateful = true});
+
+}  // namespace ifgw::audio
