@@ -62,20 +62,21 @@ inline double rms(std::span<const std::int16_t> pcm) {
   return pcm.empty() ? 0 : std::sqrt(sum / static_cast<double>(pcm.size()));
 }
 
-// Level of one frequency: the amplitude of a sine of it.
-inline double level(std::span<const std::int16_t> pcm, double hz, unsigned rate_hz) {
+// One frequency's part of a signal: the amplitude of its sine, and its phase as of the first sample.
+inline std::complex<double> part(std::span<const std::int16_t> pcm, double hz, unsigned rate_hz) {
   std::complex<double> sum = 0;
   double window = 0;
   for (std::size_t i = 0; i < pcm.size(); ++i) {
     const double x = 2 * std::numbers::pi * static_cast<double>(i);
-    const double w = 0.35875 - 0.48829 * std::cos(x / static_cast<double>(pcm.size())) +
-                     0.14128 * std::cos(2 * x / static_cast<double>(pcm.size())) -
-                     0.01168 * std::cos(3 * x / static_cast<double>(pcm.size()));  // Blackman-Harris: leaks less than -92 dB
+    const double turn = x / static_cast<double>(pcm.size());
+    // Blackman-Harris: leaks less than -92 dB.
+    const double w = 0.35875 - 0.48829 * std::cos(turn) + 0.14128 * std::cos(2 * turn) - 0.01168 * std::cos(3 * turn);
     sum += w * pcm[i] * std::polar(1.0, -x * hz / rate_hz);
     window += w;
   }
-  return 2 * std::abs(sum) / window;
+  return 2.0 * sum / window;
 }
+inline double level(std::span<const std::int16_t> pcm, double hz, unsigned rate_hz) { return std::abs(part(pcm, hz, rate_hz)); }
 
 inline double db(double ratio) { return 20 * std::log10(std::max(ratio, 1e-12)); }
 
