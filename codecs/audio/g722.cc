@@ -11,13 +11,18 @@ namespace {
 // ---- tables of the recommendation, by its names; values on its 16-bit scale ---------------------------------------
 
 constexpr std::array<std::int16_t, 12> kQmf = {3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11};
-// Decision levels of the low band's 6-bit quantiser; the last is above every difference.
-constexpr std::array<std::int32_t, 30> kQ6 = {0,   35,  72,  110, 150,  190,  233,  276,  323,  370,  422,  473,  530,  587,  650,
-                                              714, 786, 858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919};
-constexpr std::array<std::uint8_t, 32> kIln = {0,  63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19,
-                                               18, 17, 16, 15, 14, 13, 12, 11, 10, 9,  8,  7,  6,  5,  4,  0};
-constexpr std::array<std::uint8_t, 32> kIlp = {0,  61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47,
-                                               46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 0};
+// Decision levels of the low band's 6-bit quantiser times 16, after three zeros that are never above anything.
+constexpr std::array<std::uint16_t, 32> kQ6 = [] {
+  constexpr std::array<std::uint16_t, 29> levels = {35,  72,  110, 150,  190,  233,  276,  323,  370,  422,  473,  530,  587,  650, 714,
+                                                    786, 858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919};
+  std::array<std::uint16_t, 32> all{};
+  for (std::size_t i = 0; i < levels.size(); ++i) all[i + 3] = static_cast<std::uint16_t>(levels[i] * 16);
+  return all;
+}();
+// The code of an interval: of a positive difference (ILP), 32 further of a negative one (ILN).
+constexpr std::array<std::uint8_t, 64> kIl = {0,  61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41,
+                                              40, 39, 38, 37, 36, 35, 34, 33, 32, 0,  0,  63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23,
+                                              22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9,  8,  7,  6,  5,  4,  0};
 constexpr std::array<std::int16_t, 16> kQm4 = {0,     -20456, -12896, -8968, -6288, -4240, -2584, -1200,
                                                20456, 12896,  8968,   6288,  4240,  2584,  1200,  0};
 constexpr std::array<std::int16_t, 64> kQm6 = {
@@ -44,7 +49,13 @@ struct HighBand {
 
 constexpr std::int32_t saturate(std::int32_t v) noexcept { return std::clamp(v, -32768, 32767); }
 constexpr std::int16_t narrow(std::int32_t v) noexcept { return static_cast<std::int16_t>(v); }
-constexpr bool same_sign(std::int32_t a, std::int32_t b) noexcept { return (a ^ b) >= 0; }
+// `v`, negated where the signs of a and b differ. Signs of a signal are as good as random: no branch.
+constexpr std::int32_t signed_by(std::int32_t v, std::int32_t a, std::int32_t b) noexcept {
+  const std::int32_t mask = (a ^ b) >> 31;
+  return (v ^ mask) - mask;
+}
+// One's complement: -1 is as large as 0.
+constexpr std::int32_t magnitude(std::int32_t v) noexcept { return v ^ (v >> 31); }
 
 // ---- one band (clauses 3.5 and 3.6) ------------------------------------------------------------------------------
 
@@ -60,13 +71,11 @@ void adapt_step(G722Band& band, std::int32_t weight) noexcept {
 
 // UPPOL2 and UPPOL1: the poles follow the signs of the partial reconstruction; both stay inside the stable triangle.
 void adapt_poles(G722Band& band, std::int32_t p0) noexcept {
-  const bool like_last = same_sign(p0, band.p[0]);
-  const std::int32_t by_a1 = saturate(band.a[0] * 4);
-  const std::int32_t pull = like_last ? std::min(-by_a1, 32767) : by_a1;
-  const std::int32_t push = same_sign(p0, band.p[1]) ? 128 : -128;
+  const std::int32_t pull = std::min(-signed_by(saturate(band.a[0] * 4), p0, band.p[0]), 32767);
+  const std::int32_t push = signed_by(128, p0, band.p[1]);
   const std::int32_t a2 = std::clamp((pull >> 7) + push + ((band.a[1] * 32512) >> 15), -12288, 12288);
   const std::int32_t limit = 15360 - a2;
-  const std::int32_t a1 = std::clamp((like_last ? 192 : -192) + ((band.a[0] * 32640) >> 15), -limit, limit);
+  const std::int32_t a1 = std::clamp(signed_by(192, p0, band.p[0]) + ((band.a[0] * 32640) >> 15), -limit, limit);
   band.p = {narrow(p0), band.p[0]};
   band.a = {narrow(a1), narrow(a2)};
 }
@@ -79,7 +88,7 @@ std::int32_t adapt_zeros(G722Band& band, std::int32_t d) noexcept {
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < band.b.size(); ++i) {
     const std::int32_t old = band.d[i];
-    const std::int32_t b = saturate((same_sign(d, old) ? step : -step) + ((band.b[i] * 32640) >> 15));
+    const std::int32_t b = saturate(signed_by(step, d, old) + ((band.b[i] * 32640) >> 15));
     sum += (b * (newest * 2)) >> 15;
     band.b[i] = narrow(b);
     band.d[i] = narrow(newest);
@@ -113,26 +122,26 @@ void follow_high(G722Band& band, std::size_t code2) noexcept {
   predict(band, d);
 }
 
-// QUANTL: the number of the interval a magnitude falls into, 1..30, by halving.
-std::size_t low_interval(std::int32_t magnitude, std::int32_t det) noexcept {
-  std::size_t i = 0;
-  for (const std::size_t step : {16U, 8U, 4U, 2U, 1U}) {
-    const std::size_t next = i + step;
-    const bool above = next < kQ6.size() && magnitude >= (kQ6[std::min(next, kQ6.size() - 1)] * det) >> 12;
-    i = above ? next : i;
+// QUANTL: the number of the interval a magnitude falls into, 1..30. Counting all levels it is not below costs less than
+// the branches of a search, and the compiler does eight at a time.
+std::size_t low_interval(std::int16_t magnitude, std::int16_t det) noexcept {
+  std::int16_t below = 0;
+  for (const std::uint16_t q : kQ6) {
+    const auto level = static_cast<std::int16_t>(static_cast<std::uint32_t>(q) * static_cast<std::uint16_t>(det) >> 16);
+    below = static_cast<std::int16_t>(below + (magnitude < level ? 1 : 0));
   }
-  return i + 1;
+  return kQ6.size() - 2 - static_cast<std::size_t>(below);
 }
 
 std::size_t quantise_low(const G722Band& band, std::int32_t x) noexcept {
   const std::int32_t e = saturate(x - band.s);
-  const std::size_t interval = low_interval(e >= 0 ? e : -(e + 1), band.det);
-  return e < 0 ? kIln[interval] : kIlp[interval];
+  const std::size_t interval = low_interval(narrow(magnitude(e)), band.det);
+  return kIl[(e < 0 ? 32U : 0U) + interval];
 }
 
 std::size_t quantise_high(const G722Band& band, std::int32_t x) noexcept {
   const std::int32_t e = saturate(x - band.s);
-  const bool outer = (e >= 0 ? e : -(e + 1)) >= (564 * band.det) >> 12;
+  const bool outer = magnitude(e) >= (564 * band.det) >> 12;
   return (e < 0 ? 0U : 2U) + (outer ? 0U : 1U);
 }
 

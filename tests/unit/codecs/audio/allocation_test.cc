@@ -1,7 +1,7 @@
 // No allocation per frame, in our code or the libraries': malloc itself is counted. A test of its own executable.
 #include <gtest/gtest.h>
 
-#include "tests/unit/codecs/audio/signals.h"
+#include "tests/support/signals.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IFGW_COUNTS_MALLOC 0

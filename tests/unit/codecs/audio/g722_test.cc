@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "tests/unit/codecs/audio/signals.h"
+#include "tests/support/signals.h"
 
 namespace ifgw::audio {
 namespace {

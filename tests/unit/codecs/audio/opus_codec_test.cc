@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <opus/opus.h>
 
-#include "tests/unit/codecs/audio/signals.h"
+#include "tests/support/signals.h"
 
 namespace ifgw::audio {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/codecs/audio/signals.h"
+#include "tests/support/signals.h"
 
 namespace ifgw::audio {
 namespace {

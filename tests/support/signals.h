@@ -13,7 +13,7 @@
 #include "codecs/audio/codec.h"
 #include "tests/support/aligned_bytes.h"
 
-namespace ifgw::audio::test {
+namespace ifgw::test {
 
 using Pcm = std::vector<std::int16_t>;
 
@@ -82,16 +82,18 @@ inline double db(double ratio) { return 20 * std::log10(std::max(ratio, 1e-12));
 
 // A codec with the memory it lives in.
 struct OwnedDecoder {
-  explicit OwnedDecoder(const CodecSettings& settings) : memory(decoder_bytes(settings)), codec(make_decoder(settings, memory.span())) {}
-  ifgw::test::AlignedBytes memory;
-  DecoderPtr codec;
-  Decoder* operator->() const { return codec.get(); }
+  explicit OwnedDecoder(const audio::CodecSettings& settings)
+      : memory(audio::decoder_bytes(settings)), codec(audio::make_decoder(settings, memory.span())) {}
+  AlignedBytes memory;
+  audio::DecoderPtr codec;
+  audio::Decoder* operator->() const { return codec.get(); }
 };
 struct OwnedEncoder {
-  explicit OwnedEncoder(const CodecSettings& settings) : memory(encoder_bytes(settings)), codec(make_encoder(settings, memory.span())) {}
-  ifgw::test::AlignedBytes memory;
-  EncoderPtr codec;
-  Encoder* operator->() const { return codec.get(); }
+  explicit OwnedEncoder(const audio::CodecSettings& settings)
+      : memory(audio::encoder_bytes(settings)), codec(audio::make_encoder(settings, memory.span())) {}
+  AlignedBytes memory;
+  audio::EncoderPtr codec;
+  audio::Encoder* operator->() const { return codec.get(); }
 };
 
-}  // namespace ifgw::audio::test
+}  // namespace ifgw::test
