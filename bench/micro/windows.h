@@ -22,6 +22,13 @@ inline std::int64_t thread_cpu_ns() {
   return t.tv_sec * 1'000'000'000 + t.tv_nsec;
 }
 
+inline void report(benchmark::State& state, std::vector<double>& ns, std::size_t operations) {
+  std::sort(ns.begin(), ns.end());
+  state.counters["ns_min"] = ns.front();
+  state.counters["ns_median"] = ns[ns.size() / 2];
+  state.SetItemsProcessed(static_cast<std::int64_t>(operations) * state.iterations());
+}
+
 // Runs `window` once per benchmark iteration; it performs `operations` operations.
 template <typename Window>
 void measure(benchmark::State& state, std::size_t operations, Window&& window) {
@@ -33,10 +40,28 @@ void measure(benchmark::State& state, std::size_t operations, Window&& window) {
     ns.push_back(static_cast<double>(spent) / static_cast<double>(operations));
     state.SetIterationTime(static_cast<double>(spent) * 1e-9);
   }
-  std::sort(ns.begin(), ns.end());
-  state.counters["ns_min"] = ns.front();
-  state.counters["ns_median"] = ns[ns.size() / 2];
-  state.SetItemsProcessed(static_cast<std::int64_t>(operations) * state.iterations());
+  report(state, ns, operations);
+}
+
+// The same beside another way to do it, in turn, so that both see the same host: counters other_ns_min and ratio (of ours
+// to the other).
+template <typename Window, typename Other>
+void measure_beside(benchmark::State& state, std::size_t operations, Window&& window, Other&& other) {
+  std::vector<double> ns;
+  double other_min = 1e18;
+  for (auto _ : state) {
+    const std::int64_t begin = thread_cpu_ns();
+    window();
+    const std::int64_t middle = thread_cpu_ns();
+    other();
+    const std::int64_t end = thread_cpu_ns();
+    ns.push_back(static_cast<double>(middle - begin) / static_cast<double>(operations));
+    other_min = std::min(other_min, static_cast<double>(end - middle) / static_cast<double>(operations));
+    state.SetIterationTime(static_cast<double>(middle - begin) * 1e-9);
+  }
+  report(state, ns, operations);
+  state.counters["other_ns_min"] = other_min;
+  state.counters["ratio"] = ns.front() / other_min;
 }
 
 enum class PageSize { Small, Huge };
