@@ -9,7 +9,7 @@ namespace ifgw::audio {
 namespace {
 
 // In the order of AudioCodec.
-constexpr std::array<const CodecRow*, kAudioCodecCount> kRows = {&kPcmuRow, &kPcmaRow, &kG722Row, &kG729Row, &kOpusRow};
+constexpr std::array<const CodecRow*, kAudioCodecCount> kRows = {&kPcmuRow, &kPcmaRow, &kG722Row, &kG729Row, &kOpusRow, &kGsmRow, &kL16Row};
 
 const CodecRow& row(AudioCodec codec) noexcept { return *kRows[static_cast<std::size_t>(codec) % kAudioCodecCount]; }
 
@@ -29,6 +29,11 @@ bool Decoder::recover(std::span<const std::uint8_t>, std::span<std::int16_t> pcm
 }
 
 std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept { return row(settings.codec).pcm_rate_hz(settings); }
+
+std::uint32_t rtp_clock_hz(const CodecSettings& settings) noexcept {
+  const std::uint32_t fixed = row(settings.codec).format.rtp_clock_hz;
+  return fixed != 0 ? fixed : pcm_rate_hz(settings);
+}
 
 std::size_t decoder_bytes(const CodecSettings& settings) noexcept {
   return pcm_rate_hz(settings) == 0 ? 0 : row(settings.codec).decoder_bytes(settings);

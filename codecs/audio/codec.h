@@ -7,8 +7,8 @@
 // the same call, whatever the packet's duration. A codec with state never throws and never leaves the bounds of what it
 // was given, whatever the payload. A payload that is refused changes no state.
 //
-// G.729 alone keeps its state on the heap (its library takes no memory): making one, reset() and its end allocate or
-// free.
+// G.729 and GSM keep their state on the heap (their libraries take no memory): making one, reset() and its end allocate
+// or free.
 //
 // Thread: one per object; different objects are independent.
 #pragma once
@@ -21,8 +21,8 @@
 namespace ifgw::audio {
 
 // The codecs' own list: the plane contract's is mapped onto it where they meet.
-enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus };
-inline constexpr std::size_t kAudioCodecCount = 5;
+enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus, Gsm, L16 };
+inline constexpr std::size_t kAudioCodecCount = 7;
 
 // Longest packet any of them takes or gives: 60 ms, ours; a peer may send up to 120 ms (RFC 7587 section 4.2).
 inline constexpr unsigned kMaxPtimeMs = 120;
@@ -33,7 +33,7 @@ inline constexpr std::size_t kMaxPayloadBytes = 1440;
 struct AudioFormat {
   const char* name = "";                    // encoding name in SDP (RFC 3551, RFC 7587)
   std::uint32_t sample_rate_hz = 0;         // of the PCM, unless the settings ask for another one
-  std::uint32_t rtp_clock_hz = 0;           // of the RTP time stamp; G.722 says 8000 and means 16000 (RFC 3551 section 4.5.2)
+  std::uint32_t rtp_clock_hz = 0;           // of the RTP time stamp; G.722 says 8000 and means 16000 (RFC 3551 section 4.5.2); 0: the PCM's
   std::uint8_t rtpmap_channels = 1;         // as SDP says it: Opus is always /48000/2, also when it is mono (RFC 7587 section 7)
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
   std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
@@ -95,7 +95,7 @@ class Decoder {
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  // `pcm`: whole multiples of 10 ms, up to kMaxPtimeMs; G.711 and L16 take any number. `payload` has room for
+  // `pcm`: whole multiples of the format's frame, or of 10 ms, up to kMaxPtimeMs; G.711 and L16 take any number. `payload` has room for
   // kMaxPayloadBytes, or for as many as the caller is willing to send.
   virtual Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept = 0;
   virtual void reset() noexcept = 0;
@@ -103,6 +103,8 @@ class Encoder {
 
 // The PCM rate the codec would run at, in Hz; 0: the settings are out of range or this build cannot run them.
 std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept;
+// The clock of the RTP time stamp with these settings, in Hz.
+std::uint32_t rtp_clock_hz(const CodecSettings& settings) noexcept;
 // Bytes make_*() needs, aligned to kStateAlignment; 0 when the settings cannot be run.
 inline constexpr std::size_t kStateAlignment = 64;
 std::size_t decoder_bytes(const CodecSettings& settings) noexcept;

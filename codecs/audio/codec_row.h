@@ -39,5 +39,9 @@ extern const CodecRow kG729Row;
 // RFC 6716 by libopus, mono at 8, 16 or 48 kHz; stereo of a peer is mixed down by the decoder. Look-ahead 6.5 ms.
 // Packets of 30 and 50 ms hold frames of 10 ms.
 extern const CodecRow kOpusRow;
+// GSM 06.10 full rate by libgsm: frames of 33 bytes for 20 ms (RFC 3551 section 4.5.8).
+extern const CodecRow kGsmRow;
+// The samples themselves in network order (RFC 3551 section 4.5.11), mono at 8, 16 or 48 kHz.
+extern const CodecRow kL16Row;
 
 }  // namespace ifgw::audio

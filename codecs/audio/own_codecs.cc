@@ -1,7 +1,8 @@
-// The codecs that are ours, behind the interface: G.711 and G.722.
+// The codecs that are ours, behind the interface: G.711, G.722 and L16.
 #include "codecs/audio/codec_row.h"
 #include "codecs/audio/g711.h"
 #include "codecs/audio/g722.h"
+#include "codecs/base/bytes.h"
 
 namespace ifgw::audio {
 namespace {
@@ -61,6 +62,34 @@ class G722Encoder final : public Encoder {
   G722State state_;
 };
 
+class L16Decoder final : public Decoder {
+ public:
+  Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
+    if (payload.empty() || payload.size() % 2 != 0) return {0, CodecError::BadPayload};
+    const std::size_t samples = payload.size() / 2;
+    if (samples > pcm.size()) return {0, CodecError::TooLong};
+    for (std::size_t i = 0; i < samples; ++i) pcm[i] = static_cast<std::int16_t>(load_be16(&payload[2 * i]));
+    return {samples};
+  }
+  void reset() noexcept override {}
+};
+
+class L16Encoder final : public Encoder {
+ public:
+  Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept override {
+    if (pcm.empty()) return {.error = CodecError::BadLength};
+    if (2 * pcm.size() > payload.size()) return {.error = CodecError::TooLong};
+    for (std::size_t i = 0; i < pcm.size(); ++i) store_be16(&payload[2 * i], static_cast<std::uint16_t>(pcm[i]));
+    return {.size = 2 * pcm.size(), .taken = pcm.size()};
+  }
+  void reset() noexcept override {}
+};
+
+std::uint32_t l16_rate_hz(const CodecSettings& s) noexcept {
+  const std::uint32_t rate = s.pcm_rate_hz == 0 ? 8000 : s.pcm_rate_hz;
+  return rate == 8000 || rate == 16'000 || rate == 48'000 ? rate : 0;
+}
+
 }  // namespace
 
 constinit const CodecRow kPcmuRow =
@@ -69,5 +98,10 @@ constinit const CodecRow kPcmaRow =
     plain_row<G711Decoder<alaw_decode>, G711Encoder<alaw_encode>, 8000>({.name = "PCMA", .rtp_clock_hz = 8000, .static_payload_type = 8});
 constinit const CodecRow kG722Row =
     plain_row<G722Decoder, G722Encoder, 16'000>({.name = "G722", .rtp_clock_hz = 8000, .static_payload_type = 9, .stateful = true});
+constinit const CodecRow kL16Row = [] {
+  CodecRow row = plain_row<L16Decoder, L16Encoder, 8000>({.name = "L16"});
+  row.pcm_rate_hz = l16_rate_hz;
+  return row;
+}();
 
 }  // namespace ifgw::audio

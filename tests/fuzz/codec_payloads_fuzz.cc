@@ -12,13 +12,15 @@ namespace {
 
 using namespace ifgw::audio;
 
-constexpr std::array<CodecSettings, 7> kSettings = {{{.codec = AudioCodec::Pcmu},
+constexpr std::array<CodecSettings, 9> kSettings = {{{.codec = AudioCodec::Pcmu},
                                                      {.codec = AudioCodec::Pcma},
                                                      {.codec = AudioCodec::G722},
                                                      {.codec = AudioCodec::G729},
                                                      {.codec = AudioCodec::Opus, .pcm_rate_hz = 8000},
                                                      {.codec = AudioCodec::Opus, .pcm_rate_hz = 16'000},
-                                                     {.codec = AudioCodec::Opus, .pcm_rate_hz = 48'000}}};
+                                                     {.codec = AudioCodec::Opus, .pcm_rate_hz = 48'000},
+                                                     {.codec = AudioCodec::Gsm},
+                                                     {.codec = AudioCodec::L16}}};
 constexpr std::int16_t kGuard = 0x5A5A;
 
 // PCM with room for `size` samples and a guard behind.
