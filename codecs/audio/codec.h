@@ -21,8 +21,8 @@
 namespace ifgw::audio {
 
 // The codecs' own list: the plane contract's is mapped onto it where they meet.
-enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus, Gsm, L16 };
-inline constexpr std::size_t kAudioCodecCount = 7;
+enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus, G726_16, G726_24, G726_32, G726_40, Gsm, L16 };
+inline constexpr std::size_t kAudioCodecCount = 11;
 
 // Longest packet any of them takes or gives: 60 ms, ours; a peer may send up to 120 ms (RFC 7587 section 4.2).
 inline constexpr unsigned kMaxPtimeMs = 120;

@@ -39,6 +39,11 @@ extern const CodecRow kG729Row;
 // RFC 6716 by libopus, mono at 8, 16 or 48 kHz; stereo of a peer is mixed down by the decoder. Look-ahead 6.5 ms.
 // Packets of 30 and 50 ms hold frames of 10 ms.
 extern const CodecRow kOpusRow;
+// By bit rate in kbit/s; payloads hold whole groups of eight samples.
+extern const CodecRow kG726Row16;
+extern const CodecRow kG726Row24;
+extern const CodecRow kG726Row32;
+extern const CodecRow kG726Row40;
 // GSM 06.10 full rate by libgsm: frames of 33 bytes for 20 ms (RFC 3551 section 4.5.8).
 extern const CodecRow kGsmRow;
 // The samples themselves in network order (RFC 3551 section 4.5.11), mono at 8, 16 or 48 kHz.

@@ -1,7 +1,8 @@
-// The codecs that are ours, behind the interface: G.711, G.722 and L16.
+// The codecs that are ours, behind the interface: G.711, G.722, G.726 and L16.
 #include "codecs/audio/codec_row.h"
 #include "codecs/audio/g711.h"
 #include "codecs/audio/g722.h"
+#include "codecs/audio/g726.h"
 #include "codecs/base/bytes.h"
 
 namespace ifgw::audio {
@@ -62,6 +63,43 @@ class G722Encoder final : public Encoder {
   G722State state_;
 };
 
+template <unsigned Bits>
+class G726Decoder final : public Decoder {
+ public:
+  Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
+    if (payload.empty() || payload.size() % Bits != 0) return {0, CodecError::BadPayload};
+    const std::size_t samples = payload.size() / Bits * 8;
+    if (samples > pcm.size()) return {0, CodecError::TooLong};
+    g726_decode(state_, Bits, payload, pcm.first(samples));
+    return {samples};
+  }
+  void reset() noexcept override { state_ = {}; }
+
+ private:
+  G726State state_;
+};
+
+template <unsigned Bits>
+class G726Encoder final : public Encoder {
+ public:
+  Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept override {
+    if (pcm.empty() || pcm.size() % 8 != 0) return {.error = CodecError::BadLength};
+    const std::size_t size = pcm.size() / 8 * Bits;
+    if (size > payload.size()) return {.error = CodecError::TooLong};
+    g726_encode(state_, Bits, pcm, payload.first(size));
+    return {.size = size, .taken = pcm.size()};
+  }
+  void reset() noexcept override { state_ = {}; }
+
+ private:
+  G726State state_;
+};
+
+template <unsigned Bits>
+constexpr CodecRow g726_row(const char* name) noexcept {
+  return plain_row<G726Decoder<Bits>, G726Encoder<Bits>, 8000>({.name = name, .rtp_clock_hz = 8000, .stateful = true});
+}
+
 class L16Decoder final : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
@@ -98,6 +136,10 @@ constinit const CodecRow kPcmaRow =
     plain_row<G711Decoder<alaw_decode>, G711Encoder<alaw_encode>, 8000>({.name = "PCMA", .rtp_clock_hz = 8000, .static_payload_type = 8});
 constinit const CodecRow kG722Row =
     plain_row<G722Decoder, G722Encoder, 16'000>({.name = "G722", .rtp_clock_hz = 8000, .static_payload_type = 9, .stateful = true});
+constinit const CodecRow kG726Row16 = g726_row<2>("G726-16");
+constinit const CodecRow kG726Row24 = g726_row<3>("G726-24");
+constinit const CodecRow kG726Row32 = g726_row<4>("G726-32");
+constinit const CodecRow kG726Row40 = g726_row<5>("G726-40");
 constinit const CodecRow kL16Row = [] {
   CodecRow row = plain_row<L16Decoder, L16Encoder, 8000>({.name = "L16"});
   row.pcm_rate_hz = l16_rate_hz;

@@ -12,15 +12,19 @@ namespace {
 
 using namespace ifgw::audio;
 
-constexpr std::array<CodecSettings, 9> kSettings = {{{.codec = AudioCodec::Pcmu},
-                                                     {.codec = AudioCodec::Pcma},
-                                                     {.codec = AudioCodec::G722},
-                                                     {.codec = AudioCodec::G729},
-                                                     {.codec = AudioCodec::Opus, .pcm_rate_hz = 8000},
-                                                     {.codec = AudioCodec::Opus, .pcm_rate_hz = 16'000},
-                                                     {.codec = AudioCodec::Opus, .pcm_rate_hz = 48'000},
-                                                     {.codec = AudioCodec::Gsm},
-                                                     {.codec = AudioCodec::L16}}};
+constexpr std::array<CodecSettings, 13> kSettings = {{{.codec = AudioCodec::Pcmu},
+                                                      {.codec = AudioCodec::Pcma},
+                                                      {.codec = AudioCodec::G722},
+                                                      {.codec = AudioCodec::G729},
+                                                      {.codec = AudioCodec::Opus, .pcm_rate_hz = 8000},
+                                                      {.codec = AudioCodec::Opus, .pcm_rate_hz = 16'000},
+                                                      {.codec = AudioCodec::Opus, .pcm_rate_hz = 48'000},
+                                                      {.codec = AudioCodec::Gsm},
+                                                      {.codec = AudioCodec::L16},
+                                                      {.codec = AudioCodec::G726_16},
+                                                      {.codec = AudioCodec::G726_24},
+                                                      {.codec = AudioCodec::G726_32},
+                                                      {.codec = AudioCodec::G726_40}}};
 constexpr std::int16_t kGuard = 0x5A5A;
 
 // PCM with room for `size` samples and a guard behind.
