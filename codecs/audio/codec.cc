@@ -9,8 +9,8 @@ namespace ifgw::audio {
 namespace {
 
 // In the order of AudioCodec.
-constexpr std::array<const CodecRow*, kAudioCodecCount> kRows = {&kPcmuRow,   &kPcmaRow,   &kG722Row,   &kG729Row, &kOpusRow, &kG726Row16,
-                                                                 &kG726Row24, &kG726Row32, &kG726Row40, &kGsmRow,  &kL16Row};
+constexpr std::array<const CodecRow*, kAudioCodecCount> kRows = {&kPcmuRow,   &kPcmaRow,   &kG722Row,   &kG729Row, &kOpusRow,  &kG726Row16,
+                                                                 &kG726Row24, &kG726Row32, &kG726Row40, &kGsmRow,  &kSpeexRow, &kL16Row};
 
 const CodecRow& row(AudioCodec codec) noexcept { return *kRows[static_cast<std::size_t>(codec) % kAudioCodecCount]; }
 

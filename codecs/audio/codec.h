@@ -7,8 +7,8 @@
 // the same call, whatever the packet's duration. A codec with state never throws and never leaves the bounds of what it
 // was given, whatever the payload. A payload that is refused changes no state.
 //
-// G.729 and GSM keep their state on the heap (their libraries take no memory): making one, reset() and its end allocate
-// or free.
+// G.729, GSM and Speex keep their state on the heap (their libraries take no memory): making one, reset() and its end
+// allocate or free.
 //
 // Thread: one per object; different objects are independent.
 #pragma once
@@ -21,8 +21,8 @@
 namespace ifgw::audio {
 
 // The codecs' own list: the plane contract's is mapped onto it where they meet.
-enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus, G726_16, G726_24, G726_32, G726_40, Gsm, L16 };
-inline constexpr std::size_t kAudioCodecCount = 11;
+enum class AudioCodec : std::uint8_t { Pcmu, Pcma, G722, G729, Opus, G726_16, G726_24, G726_32, G726_40, Gsm, Speex, L16 };
+inline constexpr std::size_t kAudioCodecCount = 12;
 
 // Longest packet any of them takes or gives: 60 ms, ours; a peer may send up to 120 ms (RFC 7587 section 4.2).
 inline constexpr unsigned kMaxPtimeMs = 120;
@@ -53,7 +53,8 @@ struct CodecSettings {
   AudioCodec codec = AudioCodec::Pcmu;
   std::uint32_t pcm_rate_hz = 0;  // 0: the format's. Opus runs at 8000, 16000 or 48000 directly, without a resampler
   OpusSettings opus = {};
-  bool g729_annex_b = false;  // voice activity detection: silence is sent as SID frames or not at all
+  std::uint8_t speex_quality = 8;  // 0..10
+  bool g729_annex_b = false;       // voice activity detection: silence is sent as SID frames or not at all
 };
 
 enum class CodecError : std::uint8_t {

@@ -46,6 +46,8 @@ extern const CodecRow kG726Row32;
 extern const CodecRow kG726Row40;
 // GSM 06.10 full rate by libgsm: frames of 33 bytes for 20 ms (RFC 3551 section 4.5.8).
 extern const CodecRow kGsmRow;
+// Narrow and wide band by libspeex, 20 ms (RFC 5574). Its RTP clock is its PCM's.
+extern const CodecRow kSpeexRow;
 // The samples themselves in network order (RFC 3551 section 4.5.11), mono at 8, 16 or 48 kHz.
 extern const CodecRow kL16Row;
 

@@ -12,7 +12,7 @@ namespace {
 
 using namespace ifgw::audio;
 
-constexpr std::array<CodecSettings, 13> kSettings = {{{.codec = AudioCodec::Pcmu},
+constexpr std::array<CodecSettings, 15> kSettings = {{{.codec = AudioCodec::Pcmu},
                                                       {.codec = AudioCodec::Pcma},
                                                       {.codec = AudioCodec::G722},
                                                       {.codec = AudioCodec::G729},
@@ -24,7 +24,9 @@ constexpr std::array<CodecSettings, 13> kSettings = {{{.codec = AudioCodec::Pcmu
                                                       {.codec = AudioCodec::G726_16},
                                                       {.codec = AudioCodec::G726_24},
                                                       {.codec = AudioCodec::G726_32},
-                                                      {.codec = AudioCodec::G726_40}}};
+                                                      {.codec = AudioCodec::G726_40},
+                                                      {.codec = AudioCodec::Speex},
+                                                      {.codec = AudioCodec::Speex, .pcm_rate_hz = 16'000}}};
 constexpr std::int16_t kGuard = 0x5A5A;
 
 // PCM with room for `size` samples and a guard behind.

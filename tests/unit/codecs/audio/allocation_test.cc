@@ -39,7 +39,7 @@ namespace {
 TEST(Allocation, NoneForFramesOfAnyCodec) {
   if (IFGW_COUNTS_MALLOC == 0) GTEST_SKIP() << "the sanitizer has its own malloc";
   for (const AudioCodec codec : {AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722, AudioCodec::G729, AudioCodec::Opus,
-                                 AudioCodec::G726_24, AudioCodec::G726_40, AudioCodec::Gsm, AudioCodec::L16}) {
+                                 AudioCodec::G726_24, AudioCodec::G726_40, AudioCodec::Gsm, AudioCodec::Speex, AudioCodec::L16}) {
     for (const std::uint32_t rate : {8000U, 16'000U, 48'000U}) {
       const CodecSettings settings{
           .codec = codec, .pcm_rate_hz = rate, .opus = {.expected_loss_percent = 10, .fec = true, .dtx = true}, .g729_annex_b = true};

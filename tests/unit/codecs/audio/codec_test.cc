@@ -23,6 +23,8 @@ std::vector<CodecSettings> all_settings() {
           {.codec = AudioCodec::G726_32},
           {.codec = AudioCodec::G726_40},
           {.codec = AudioCodec::Gsm},
+          {.codec = AudioCodec::Speex},
+          {.codec = AudioCodec::Speex, .pcm_rate_hz = 16'000},
           {.codec = AudioCodec::L16},
           {.codec = AudioCodec::L16, .pcm_rate_hz = 16'000}};
 }
