@@ -29,6 +29,20 @@ TEST(G711, EncodesEverySampleLikeSpandsp) {
   }
 }
 
+// Frames are coded in another way than single samples.
+TEST(G711, FramesAreTheirSamples) {
+  std::vector<std::int16_t> pcm(65'536);
+  for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = static_cast<std::int16_t>(i);
+  std::vector<std::uint8_t> mu(pcm.size());
+  std::vector<std::uint8_t> a(pcm.size());
+  mulaw_encode(pcm, mu);
+  alaw_encode(pcm, a);
+  for (std::size_t i = 0; i < pcm.size(); ++i) {
+    ASSERT_EQ(mu[i], mulaw_encode(pcm[i])) << pcm[i];
+    ASSERT_EQ(a[i], alaw_encode(pcm[i])) << pcm[i];
+  }
+}
+
 // ITU-T G.711 tables 1a and 2a: the largest and smallest outputs, on the 16-bit scale.
 TEST(G711, MeetsTheItuTables) {
   EXPECT_EQ(mulaw_decode(0x80), 8031 * 4);
