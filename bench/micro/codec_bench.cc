@@ -1,5 +1,6 @@
 // Codecs and resampler on 20 ms of speech, each beside the plain library call: `codec_encode/NAME`, `codec_decode/NAME`,
 // `resample/FROM/TO`. Where the library is what we wrap, `ratio` is what the wrapper costs; else it compares kernels.
+#include <gsm.h>
 #include <opus/opus.h>
 #include <spandsp.h>
 #include <speex/speex_resampler.h>
@@ -101,6 +102,36 @@ void g722_decode(benchmark::State& state) {
   g722_decode_free(library);
 }
 
+void g726_encode(benchmark::State& state) {
+  Second second({.codec = AudioCodec::G726_32});
+  auto* library = g726_init(nullptr, 32'000, G726_ENCODING_LINEAR, G726_PACKING_RIGHT);
+  encode_beside(state, second,
+                [&](auto pcm, auto payload) { (void)::g726_encode(library, payload.data(), pcm.data(), static_cast<int>(pcm.size())); });
+  g726_free(library);
+}
+void g726_decode(benchmark::State& state) {
+  Second second({.codec = AudioCodec::G726_32});
+  auto* library = g726_init(nullptr, 32'000, G726_ENCODING_LINEAR, G726_PACKING_RIGHT);
+  decode_beside(state, second, [&](auto payload, auto pcm) {
+    (void)::g726_decode(library, pcm.data(), payload.data(), static_cast<int>(payload.size()));
+  });
+  g726_free(library);
+}
+
+void gsm_encode(benchmark::State& state) {
+  Second second({.codec = AudioCodec::Gsm});
+  gsm library = gsm_create();
+  encode_beside(state, second, [&](auto pcm, auto payload) { ::gsm_encode(library, const_cast<gsm_signal*>(pcm.data()), payload.data()); });
+  gsm_destroy(library);
+}
+void gsm_decode(benchmark::State& state) {
+  Second second({.codec = AudioCodec::Gsm});
+  gsm library = gsm_create();
+  decode_beside(state, second,
+                [&](auto payload, auto pcm) { (void)::gsm_decode(library, const_cast<gsm_byte*>(payload.data()), pcm.data()); });
+  gsm_destroy(library);
+}
+
 void g729_encode(benchmark::State& state) {
   Second second({.codec = AudioCodec::G729});
   auto* library = initBcg729EncoderChannel(0);
@@ -170,6 +201,10 @@ BENCHMARK(g711_encode)->Name("codec_encode/PCMU/spandsp")->Iterations(40)->UseMa
 BENCHMARK(g711_decode)->Name("codec_decode/PCMU/spandsp")->Iterations(40)->UseManualTime();
 BENCHMARK(g722_encode)->Name("codec_encode/G722/spandsp")->Iterations(40)->UseManualTime();
 BENCHMARK(g722_decode)->Name("codec_decode/G722/spandsp")->Iterations(40)->UseManualTime();
+BENCHMARK(g726_encode)->Name("codec_encode/G726-32/spandsp")->Iterations(40)->UseManualTime();
+BENCHMARK(g726_decode)->Name("codec_decode/G726-32/spandsp")->Iterations(40)->UseManualTime();
+BENCHMARK(gsm_encode)->Name("codec_encode/GSM/libgsm")->Iterations(40)->UseManualTime();
+BENCHMARK(gsm_decode)->Name("codec_decode/GSM/libgsm")->Iterations(40)->UseManualTime();
 BENCHMARK(g729_encode)->Name("codec_encode/G729/bcg729")->Iterations(40)->UseManualTime();
 BENCHMARK(g729_decode)->Name("codec_decode/G729/bcg729")->Iterations(40)->UseManualTime();
 BENCHMARK(opus_encode)->Name("codec_encode/opus/libopus")->Arg(8000)->Arg(16'000)->Arg(48'000)->Iterations(40)->UseManualTime();
