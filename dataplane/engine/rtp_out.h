@@ -1,0 +1,56 @@
+// One RTP stream as a party receives it (RFC 3550 section 5.1): one SSRC for the life of the leg, sequence numbers that
+// grow by one a packet, time stamps that follow the audio. Whatever feeds it — a relayed stream, a transcoder, another
+// party, the same party after a restart — goes on where the last one stopped. A plain value, written by one worker.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "codecs/base/serial.h"
+#include "codecs/base/time.h"
+
+namespace ifgw::engine {
+
+class RtpOut {
+ public:
+  RtpOut() = default;
+  // Numbers of the first packet; random in production (RFC 3550 section 5.1).
+  RtpOut(std::uint32_t ssrc, std::uint16_t first_sequence, std::uint32_t first_timestamp) noexcept
+      : ssrc_(ssrc), timestamp_(first_timestamp), sequence_(static_cast<std::uint16_t>(first_sequence - 1)) {}
+
+  std::uint32_t ssrc() const noexcept { return ssrc_; }
+  std::uint16_t next_sequence() const noexcept { return static_cast<std::uint16_t>(sequence_ + 1); }
+
+  // Time stamp of a frame that has no past in this stream: behind the newest one, as far as time has gone on since.
+  std::uint32_t resume(Instant now, std::uint32_t clock_hz) const noexcept {
+    if (!started_) return timestamp_;
+    const std::int64_t elapsed_ns = std::clamp<std::int64_t>((now - sent_at_).count(), 0, kLongestPauseNs);
+    const auto elapsed = static_cast<std::uint32_t>(elapsed_ns * clock_hz / 1'000'000'000);
+    return timestamp_ + std::max(elapsed, duration_);
+  }
+
+  // A packet went out: `duration` in units of the time stamp. One older than the newest (relayed out of order) changes
+  // nothing.
+  void sent(std::uint16_t sequence, std::uint32_t timestamp, std::uint32_t duration, Instant now) noexcept {
+    if (started_ && !serial_newer(sequence, sequence_)) return;
+    started_ = true;
+    sequence_ = sequence;
+    timestamp_ = timestamp;
+    duration_ = duration;
+    sent_at_ = now;
+  }
+  // Numbers that stay unused, so that the receiver sees the loss.
+  void skip(std::uint16_t packets) noexcept { sequence_ = static_cast<std::uint16_t>(sequence_ + packets); }
+
+ private:
+  static constexpr std::int64_t kLongestPauseNs = 3'600'000'000'000;  // an hour: longer ones count as one
+
+  std::uint32_t ssrc_ = 0;
+  std::uint32_t timestamp_ = 0;  // of the newest packet; before the first: its own
+  std::uint32_t duration_ = 0;
+  std::uint16_t sequence_ = 0;  // of the newest packet
+  bool started_ = false;
+  Instant sent_at_{};
+};
+
+}  // namespace ifgw::engine

@@ -1,0 +1,217 @@
+#include "dataplane/engine/transcoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "codecs/base/check.h"
+
+namespace ifgw::engine {
+namespace {
+
+using audio::AudioCodec;
+
+// Longer losses are silence: concealment has faded out by then, and its cost would come all at once.
+constexpr std::uint32_t kMaxConcealMs = 120;
+// A longer way from one packet to the next is another stream.
+constexpr std::uint32_t kMaxGapSeconds = 10;
+
+bool is_opus(const audio::CodecSettings& s) noexcept { return s.codec == AudioCodec::Opus; }
+
+// Opus runs at the other side's rate, so that no resampler is needed.
+struct Rates {
+  audio::CodecSettings from, to;
+  std::uint32_t from_hz = 0, to_hz = 0;
+};
+Rates choose_rates(const TranscoderSettings& s) noexcept {
+  Rates r{s.from, s.to};
+  if (is_opus(r.from) && !is_opus(r.to)) r.from.pcm_rate_hz = audio::format(r.to.codec).sample_rate_hz;
+  if (is_opus(r.to) && !is_opus(r.from)) r.to.pcm_rate_hz = audio::format(r.from.codec).sample_rate_hz;
+  r.from_hz = audio::pcm_rate_hz(r.from);
+  r.to_hz = audio::pcm_rate_hz(r.to);
+  return r;
+}
+
+constexpr std::size_t aligned(std::size_t bytes) noexcept {
+  return (bytes + audio::kStateAlignment - 1) / audio::kStateAlignment * audio::kStateAlignment;
+}
+
+bool supported_ptime(std::uint8_t ms) noexcept { return ms >= 10 && ms <= 60 && ms % 10 == 0 && ms != 50; }
+
+}  // namespace
+
+struct Transcoder::Parts {
+  explicit Parts(const TranscoderSettings& settings) noexcept : rates(choose_rates(settings)) {
+    if (rates.from_hz == 0 || rates.to_hz == 0 || !supported_ptime(settings.ptime_ms)) return;
+    frame = rates.to_hz / 1000 * settings.ptime_ms;
+    decoded = rates.from_hz / 1000 * audio::kMaxPtimeMs;
+    // What is less than a frame, the substitute for a gap, and a packet.
+    pcm = frame + rates.to_hz / 1000 * (kMaxConcealMs + audio::kMaxPtimeMs);
+    decoder_at = aligned(sizeof(Transcoder));
+    encoder_at = decoder_at + aligned(audio::decoder_bytes(rates.from));
+    decoded_at = encoder_at + aligned(audio::encoder_bytes(rates.to));
+    pcm_at = decoded_at + aligned(decoded * sizeof(std::int16_t));
+    bytes = pcm_at + aligned(pcm * sizeof(std::int16_t));
+  }
+  Rates rates;
+  std::size_t frame = 0, decoded = 0, pcm = 0;  // samples
+  std::size_t decoder_at = 0, encoder_at = 0, decoded_at = 0, pcm_at = 0, bytes = 0;
+};
+
+std::size_t Transcoder::required_bytes(const TranscoderSettings& settings) noexcept { return Parts(settings).bytes; }
+
+Transcoder::Ptr Transcoder::make(const TranscoderSettings& settings, std::span<std::byte> memory) noexcept {
+  const Parts parts(settings);
+  if (parts.bytes == 0 || memory.size() < parts.bytes) return nullptr;
+  if (reinterpret_cast<std::uintptr_t>(memory.data()) % audio::kStateAlignment != 0) return nullptr;
+  Ptr made(new (memory.data()) Transcoder(parts, memory));
+  return made->decoder_ != nullptr && made->encoder_ != nullptr ? std::move(made) : nullptr;
+}
+
+Transcoder::Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept
+    : from_clock_hz_(audio::format(parts.rates.from.codec).rtp_clock_hz),
+      from_rate_hz_(parts.rates.from_hz),
+      to_clock_hz_(audio::format(parts.rates.to.codec).rtp_clock_hz),
+      to_rate_hz_(parts.rates.to_hz),
+      frame_samples_(parts.frame),
+      decoder_(audio::make_decoder(parts.rates.from, memory.subspan(parts.decoder_at, parts.encoder_at - parts.decoder_at))),
+      encoder_(audio::make_encoder(parts.rates.to, memory.subspan(parts.encoder_at, parts.decoded_at - parts.encoder_at))),
+      resampler_(parts.rates.from_hz, parts.rates.to_hz),
+      decoded_(reinterpret_cast<std::int16_t*>(memory.data() + parts.decoded_at), parts.decoded),
+      pcm_(reinterpret_cast<std::int16_t*>(memory.data() + parts.pcm_at), parts.pcm) {}
+
+void Transcoder::restart() noexcept {
+  if (!started_) return;
+  started_ = false;
+  decoder_->reset();
+  resampler_.reset();
+}
+
+void Transcoder::begin(const Input& in, RtpOut& out, Instant now) noexcept {
+  begin_ = end_ = encoded_ = gap_begin_ = gap_end_ = last_samples_ = 0;
+  jump_ = {};
+  position_ = out.resume(now, to_clock_hz_);
+  expected_sequence_ = in.sequence;
+  expected_timestamp_ = in.timestamp;
+  started_ = marker_ = true;
+}
+
+Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
+  if (started_ && serial_distance(expected_sequence_, in.sequence) < 0) return Intake::Late;
+  const std::int32_t gap = serial_distance(expected_timestamp_, in.timestamp);
+  if (started_ && (gap < 0 || static_cast<std::uint32_t>(gap) > kMaxGapSeconds * from_clock_hz_)) restart();
+  if (!started_) {
+    begin(in, out, now);
+  } else {
+    compact();
+    if (gap > 0) bridge(static_cast<std::uint32_t>(gap), in.sequence != expected_sequence_, in, out);
+  }
+  // From here on the packet itself may still turn out to be bad: then it is the next gap.
+  expected_sequence_ = in.sequence;
+  expected_timestamp_ = in.timestamp;
+  const audio::Decoded decoded = decoder_->decode(in.payload, decoded_);
+  if (decoded.error != audio::CodecError::None || resampler_.output_size(decoded.samples) == 0) return Intake::BadPayload;
+  append(decoded_.first(decoded.samples));
+  last_samples_ = decoded.samples;
+  ++expected_sequence_;
+  expected_timestamp_ += static_cast<std::uint32_t>(decoded.samples * from_clock_hz_ / from_rate_hz_);
+  marker_ = marker_ || in.marker;
+  return Intake::Taken;
+}
+
+// From what came last to what comes now. `gap` in units of the received time stamp.
+void Transcoder::bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept {
+  const std::size_t missing = static_cast<std::size_t>(std::uint64_t{gap} * to_rate_hz_ / from_clock_hz_);
+  if (lost && gap <= from_clock_hz_ / 1000 * kMaxConcealMs) return substitute(missing, in.payload);
+  // Finish the frame that has begun, then let the time pass.
+  const std::size_t open = end_ == 0 ? 0 : std::min(frame_samples_ - end_, missing);
+  substitute(open, {});
+  const std::size_t rest = missing - open;
+  jump_ = {end_, out_units(rest), lost ? static_cast<std::uint16_t>(rest / frame_samples_) : std::uint16_t{0}, !lost};
+  if (open == 0) jump(out);
+}
+
+// So many samples, at the sending rate, in place of what is missing; the last packet's worth of it from `next` if it can.
+void Transcoder::substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept {
+  if (samples == 0) return;
+  if (gap_end_ != end_) gap_begin_ = end_;
+  const std::size_t target = end_ + samples;
+  const std::size_t tenth = from_rate_hz_ / 100;  // concealment knows multiples of 10 ms
+  std::size_t left = samples * from_rate_hz_ / to_rate_hz_ / tenth * tenth;
+  statistics_.concealed_ms += left * 1000 / from_rate_hz_;
+  while (left > 0) {
+    const bool last = !next.empty() && last_samples_ != 0 && left <= last_samples_;
+    const std::size_t before = !next.empty() && left > last_samples_ ? left - last_samples_ : left;
+    const std::size_t part = std::min(last ? left : before, decoded_.size()) / tenth * tenth;
+    if (part == 0) break;
+    const bool recovered = last && decoder_->recover(next, decoded_.first(part));
+    if (!last) decoder_->conceal(decoded_.first(part));
+    append(decoded_.first(part));
+    left -= part;
+    if (recovered)
+      ++statistics_.recovered;
+    else
+      gap_end_ = end_;
+  }
+  if (end_ == target) return;
+  std::fill(pcm_.begin() + static_cast<std::ptrdiff_t>(end_), pcm_.begin() + static_cast<std::ptrdiff_t>(target), std::int16_t{0});
+  end_ = gap_end_ = target;
+}
+
+void Transcoder::append(std::span<const std::int16_t> decoded) noexcept { end_ += resampler_.process(decoded, pcm_.subspan(end_)); }
+
+// Less than a frame is left by next(); it moves to the front.
+void Transcoder::compact() noexcept {
+  IFGW_CHECK(end_ - begin_ < frame_samples_ && encoded_ == 0);
+  std::memmove(pcm_.data(), pcm_.data() + begin_, (end_ - begin_) * sizeof(std::int16_t));
+  const auto moved = [this](std::size_t index) { return index > begin_ ? index - begin_ : 0; };
+  gap_begin_ = moved(gap_begin_);
+  gap_end_ = moved(gap_end_);
+  end_ -= begin_;
+  begin_ = 0;
+}
+
+bool Transcoder::nothing_came_of_it() const noexcept {
+  return encoded_ == 0 && gap_begin_ <= begin_ && begin_ + frame_samples_ <= gap_end_;
+}
+
+// The frame at begin_ is done with, one way or the other.
+void Transcoder::step(RtpOut& out) noexcept {
+  begin_ += frame_samples_;
+  position_ += out_units(frame_samples_);
+  encoded_ = 0;
+  if (begin_ == jump_.at) jump(out);
+}
+
+void Transcoder::jump(RtpOut& out) noexcept {
+  position_ += jump_.units;
+  out.skip(jump_.packets);
+  marker_ = marker_ || (jump_.silence && jump_.units != 0);
+  jump_ = {};
+}
+
+bool Transcoder::next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept {
+  while (end_ - begin_ >= frame_samples_) {
+    if (nothing_came_of_it()) {
+      out.skip(1);
+      step(out);
+      continue;
+    }
+    const std::size_t from = begin_ + encoded_;
+    const audio::Encoded made = encoder_->encode(pcm_.subspan(from, begin_ + frame_samples_ - from), room);
+    const std::uint32_t timestamp = position_ + out_units(encoded_ + made.skipped);
+    const std::size_t taken = made.error == audio::CodecError::None ? made.taken : 0;
+    const bool sends = made.error == audio::CodecError::None && made.size != 0;
+    if (sends) {
+      output = {made.size, out.next_sequence(), timestamp, marker_};
+      out.sent(output.sequence, timestamp, out_units(taken - made.skipped), now);
+    }
+    marker_ = !sends;  // behind silence that was not sent
+    encoded_ += taken;
+    if (taken == 0 || encoded_ >= frame_samples_) step(out);
+    if (sends) return true;
+  }
+  return false;
+}
+
+}  // namespace ifgw::engine

@@ -1,0 +1,123 @@
+// One direction of audio between two codecs, or two packet times of one: payloads of a received RTP stream in, payloads
+// of the stream that is sent out. Frame in, frame out: a frame leaves in the call that completes it; what is kept is
+// less than one frame. Nothing runs on a clock.
+//
+//   packet -> decoder -> resampler -> frame of `ptime_ms` -> encoder -> packet(s)
+//
+// What comes of irregular input:
+//   lost packets         nothing is sent for frames of which nothing came; their numbers and time stay unused. A gap
+//                        inside a frame is concealed, from the next packet's redundancy where it carries some
+//   late, twice          refused: the decoder is past it
+//   silence not sent     (time stamps go on, numbers do not) the unfinished frame is completed, then time moves on; the
+//                        next frame carries the marker
+//   restart              another SSRC or a jump, told by restart(): goes on behind what was sent
+//
+// No allocation per packet (make() may: see codecs/audio/codec.h). Thread: the worker that owns the direction.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "codecs/audio/codec.h"
+#include "codecs/audio/resample.h"
+#include "dataplane/engine/rtp_out.h"
+
+namespace ifgw::engine {
+
+struct TranscoderSettings {
+  audio::CodecSettings from;   // its PCM rate is chosen by make()
+  audio::CodecSettings to;     // likewise
+  std::uint8_t ptime_ms = 20;  // of what is sent: 10, 20, 30, 40, 60
+};
+
+class Transcoder {
+ public:
+  struct Input {
+    std::uint16_t sequence = 0;
+    std::uint32_t timestamp = 0;
+    bool marker = false;
+    std::span<const std::uint8_t> payload;
+  };
+  enum class Intake : std::uint8_t {
+    Taken,
+    Late,        // the decoder is past it: a duplicate, or reordered too far
+    BadPayload,  // nothing the codec can produce; counts as not received
+  };
+  struct Output {
+    std::size_t size = 0;  // bytes written
+    std::uint16_t sequence = 0;
+    std::uint32_t timestamp = 0;
+    bool marker = false;
+  };
+  struct Statistics {
+    std::uint64_t concealed_ms = 0;
+    std::uint64_t recovered = 0;  // frames rebuilt from in-band redundancy
+  };
+
+  // 0 when there is no such pair. `memory` is aligned to audio::kStateAlignment.
+  static std::size_t required_bytes(const TranscoderSettings& settings) noexcept;
+  struct Delete {
+    void operator()(Transcoder* t) const noexcept { std::destroy_at(t); }
+  };
+  using Ptr = std::unique_ptr<Transcoder, Delete>;
+  // In place; null when the memory is too small or a codec cannot be made.
+  static Ptr make(const TranscoderSettings& settings, std::span<std::byte> memory) noexcept;
+
+  // One packet of the received stream. Then call next() until it says false.
+  Intake take(const Input& in, RtpOut& out, Instant now) noexcept;
+  // The next packet to send, its payload in `room` (audio::kMaxPayloadBytes, or what a datagram carries); false: none.
+  bool next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
+
+  // What comes next is another stream, or the old one after a jump.
+  void restart() noexcept;
+
+  const Statistics& statistics() const noexcept { return statistics_; }
+  std::uint32_t out_clock_hz() const noexcept { return to_clock_hz_; }
+
+ private:
+  struct Parts;  // how memory is divided
+  Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept;
+  void begin(const Input& in, RtpOut& out, Instant now) noexcept;
+  void bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept;
+  void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
+  void append(std::span<const std::int16_t> decoded) noexcept;
+  void compact() noexcept;
+  bool nothing_came_of_it() const noexcept;
+  void step(RtpOut& out) noexcept;
+  void jump(RtpOut& out) noexcept;
+  std::uint32_t out_units(std::size_t samples) const noexcept { return static_cast<std::uint32_t>(samples * to_clock_hz_ / to_rate_hz_); }
+
+  std::uint32_t from_clock_hz_;
+  std::uint32_t from_rate_hz_;
+  std::uint32_t to_clock_hz_;
+  std::uint32_t to_rate_hz_;
+  std::size_t frame_samples_;
+  audio::DecoderPtr decoder_;
+  audio::EncoderPtr encoder_;
+  audio::Resampler resampler_;
+  std::span<std::int16_t> decoded_;  // one packet, as decoded
+  std::span<std::int16_t> pcm_;      // [0, end_): to be sent, at the sending rate; frames begin at begin_
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t encoded_ = 0;    // of the frame at begin_: what was taken by an encoder that takes less than a frame
+  std::size_t gap_begin_ = 0;  // [gap_begin_, gap_end_): substitute, of which alone no frame is made
+  std::size_t gap_end_ = 0;
+  std::uint32_t position_ = 0;  // time stamp of pcm_[begin_]
+  struct Jump {
+    std::size_t at = 0;         // index in pcm_ before which
+    std::uint32_t units = 0;    // of the time stamp pass
+    std::uint16_t packets = 0;  // and numbers stay unused
+    bool silence = false;       // that the sender kept to itself, not loss
+  };
+  Jump jump_;
+  std::size_t last_samples_ = 0;  // of the packet before, as decoded
+  std::uint32_t expected_timestamp_ = 0;
+  std::uint16_t expected_sequence_ = 0;
+  bool started_ = false;
+  bool marker_ = false;  // the next packet to send begins a talkspurt
+  Statistics statistics_;
+};
+
+}  // namespace ifgw::engine
