@@ -34,6 +34,12 @@ class OneHop : public engine::NextHops {
   engine::NextHop hop_;
 };
 
+// One packet in makes one packet out here.
+class NoSpares : public engine::PacketSource {
+ public:
+  engine::Packet* take(const engine::Packet&) noexcept override { return nullptr; }
+};
+
 class Answers : public engine::EventSink {
  public:
   bool on_event(const api::Event& event) noexcept override {
@@ -111,11 +117,12 @@ struct Gateway {
   }
   void handle() {
     gateway->classify(packets);
-    gateway->media(pointers, now);
+    gateway->media(pointers, now, none);
     now += Duration(2000);
   }
 
   engine::EngineConfig config;
+  NoSpares none;
   Pages memory;
   Pages row_memory;
   Pages buffer_memory;

@@ -48,6 +48,7 @@ struct OpusSettings {
   std::uint8_t expected_loss_percent = 0;  // 0..100; what the encoder protects against
   bool fec = false;                        // in-band FEC; sent only when loss is expected
   bool dtx = false;                        // nothing is sent during silence
+  friend bool operator==(const OpusSettings&, const OpusSettings&) = default;
 };
 struct CodecSettings {
   AudioCodec codec = AudioCodec::Pcmu;
@@ -55,6 +56,7 @@ struct CodecSettings {
   OpusSettings opus = {};
   std::uint8_t speex_quality = 8;  // 0..10
   bool g729_annex_b = false;       // voice activity detection: silence is sent as SID frames or not at all
+  friend bool operator==(const CodecSettings&, const CodecSettings&) = default;
 };
 
 enum class CodecError : std::uint8_t {

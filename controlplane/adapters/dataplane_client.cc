@@ -22,7 +22,7 @@ core::MediaStatus media_status(api::CommandStatus status) {
     case api::CommandStatus::UnknownLeg: return core::MediaStatus::UnknownLeg;
     case api::CommandStatus::TableFull: return core::MediaStatus::TableFull;
     case api::CommandStatus::PortsExhausted: return core::MediaStatus::PortsExhausted;
-    case api::CommandStatus::CodecUnavailable: return core::MediaStatus::CodecUnavailable;
+    case api::CommandStatus::NoTranscoder: return core::MediaStatus::NoTranscoder;
     default: return core::MediaStatus::InvalidArgument;
   }
 }

@@ -62,7 +62,7 @@ void Calls::forget_media(Call& call, Party party) {
 }
 
 void Calls::media_failed(Call& call, Party party, std::string_view what, MediaStatus status) {
-  const int sip_status = status == MediaStatus::CodecUnavailable ? 488 : status == MediaStatus::InvalidArgument ? 500 : 503;
+  const int sip_status = status == MediaStatus::InvalidArgument ? 500 : 503;
   call.refusal = Refusal{sip_status,
                          "media",
                          std::string{what} + "-failed",
@@ -135,7 +135,7 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   }
   if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) return retry_later(request, now);
   Side& side = call.side(request.party);
-  if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::CodecUnavailable || e.status == MediaStatus::Overloaded)) {
+  if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::NoTranscoder || e.status == MediaStatus::Overloaded)) {
     side.agreed = side.agreed_before;
     side.wish = side.wish_before;
     side.update_pending = false;

@@ -21,7 +21,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 4;
+inline constexpr std::uint32_t kContractVersion = 5;
 
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
@@ -166,7 +166,7 @@ enum class CommandStatus : std::uint8_t {
   UnknownLeg = 2,       // no such leg, or an older generation of it
   TableFull = 3,        // legs, prefixes, exemptions or blocks are at their bound
   PortsExhausted = 4,   // no free RTP/RTCP port pair on that local address
-  CodecUnavailable = 5,
+  NoTranscoder = 5,     // no memory left for the transcoder that the legs need
   NotFound = 6,  // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
 };

@@ -73,6 +73,7 @@ Status check_config(const EngineConfig& config) {
   }
   if (Status status = check_ports(config); !status) return status;
   if (!within(config.mtu, 576, 9000)) return out_of_range("mtu", config.mtu, 576, 9000);
+  if (config.transcoding_mb > 65'536) return out_of_range("transcoding_mb", config.transcoding_mb, 0, 65'536);
   if (PortMap(config).slots() >= (1U << 24)) return Error{"more than 2^24 media port pairs per worker"};
   if (config.first_generation == 0) return Error{"first_generation is 0; it must not be"};
   if (config.port_quarantine < Duration::zero() || config.port_quarantine > std::chrono::hours(1)) {

@@ -13,10 +13,13 @@ constexpr Duration kTimerInterval = std::chrono::milliseconds(5);
 // Timer calls it takes to visit every leg: one second.
 constexpr std::uint32_t kSweepCalls = 200;
 
+std::size_t limiter_bytes(const EngineConfig& config) noexcept { return (SourceLimiter::required_bytes(config) + 63) / 64 * 64; }
+std::size_t coder_bytes(const EngineConfig& config) noexcept { return std::size_t{config.transcoding_mb} << 20; }
+
 }  // namespace
 
 std::size_t Engine::required_bytes(const EngineConfig& config) noexcept {
-  return LegTable::required_bytes(config) + SourceLimiter::required_bytes(config);
+  return LegTable::required_bytes(config) + limiter_bytes(config) + coder_bytes(config);
 }
 
 Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
@@ -26,9 +29,14 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
       next_hops_(next_hops),
       events_(events),
       legs_(config, memory.first(LegTable::required_bytes(config)), rows),
-      limiter_(config, memory.subspan(LegTable::required_bytes(config)), events),
+      limiter_(config, memory.subspan(LegTable::required_bytes(config), limiter_bytes(config)), events),
       classifier_(config, limiter_),
-      media_(config, legs_, next_hops, events, block) {}
+      media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block) {}
+
+bool Engine::can_transcode(api::Codec codec, const EngineConfig& config) noexcept {
+  const bool g711 = codec == api::Codec::Pcmu || codec == api::Codec::Pcma;
+  return g711 || (config.transcoding_mb != 0 && audio::pcm_rate_hz({audio_codec(codec)}) != 0);
+}
 
 void Engine::classify(std::span<Packet> packets) noexcept {
   // A frame that came by DMA is not in the first cache yet; all headers up to RTP are in its first line.
@@ -42,10 +50,10 @@ void Engine::classify(std::span<Packet> packets) noexcept {
   }
 }
 
-void Engine::media(std::span<Packet* const> packets, Instant now) noexcept {
+void Engine::media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
   while (!packets.empty()) {
     const std::size_t count = std::min(packets.size(), kMaxBurst);
-    media_.burst(packets.first(count), now);
+    media_.burst(packets.first(count), now, spare);
     packets = packets.subspan(count);
   }
 }

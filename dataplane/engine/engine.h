@@ -41,6 +41,8 @@ namespace ifgw::engine {
 
 class Engine {
  public:
+  // Whether this build and configuration bring the codec to any other; relaying it to itself works in any case.
+  static bool can_transcode(api::Codec codec, const EngineConfig& config) noexcept;
   // `config` must have passed check_config(). Memory for legs, sources and prefix budgets; give it hugepages.
   static std::size_t required_bytes(const EngineConfig& config) noexcept;
   // How many LegRows (= possible leg indices) this configuration needs per worker.
@@ -61,9 +63,9 @@ class Engine {
   // Any packets. Those found Malformed are decided (Drop, counted).
   void classify(std::span<Packet> packets) noexcept;
 
-  // Packets of kind Media that this worker owns. Each leaves with Transmit or Drop, rewritten in place (data and length
-  // may move). Relays are finished before the first frame is transcoded.
-  void media(std::span<Packet* const> packets, Instant now) noexcept;
+  // Packets of kind Media that this worker owns. Each leaves with Transmit, Drop or Kept, rewritten in place (data and
+  // length may move), and so do those taken from `spare`. Relays are finished before the first frame is transcoded.
+  void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
   // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its
   // payload is at payload_offset, its UDP checksum was verified), the others with Kernel; refused ones with Drop.
@@ -115,7 +117,7 @@ class Engine {
   Answer block_source(const api::BlockSource& command, Instant now) noexcept;
   Answer unblock_source(const api::UnblockSource& command, Instant now) noexcept;
   Answer list_sources(const api::ListSources& command, std::uint32_t request_id, Instant now) noexcept;
-  void part(std::uint32_t leg) noexcept;
+  void part(std::uint32_t leg, std::uint32_t for_the_sake_of = kNoLeg) noexcept;
   void limit_burst(std::span<Packet* const> packets, Instant now) noexcept;
   void decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept;
   void drop(Packet& packet, api::DropReason reason) noexcept;

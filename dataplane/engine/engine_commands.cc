@@ -60,9 +60,10 @@ Engine::Answer Engine::add_leg(const api::AddLeg& command, Instant now) noexcept
 }
 
 // Ends a join from both sides.
-void Engine::part(std::uint32_t leg) noexcept {
+void Engine::part(std::uint32_t leg, std::uint32_t for_the_sake_of) noexcept {
   const std::uint32_t peer = legs_.rx(leg).peer;
   if (peer == kNoLeg) return;
+  if (peer != for_the_sake_of) media_.unprepare(leg, peer);
   media_.connect(leg, kNoLeg);
   media_.connect(peer, kNoLeg);
 }
@@ -77,11 +78,9 @@ Engine::Answer Engine::join_legs(const api::JoinLegs& command) noexcept {
   const std::uint32_t b = legs_.find(command.b);
   if (b == kNoLeg) return {CommandStatus::UnknownLeg, offsetof(api::JoinLegs, b), command.b, {}};
   if (a == b) return bad_field(offsetof(api::JoinLegs, b));
-  if (!Media::can_connect(legs_.info(a).media.codec, legs_.info(b).media.codec)) {
-    return {CommandStatus::CodecUnavailable, 0, command.a, {}};
-  }
-  part(a);
-  part(b);
+  if (!media_.prepare(a, legs_.info(a).media, b, legs_.info(b).media)) return {CommandStatus::NoTranscoder, 0, command.a, {}};
+  part(a, b);
+  part(b, a);
   media_.connect(a, b);
   media_.connect(b, a);
   return {CommandStatus::Ok, 0, command.a, {}};
@@ -97,8 +96,8 @@ Engine::Answer Engine::update_leg(const api::UpdateLeg& command, Instant now) no
     return answer;
   }
   const std::uint32_t peer = legs_.rx(leg).peer;
-  if (peer != kNoLeg && !Media::can_connect(command.media.codec, legs_.info(peer).media.codec)) {
-    return {CommandStatus::CodecUnavailable, 0, command.leg, {}};
+  if (peer != kNoLeg && !media_.prepare(leg, command.media, peer, legs_.info(peer).media)) {
+    return {CommandStatus::NoTranscoder, 0, command.leg, {}};
   }
   media_.configure(leg, command.media, false, now);
   if (peer != kNoLeg) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dataplane/api/counters.h"
+#include "dataplane/engine/audio_path.h"
 #include "dataplane/engine/config.h"
 #include "dataplane/engine/headers.h"
 #include "dataplane/engine/next_hops.h"
@@ -21,9 +22,6 @@ namespace ifgw::engine {
 
 inline constexpr std::uint32_t kNoLeg = 0xFFFFFFFF;
 
-// What happens to audio on its way from this leg to its peer.
-enum class AudioPath : std::uint8_t { None, Relay, PcmuToPcma, PcmaToPcmu };
-
 struct alignas(64) LegRx {
   IpAddress source;  // expected; absent: none yet
   std::uint8_t present = 0;
@@ -32,7 +30,7 @@ struct alignas(64) LegRx {
   std::uint8_t started = 0;  // a valid packet came since the address was set
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
-  AudioPath path = AudioPath::None;
+  AudioPath path = AudioPath::None;  // of audio from this leg to its peer
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate

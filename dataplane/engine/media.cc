@@ -30,10 +30,20 @@ Bytes payload(const Packet& packet) noexcept { return {packet.data + packet.payl
 
 }  // namespace
 
-Media::Media(const EngineConfig& config, LegTable& legs, NextHops& next_hops, EventSink& events, api::WorkerBlock& block) noexcept
-    : legs_(legs), next_hops_(next_hops), events_(events), block_(block), worker_(config.worker), mtu_(config.mtu) {}
+Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& legs, NextHops& next_hops, EventSink& events,
+             api::WorkerBlock& block)
+    : legs_(legs),
+      next_hops_(next_hops),
+      events_(events),
+      block_(block),
+      worker_(config.worker),
+      mtu_(config.mtu),
+      pool_(memory),
+      coding_(legs.slots()),
+      streams_(legs.slots()),
+      key_(config.hash_key) {}
 
-void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
+void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
   // Far enough ahead for a line to arrive, near enough to leave the processor room for what classify() asked for.
   constexpr std::size_t kAhead = 8;
   for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) legs_.prefetch_peer(packets[i]->leg_index);
@@ -42,7 +52,14 @@ void Media::burst(std::span<Packet* const> packets, Instant now) noexcept {
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
     receive(*packets[i], now);
   }
-  for (const Waiting& waiting : waiting_) transcode(waiting, now);
+  for (const Waiting& waiting : waiting_) {
+    if (legs_.rx(waiting.packet->leg_index).path != AudioPath::Transcode)
+      map(waiting, now);
+    else if (waiting.audio)
+      transcode(waiting, now, spare);
+    else
+      transcoded_event(waiting, now);
+  }
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {
@@ -72,7 +89,9 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
-    return relay(packet, outgoing, now);
+    if (rx.path != AudioPath::Transcode) return relay(packet, outgoing, now);
+    IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
+    return;
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
@@ -107,7 +126,7 @@ void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexce
   if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
 }
 
-void Media::transcode(const Waiting& waiting, Instant now) noexcept {
+void Media::map(const Waiting& waiting, Instant now) noexcept {
   Packet& packet = *waiting.packet;
   const LegRx& rx = legs_.rx(packet.leg_index);
   const LegOut& out = legs_.out(packet.leg_index);

@@ -11,19 +11,7 @@ std::uint16_t rtcp_port_after(const Endpoint& rtp, std::uint16_t given) noexcept
   return given != 0 ? given : static_cast<std::uint16_t>(rtp.port + 1);
 }
 
-AudioPath path_between(api::Codec from, api::Codec to) noexcept {
-  if (from == api::Codec::None || to == api::Codec::None) return AudioPath::None;
-  if (from == to) return AudioPath::Relay;
-  if (from == api::Codec::Pcmu && to == api::Codec::Pcma) return AudioPath::PcmuToPcma;
-  if (from == api::Codec::Pcma && to == api::Codec::Pcmu) return AudioPath::PcmaToPcmu;
-  return AudioPath::None;
-}
-
 }  // namespace
-
-bool Media::can_connect(api::Codec from, api::Codec to) noexcept {
-  return from == api::Codec::None || to == api::Codec::None || path_between(from, to) != AudioPath::None;
-}
 
 void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept {
   LegRx& rx = legs_.rx(leg);
@@ -35,6 +23,12 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   const bool strict = media.source_policy == api::SourcePolicy::Strict;
   const bool take_address = moved || (strict && info.current_remote != media.remote);
   info.media = media;
+  if (fresh) {
+    const std::uint64_t numbers = keyed_hash(legs_.id(leg).value, key_);
+    const std::uint64_t more = keyed_hash(++legs_made_, key_);
+    streams_[leg] =
+        RtpOut(static_cast<std::uint32_t>(numbers), static_cast<std::uint16_t>(numbers >> 32), static_cast<std::uint32_t>(more));
+  }
   if (take_address) info.current_remote = media.remote;
 
   rx.receive = media.receive;

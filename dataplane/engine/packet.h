@@ -33,6 +33,7 @@ enum class PacketVerdict : std::uint8_t {
   Up,        // hand the UDP payload to the control plane
   Kernel,    // give the whole frame to the exception port
   Drop,      // free it; the reason has been counted
+  Kept,      // free it; its audio waits for the rest of a frame
 };
 
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;

@@ -15,6 +15,9 @@ using audio::AudioCodec;
 constexpr std::uint32_t kMaxConcealMs = 120;
 // A longer way from one packet to the next is another stream.
 constexpr std::uint32_t kMaxGapSeconds = 10;
+constexpr std::int16_t kMaxDropout = 3000;  // packets, as in sequence.h
+constexpr std::int16_t kMaxMisorder = 100;
+constexpr std::uint32_t kMaxLateSeconds = 2;
 
 bool is_opus(const audio::CodecSettings& s) noexcept { return s.codec == AudioCodec::Opus; }
 
@@ -36,13 +39,16 @@ constexpr std::size_t aligned(std::size_t bytes) noexcept {
   return (bytes + audio::kStateAlignment - 1) / audio::kStateAlignment * audio::kStateAlignment;
 }
 
-bool supported_ptime(std::uint8_t ms) noexcept { return ms >= 10 && ms <= 60 && ms % 10 == 0 && ms != 50; }
+bool supported_ptime(std::uint8_t ms, AudioCodec codec) noexcept {
+  const std::uint8_t frame = audio::format(codec).frame_ms;
+  return ms >= 10 && ms <= 60 && ms % 10 == 0 && ms != 50 && (frame == 0 || ms % frame == 0);
+}
 
 }  // namespace
 
 struct Transcoder::Parts {
   explicit Parts(const TranscoderSettings& settings) noexcept : rates(choose_rates(settings)) {
-    if (rates.from_hz == 0 || rates.to_hz == 0 || !supported_ptime(settings.ptime_ms)) return;
+    if (rates.from_hz == 0 || rates.to_hz == 0 || !supported_ptime(settings.ptime_ms, settings.to.codec)) return;
     frame = rates.to_hz / 1000 * settings.ptime_ms;
     decoded = rates.from_hz / 1000 * audio::kMaxPtimeMs;
     // What is less than a frame, the substitute for a gap, and a packet.
@@ -74,6 +80,7 @@ Transcoder::Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept
       to_clock_hz_(audio::format(parts.rates.to.codec).rtp_clock_hz),
       to_rate_hz_(parts.rates.to_hz),
       frame_samples_(parts.frame),
+      allocates_(parts.rates.from.codec == AudioCodec::G729),
       decoder_(audio::make_decoder(parts.rates.from, memory.subspan(parts.decoder_at, parts.encoder_at - parts.decoder_at))),
       encoder_(audio::make_encoder(parts.rates.to, memory.subspan(parts.encoder_at, parts.decoded_at - parts.encoder_at))),
       resampler_(parts.rates.from_hz, parts.rates.to_hz),
@@ -83,7 +90,9 @@ Transcoder::Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept
 void Transcoder::restart() noexcept {
   if (!started_) return;
   started_ = false;
-  decoder_->reset();
+  // Where starting afresh would allocate (a party could force it with every packet), the decoder finds into the new stream
+  // by itself.
+  if (!allocates_) decoder_->reset();
   resampler_.reset();
 }
 
@@ -97,8 +106,8 @@ void Transcoder::begin(const Input& in, RtpOut& out, Instant now) noexcept {
 }
 
 Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
-  if (started_ && serial_distance(expected_sequence_, in.sequence) < 0) return Intake::Late;
   const std::int32_t gap = serial_distance(expected_timestamp_, in.timestamp);
+  if (started_ && !continues(in.sequence, gap)) return Intake::Late;
   if (started_ && (gap < 0 || static_cast<std::uint32_t>(gap) > kMaxGapSeconds * from_clock_hz_)) restart();
   if (!started_) {
     begin(in, out, now);
@@ -117,6 +126,19 @@ Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) n
   expected_timestamp_ += static_cast<std::uint32_t>(decoded.samples * from_clock_hz_ / from_rate_hz_);
   marker_ = marker_ || in.marker;
   return Intake::Taken;
+}
+
+// False: late, or a jump that no second packet has confirmed yet (RFC 3550 appendix A.1). A confirmed one is a restart.
+bool Transcoder::continues(std::uint16_t sequence, std::int32_t gap) noexcept {
+  const std::int16_t ahead = serial_distance(expected_sequence_, sequence);
+  if (ahead >= 0 && ahead < kMaxDropout) return true;
+  const bool recent = gap <= 0 && gap >= -static_cast<std::int32_t>(from_clock_hz_ * kMaxLateSeconds);
+  if (ahead < 0 && ahead > -kMaxMisorder && recent) return false;
+  const bool confirmed = jump_pending_ && sequence == after_jump_;
+  jump_pending_ = !confirmed;
+  after_jump_ = static_cast<std::uint16_t>(sequence + 1);
+  if (confirmed) restart();
+  return confirmed;
 }
 
 // From what came last to what comes now. `gap` in units of the received time stamp.
@@ -159,6 +181,20 @@ void Transcoder::substitute(std::size_t samples, std::span<const std::uint8_t> n
 }
 
 void Transcoder::append(std::span<const std::int16_t> decoded) noexcept { end_ += resampler_.process(decoded, pcm_.subspan(end_)); }
+
+// Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
+bool Transcoder::pass(const Input& in, RtpOut& out, Instant now, Output& output) noexcept {
+  if (!started_) begin(in, out, now);
+  const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
+  if (ahead < 0) return false;
+  const std::int64_t since = serial_distance(expected_timestamp_, in.timestamp);
+  const auto open = static_cast<std::int64_t>(out_units(end_ - begin_));  // taken, and not sent yet
+  out.skip(static_cast<std::uint16_t>(ahead));                            // lost before it
+  output = {0, out.next_sequence(), static_cast<std::uint32_t>(position_ + open + since * to_clock_hz_ / from_clock_hz_), in.marker};
+  out.sent(output.sequence, output.timestamp, 0, now);
+  expected_sequence_ = static_cast<std::uint16_t>(in.sequence + 1);
+  return true;
+}
 
 // Less than a frame is left by next(); it moves to the front.
 void Transcoder::compact() noexcept {

@@ -10,7 +10,7 @@
 //   late, twice          refused: the decoder is past it
 //   silence not sent     (time stamps go on, numbers do not) the unfinished frame is completed, then time moves on; the
 //                        next frame carries the marker
-//   restart              another SSRC or a jump, told by restart(): goes on behind what was sent
+//   restart              another SSRC (told by restart()), numbers or time stamps that jumped: goes on behind what was sent
 //
 // No allocation per packet (make() may: see codecs/audio/codec.h). Thread: the worker that owns the direction.
 #pragma once
@@ -30,6 +30,7 @@ struct TranscoderSettings {
   audio::CodecSettings from;   // its PCM rate is chosen by make()
   audio::CodecSettings to;     // likewise
   std::uint8_t ptime_ms = 20;  // of what is sent: 10, 20, 30, 40, 60
+  friend bool operator==(const TranscoderSettings&, const TranscoderSettings&) = default;
 };
 
 class Transcoder {
@@ -70,6 +71,10 @@ class Transcoder {
   // The next packet to send, its payload in `room` (audio::kMaxPayloadBytes, or what a datagram carries); false: none.
   bool next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
 
+  // A packet of the stream that is not audio (a telephone-event) and goes by: where it stands in the stream that is sent.
+  // False: older than what was sent.
+  bool pass(const Input& in, RtpOut& out, Instant now, Output& output) noexcept;
+
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;
 
@@ -80,6 +85,7 @@ class Transcoder {
   struct Parts;  // how memory is divided
   Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept;
   void begin(const Input& in, RtpOut& out, Instant now) noexcept;
+  bool continues(std::uint16_t sequence, std::int32_t gap) noexcept;
   void bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept;
   void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
   void append(std::span<const std::int16_t> decoded) noexcept;
@@ -94,6 +100,7 @@ class Transcoder {
   std::uint32_t to_clock_hz_;
   std::uint32_t to_rate_hz_;
   std::size_t frame_samples_;
+  bool allocates_;  // the decoder, when it is reset
   audio::DecoderPtr decoder_;
   audio::EncoderPtr encoder_;
   audio::Resampler resampler_;
@@ -115,6 +122,8 @@ class Transcoder {
   std::size_t last_samples_ = 0;  // of the packet before, as decoded
   std::uint32_t expected_timestamp_ = 0;
   std::uint16_t expected_sequence_ = 0;
+  std::uint16_t after_jump_ = 0;
+  bool jump_pending_ = false;
   bool started_ = false;
   bool marker_ = false;  // the next packet to send begins a talkspurt
   Statistics statistics_;

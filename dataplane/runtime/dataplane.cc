@@ -137,7 +137,7 @@ Status Dataplane::make_workers() {
     void* memory = rte_zmalloc("engine", bytes, 64);
     if (memory == nullptr)
       return Error{"no memory for worker " + std::to_string(w) + ": " + std::to_string(bytes >> 20) +
-                   " MB. Lower --limiter-sources or reserve more huge pages"};
+                   " MB. Lower --limiter-sources or --transcoding-mb, or reserve more huge pages"};
     engine_memory_.push_back(memory);
     workers_.push_back(
         std::make_unique<Worker>(worker_setup(w), std::span(static_cast<std::byte*>(memory), bytes), counters_, links_, *handover_));
@@ -157,7 +157,8 @@ Status Dataplane::start_plane(std::vector<PortInterface> interfaces, std::unique
   for (const std::uint16_t port : setup_.engine.sip_udp_ports) welcome.signalling_ports[welcome.signalling_port_count++] = port;
   welcome.media_port_first = setup_.engine.first_media_port;
   welcome.media_port_last = setup_.engine.last_media_port;
-  welcome.codec_mask = 1u << static_cast<unsigned>(api::Codec::Pcmu) | 1u << static_cast<unsigned>(api::Codec::Pcma);
+  for (std::uint8_t codec = 1; codec <= api::kMaxCodec; ++codec)
+    if (engine::Engine::can_transcode(static_cast<api::Codec>(codec), setup_.engine)) welcome.codec_mask |= 1u << codec;
   welcome.limiter_requests_max = setup_.engine.limiter_max_requests;
   welcome.mtu = setup_.engine.mtu;
   auto server = AttachServer::start(setup_.attach, counters_, links_);

@@ -149,7 +149,7 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, tx_);
+  nodes::media(engine_, media_, now, spare_, tx_);
   published_ |= signalling_.receive(limited_, now, rings_ == nullptr ? nullptr : &rings_->datagrams_up, setup_.engine.local_addresses) != 0;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/nodes/exception.h"
+#include "dataplane/nodes/media.h"
 #include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/signalling.h"
@@ -82,6 +83,7 @@ class Worker final : private engine::EventSink {
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
   nodes::PacketList media_;
+  nodes::SparePackets spare_;
   nodes::PacketList limited_;
   std::array<engine::Packet, nodes::kBurst> packets_;
   std::unique_ptr<api::Datagram> datagram_ = std::make_unique<api::Datagram>();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -75,6 +76,26 @@ inline engine::EngineConfig small_config() {
   return config;
 }
 
+// Packets beyond those that came in, with room like a buffer's.
+class Spares : public engine::PacketSource {
+ public:
+  engine::Packet* take(const engine::Packet&) noexcept override {
+    if (packets.size() == limit) return nullptr;
+    Spare& spare = packets.emplace_back();
+    spare.buffer.assign(2048, 0xEE);
+    spare.packet.data = spare.buffer.data() + 128;
+    spare.packet.headroom = 128;
+    spare.packet.tailroom = 1920;
+    return &spare.packet;
+  }
+  struct Spare {
+    engine::Packet packet;
+    Frame buffer;
+  };
+  std::deque<Spare> packets;
+  std::size_t limit = 64;
+};
+
 struct Plane {
   explicit Plane(const engine::EngineConfig& c = small_config())
       : config(c),
@@ -119,19 +140,21 @@ struct Plane {
     Datagram datagram;
     Frame frame;
   };
+  static constexpr std::uint16_t kTailroom = 1024;  // a small packet may become a large one
   // Through classify() and then media() or limit().
   Sent send(const Frame& frame) {
-    buffer.assign(128 + frame.size() + 64, 0xEE);
+    buffer.assign(128 + frame.size() + kTailroom, 0xEE);
     std::copy(frame.begin(), frame.end(), buffer.begin() + 128);
     engine::Packet p;
     p.data = buffer.data() + 128;
     p.length = static_cast<std::uint16_t>(frame.size());
     p.headroom = 128;
-    p.tailroom = 64;
+    p.tailroom = kTailroom;
     engine.classify({&p, 1});
     engine::Packet* one[] = {&p};
     using Kind = engine::PacketKind;
-    if (p.kind == Kind::Media) engine.media(one, now);
+    spares.packets.clear();
+    if (p.kind == Kind::Media) engine.media(one, now, spares);
     if (p.kind == Kind::SipUdp || p.kind == Kind::Fragment || p.kind == Kind::SignallingTcp || p.kind == Kind::SignallingTcpSyn) {
       engine.limit(one, now);
     }
@@ -157,6 +180,7 @@ struct Plane {
   std::unique_ptr<api::WorkerBlock> block;
   PlainNextHops hops;
   EventLog events;
+  Spares spares;
   engine::Engine engine;
   Instant now = from_ns(1'000'000'000'000);
   std::uint32_t request = 0;

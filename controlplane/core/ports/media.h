@@ -25,7 +25,7 @@ enum class MediaStatus : std::uint8_t {
   Ok,
   TableFull,         // legs at their bound -> 503
   PortsExhausted,    // no free port pair on that address -> 503
-  CodecUnavailable,  // this dataplane was built or started without that codec -> 488
+  NoTranscoder,      // the dataplane has no memory left for one (--transcoding-mb) -> 503
   InvalidArgument,   // a field out of range: a defect of ours, or a client of another contract
   UnknownLeg,        // gone already
   Overloaded,        // command ring full -> 503
@@ -38,7 +38,7 @@ constexpr std::string_view name(MediaStatus status) noexcept {
     case MediaStatus::Ok: return "ok";
     case MediaStatus::TableFull: return "leg table full";
     case MediaStatus::PortsExhausted: return "media ports exhausted";
-    case MediaStatus::CodecUnavailable: return "codec unavailable";
+    case MediaStatus::NoTranscoder: return "no memory for a transcoder";
     case MediaStatus::InvalidArgument: return "invalid argument";
     case MediaStatus::UnknownLeg: return "unknown leg";
     case MediaStatus::Overloaded: return "dataplane overloaded";

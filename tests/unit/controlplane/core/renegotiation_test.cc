@@ -109,7 +109,7 @@ TEST_F(Renegotiation, AnOfferWeCannotTakeLeavesTheCallAsItWas) {
 }
 
 TEST_F(Renegotiation, ACodecTheDataplaneRefusesLeavesTheCallAsItWas) {
-  w.media.fail_next = {MediaStatus::CodecUnavailable};
+  w.media.fail_next = {MediaStatus::NoTranscoder};
   w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0"), true});
   w.settle_media();
   EXPECT_EQ(w.last<RefuseUpdate>()->status, 488);

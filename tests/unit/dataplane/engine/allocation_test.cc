@@ -60,7 +60,7 @@ TEST(Allocation, NoneForPacketsEventsTimersAndCommands) {
     }
     plane.engine.classify(packets);
     for (auto& p : packets) (void)(p.kind == engine::PacketKind::Media ? media : signalling).push_back(&p);
-    plane.engine.media({media.begin(), media.size()}, plane.now);
+    plane.engine.media({media.begin(), media.size()}, plane.now, plane.spares);
     plane.engine.limit({signalling.begin(), signalling.size()}, plane.now);
     plane.now += std::chrono::milliseconds(5);
     plane.engine.on_timer(plane.now);

@@ -432,7 +432,7 @@ TEST_F(MediaTest, NeedsHeadroomToGrow) {
   p.headroom = 19;  // and nothing is there: a write would be found by the sanitizer
   engine::Packet* one[] = {&p};
   plane.engine.classify({&p, 1});
-  plane.engine.media(one, plane.now);
+  plane.engine.media(one, plane.now, plane.spares);
   EXPECT_EQ(p.verdict, PacketVerdict::Drop);
   EXPECT_EQ(p.drop, DropReason::NoBuffer);
 }

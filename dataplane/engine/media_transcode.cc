@@ -1,0 +1,129 @@
+// The part of Media where a direction becomes a stream of its own: frames through a transcoder, telephone-events beside it.
+#include <algorithm>
+#include <array>
+
+#include "dataplane/engine/media.h"
+
+namespace ifgw::engine {
+namespace {
+
+constexpr std::size_t kRtpBytes = 12;
+// A stream that gave way to another may still have packets under way; later ones mean that it is back.
+constexpr Duration kOldStream = std::chrono::milliseconds(200);
+
+void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t payload_type, std::uint32_t ssrc) noexcept {
+  at[0] = 0x80;  // version 2; no padding, extension or CSRC: those were the other stream's
+  at[1] = static_cast<std::uint8_t>((output.marker ? 0x80 : 0) | payload_type);
+  store_be16(at + 2, output.sequence);
+  store_be32(at + 4, output.timestamp);
+  store_be32(at + 8, ssrc);
+}
+
+}  // namespace
+
+void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
+  Packet& packet = *waiting.packet;
+  const std::uint32_t leg = packet.leg_index;
+  const LegOut& out = legs_.out(leg);
+  const std::uint32_t to = legs_.rx(leg).peer;
+  Coding& coding = coding_[leg];
+  Transcoder& coder = *coding.coder;
+  RtpOut& stream = streams_[to];
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
+  if (!follow(coding, waiting.rtp.ssrc, now)) return drop(packet, api::DropReason::LateForDecoder);
+  switch (coder.take({waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload}, stream, now)) {
+    case Transcoder::Intake::Taken: break;
+    case Transcoder::Intake::Late: return drop(packet, api::DropReason::LateForDecoder);
+    case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);
+  }
+  // The received payload is PCM now; its room takes the first frame, spare packets take the others.
+  Packet* target = &packet;
+  packet.verdict = PacketVerdict::Kept;
+  std::array<std::uint8_t, audio::kMaxPayloadBytes> frame;
+  const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
+  Transcoder::Output output;
+  while (coder.next({frame.data(), room}, stream, now, output)) {
+    if (target == nullptr) target = spare.take(packet);
+    if (target == nullptr || std::size_t{target->tailroom} + target->length - target->payload_offset < kRtpBytes + output.size) {
+      block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
+      continue;
+    }
+    std::copy_n(frame.data(), output.size, target->data + target->payload_offset + kRtpBytes);
+    target->leg_index = leg;
+    if (send_stream(*target, out.payload_type, output, stream.ssrc(), now)) legs_.row(to).transcoded.add(1);
+    target = nullptr;
+  }
+}
+
+// Whether the packet belongs to the stream to decode now, which the newest SSRC is. False: a straggler.
+bool Media::follow(Coding& coding, std::uint32_t ssrc, Instant now) noexcept {
+  if (!coding.started || ssrc != coding.ssrc) {
+    if (coding.started && ssrc == coding.old_ssrc && now - coding.last < kOldStream) return false;
+    if (coding.started) coding.coder->restart();
+    coding.old_ssrc = coding.started ? coding.ssrc : ssrc;
+    coding.ssrc = ssrc;
+    coding.started = true;
+  }
+  coding.last = now;
+  return true;
+}
+
+// The payload is in place, 12 bytes behind payload_offset.
+bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc,
+                        Instant now) noexcept {
+  const LegOut& out = legs_.out(packet.leg_index);
+  std::uint8_t* rtp = packet.data + packet.payload_offset;
+  write_rtp(rtp, output, payload_type, ssrc);
+  const auto grown = static_cast<std::uint16_t>(kRtpBytes + output.size);
+  packet.tailroom = static_cast<std::uint16_t>(packet.tailroom + packet.length - packet.payload_offset - grown);
+  packet.payload_length = grown;
+  packet.length = static_cast<std::uint16_t>(packet.payload_offset + grown);
+  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, {rtp, grown}), now)) return false;
+  count_sent(packet, legs_.rx(packet.leg_index).peer);
+  return true;
+}
+
+// RFC 4733: the time stamp is that of the event's beginning, on all its packets; it moves with the audio's.
+void Media::transcoded_event(const Waiting& waiting, Instant now) noexcept {
+  Packet& packet = *waiting.packet;
+  const RtpHeader& rtp = waiting.rtp;
+  const std::uint32_t leg = packet.leg_index;
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  const std::uint32_t to = legs_.rx(leg).peer;
+  RtpOut& stream = streams_[to];
+  Transcoder::Output output;
+  if (!follow(coding_[leg], rtp.ssrc, now) || !coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output))
+    return drop(packet, api::DropReason::LateForDecoder);
+  output.size = rtp.payload_length;
+  std::uint8_t* at = packet.data + packet.payload_offset;
+  std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpBytes);  // where there were no CSRC or extension: itself
+  (void)send_stream(packet, legs_.out(leg).event_payload_type, output, stream.ssrc(), now);
+}
+
+bool Media::prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
+  Coding forth;
+  Coding back;
+  if (!make_coding(a, at_a, at_b, forth) || !make_coding(b, at_b, at_a, back)) return false;
+  forth.peer = b;
+  back.peer = a;
+  if (forth.coder != nullptr) coding_[a] = std::move(forth);
+  if (back.coder != nullptr) coding_[b] = std::move(back);
+  return true;
+}
+
+void Media::unprepare(std::uint32_t leg, std::uint32_t peer) noexcept {
+  if (coding_[leg].peer == peer) coding_[leg] = Coding{};
+  if (coding_[peer].peer == leg) coding_[peer] = Coding{};
+}
+
+// False: there is no way between them. `made` stays empty where none is needed or the one there is will do.
+bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, const api::MediaParams& to, Coding& made) noexcept {
+  if (path_between(from.codec, to.codec) != AudioPath::Transcode) return true;
+  made.settings = {{audio_codec(from.codec)}, {audio_codec(to.codec)}, to.ptime_ms};
+  if (coding_[leg].coder != nullptr && coding_[leg].settings == made.settings) return true;  // a hold, a new address: it goes on
+  made.coder = pool_.make(made.settings);
+  return made.coder != nullptr;
+}
+
+}  // namespace ifgw::engine

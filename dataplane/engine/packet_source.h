@@ -1,0 +1,16 @@
+// Buffers for packets that nobody received: one packet in may make several packets out (60 ms in, 10 ms out).
+#pragma once
+
+#include "dataplane/engine/packet.h"
+
+namespace ifgw::engine {
+
+class PacketSource {
+ public:
+  virtual ~PacketSource() = default;
+  // An empty packet: `length` 0, room before and after `data`. It is sent right after `made_from`, if its verdict says
+  // so in the end. Null when there is none left. Called on the worker's thread, from inside Engine::media().
+  virtual Packet* take(const Packet& made_from) noexcept = 0;
+};
+
+}  // namespace ifgw::engine

@@ -1,0 +1,174 @@
+// Audio between legs of different codecs, through the whole engine: frames in, frames out.
+#include <gtest/gtest.h>
+
+#include "tests/support/plane.h"
+
+namespace ifgw::test {
+namespace {
+
+using api::Codec;
+using api::CommandStatus;
+
+class MediaTranscode : public ::testing::Test {
+ protected:
+  static engine::EngineConfig config() {
+    engine::EngineConfig c = small_config();
+    c.transcoding_mb = 1;
+    return c;
+  }
+  static api::MediaParams params(const char* remote, Codec codec, std::uint8_t payload_type, std::uint8_t ptime = 20) {
+    api::MediaParams p = media_to(remote, codec);
+    p.payload_type = payload_type;
+    p.ptime_ms = ptime;
+    return p;
+  }
+  void connect(const api::MediaParams& a, const api::MediaParams& b) {
+    const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
+    alice = added_a.leg;
+    bob = added_b.leg;
+    alice_port = added_a.local;
+    ASSERT_EQ(plane.join(alice, bob).status, CommandStatus::Ok);
+  }
+  Plane::Sent from_alice(const Frame& rtp) { return plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice_port, rtp)); }
+  static Frame speech(std::size_t bytes = 160) { return Frame(bytes, 0xD5); }
+  struct Rtp {
+    std::uint16_t sequence;
+    std::uint32_t timestamp, ssrc;
+    std::uint8_t payload_type;
+    bool marker;
+    std::size_t payload;
+  };
+  static Rtp rtp(const Frame& frame) {
+    const Datagram d = read_udp(frame.data(), frame.size());
+    EXPECT_TRUE(d.ok);
+    RtpHeader h;
+    EXPECT_TRUE(parse_rtp(d.payload, h));
+    return {h.sequence, h.timestamp, h.ssrc, h.payload_type, h.marker, h.payload_length};
+  }
+
+  Plane plane{config()};
+  api::LegId alice, bob;
+  Endpoint alice_port;
+};
+
+TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
+  const Plane::Sent first = from_alice(rtp_packet(0, 100, 5000, 0xABCD, speech()));
+  ASSERT_EQ(first.packet.verdict, engine::PacketVerdict::Transmit);
+  const Rtp a = rtp(first.frame);
+  EXPECT_EQ(a.payload, 160U);
+  EXPECT_EQ(a.payload_type, 9);
+  EXPECT_TRUE(a.marker);
+  EXPECT_NE(a.ssrc, 0xABCDU);
+  const Rtp b = rtp(from_alice(rtp_packet(0, 102, 5320, 0xABCD, speech())).frame);
+  EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 2)) << "one was lost";
+  EXPECT_EQ(b.timestamp, a.timestamp + 320);
+  EXPECT_EQ(b.ssrc, a.ssrc);
+  EXPECT_EQ(plane.engine.row(bob.index()).transcoded.get(), 2U);
+  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 0xABCD, speech())).packet.drop, api::DropReason::LateForDecoder);
+}
+
+TEST_F(MediaTranscode, AnotherStreamGoesOnAndItsPredecessorsStragglersDoNot) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
+  const Rtp a = rtp(from_alice(rtp_packet(0, 100, 5000, 1, speech())).frame);
+  plane.advance(std::chrono::milliseconds(20));
+  const Rtp b = rtp(from_alice(rtp_packet(0, 7, 99, 2, speech())).frame);
+  EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 1));
+  EXPECT_EQ(b.timestamp, a.timestamp + 160);
+  EXPECT_EQ(b.ssrc, a.ssrc);
+  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 1, speech())).packet.drop, api::DropReason::LateForDecoder);
+}
+
+TEST_F(MediaTranscode, OnePacketMayMakeSeveral) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G729, 18, 10));
+  const Plane::Sent sent = from_alice(rtp_packet(0, 1, 0, 1, speech(480)));
+  ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
+  ASSERT_EQ(plane.spares.packets.size(), 5U);
+  Rtp before = rtp(sent.frame);
+  EXPECT_EQ(before.payload, 10U);
+  for (const Spares::Spare& spare : plane.spares.packets) {
+    ASSERT_EQ(spare.packet.verdict, engine::PacketVerdict::Transmit);
+    const Rtp next = rtp(Frame(spare.packet.data, spare.packet.data + spare.packet.length));
+    EXPECT_EQ(next.sequence, static_cast<std::uint16_t>(before.sequence + 1));
+    EXPECT_EQ(next.timestamp, before.timestamp + 80);
+    before = next;
+  }
+}
+
+TEST_F(MediaTranscode, WithoutABufferFramesAreCountedAndTheOthersLeave) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G729, 18, 10));
+  plane.spares.limit = 2;
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 0, 1, speech(480))).packet.verdict, engine::PacketVerdict::Transmit);
+  EXPECT_EQ(plane.spares.packets.size(), 2U);
+  EXPECT_EQ(plane.drops(api::DropReason::NoBuffer), 3U);
+}
+
+TEST_F(MediaTranscode, APacketThatCompletesNoFrameIsKept) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::Opus, 96, 40));
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 0, 1, speech())).packet.verdict, engine::PacketVerdict::Kept);
+  const Plane::Sent second = from_alice(rtp_packet(0, 2, 160, 1, speech()));
+  ASSERT_EQ(second.packet.verdict, engine::PacketVerdict::Transmit);
+  EXPECT_EQ(rtp(second.frame).payload_type, 96);
+}
+
+TEST_F(MediaTranscode, TelephoneEventsStandAmongTheAudio) {
+  api::MediaParams a = params("198.51.100.10:40000", Codec::Pcmu, 0), b = params("203.0.113.20:50000", Codec::G722, 9);
+  a.telephone_event_payload_type = 101;
+  b.telephone_event_payload_type = 96;
+  connect(a, b);
+  const Rtp audio = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  const Frame event = {5, 0x0A, 0, 160};
+  const Rtp first = rtp(from_alice(rtp_packet(101, 2, 160, 7, event)).frame);
+  const Rtp second = rtp(from_alice(rtp_packet(101, 3, 160, 7, event)).frame);
+  EXPECT_EQ(first.payload_type, 96);
+  EXPECT_EQ(first.ssrc, audio.ssrc);
+  EXPECT_EQ(first.payload, 4U);
+  EXPECT_EQ(first.timestamp, audio.timestamp + 160);
+  EXPECT_EQ(second.timestamp, first.timestamp) << "of one event";
+  EXPECT_EQ(second.sequence, static_cast<std::uint16_t>(audio.sequence + 2));
+  const Rtp after = rtp(from_alice(rtp_packet(0, 4, 480, 7, speech())).frame);
+  EXPECT_EQ(after.sequence, static_cast<std::uint16_t>(audio.sequence + 3));
+  EXPECT_EQ(after.timestamp, audio.timestamp + 480);
+}
+
+TEST_F(MediaTranscode, ANewAddressKeepsTheStreamAndANewCodecContinuesIt) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
+  const Rtp a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  ASSERT_EQ(plane.update(bob, params("203.0.113.21:50000", Codec::G722, 9)).status, CommandStatus::Ok);
+  const Rtp b = rtp(from_alice(rtp_packet(0, 2, 160, 7, speech())).frame);
+  EXPECT_EQ(b.timestamp, a.timestamp + 160);
+  EXPECT_FALSE(b.marker) << "nothing began anew";
+  ASSERT_EQ(plane.update(bob, params("203.0.113.21:50000", Codec::G729, 18)).status, CommandStatus::Ok);
+  plane.advance(std::chrono::milliseconds(20));
+  const Rtp c = rtp(from_alice(rtp_packet(0, 3, 320, 7, speech())).frame);
+  EXPECT_EQ(c.payload_type, 18);
+  EXPECT_EQ(c.sequence, static_cast<std::uint16_t>(a.sequence + 2));
+  EXPECT_EQ(c.timestamp, b.timestamp + 160);
+  EXPECT_EQ(c.ssrc, a.ssrc);
+}
+
+TEST_F(MediaTranscode, MemoryIsBoundedAndComesBack) {
+  int made = 0;
+  std::vector<api::LegId> legs;
+  while (true) {
+    const api::LegId a = plane.add(params("198.51.100.10:40000", Codec::Pcmu, 0)).leg;
+    const api::LegId b = plane.add(params("203.0.113.20:50000", Codec::Opus, 96)).leg;
+    legs.insert(legs.end(), {a, b});
+    const CommandStatus status = plane.join(a, b).status;
+    if (status == CommandStatus::NoTranscoder) break;
+    ASSERT_EQ(status, CommandStatus::Ok);
+    ASSERT_LT(++made, 30) << "more than a megabyte can hold";
+  }
+  EXPECT_GE(made, 4);
+  plane.remove(legs[0]);
+  const api::LegId a = legs[legs.size() - 2], b = legs.back();
+  EXPECT_EQ(plane.join(a, b).status, CommandStatus::Ok) << "what the removed leg had is free again";
+}
+
+TEST_F(MediaTranscode, BadPayloadsAreCounted) {
+  connect(params("198.51.100.10:40000", Codec::G729, 18), params("203.0.113.20:50000", Codec::Pcmu, 0));
+  EXPECT_EQ(from_alice(rtp_packet(18, 1, 0, 7, Frame(13, 1))).packet.drop, api::DropReason::BadPayload);
+}
+
+}  // namespace
+}  // namespace ifgw::test
