@@ -185,7 +185,8 @@ void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, In
       return handlers_.on_media(
           core::MediaAddressChanged{event.address_change.leg, event.address_change.before, event.address_change.after}, now);
     case api::EventType::LimiterVerdict: return handlers_.on_verdict(event.limiter_verdict, now);
-    case api::EventType::SourceRow: return on_source_row(worker, event.source_row);
+    case api::EventType::SourceRow: return on_row(worker, event.source_row.request_id, event);
+    case api::EventType::PrefixRow: return on_row(worker, event.prefix_row.request_id, event);
   }
   ++state_.invalid_messages;
 }

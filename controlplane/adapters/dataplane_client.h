@@ -75,6 +75,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   std::vector<core::WorkerView> workers() const override;
   std::vector<core::PortView> ports() const override;
   void list_sources(bool blocked_only, std::size_t limit, SourcesDone done) override;
+  void list_prefixes(PrefixesDone done) override;
   void block_source(const IpAddress& source, Duration duration, Done done) override;
   void unblock_source(const IpAddress& source, Done done) override;
   void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) override;
@@ -90,7 +91,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
     std::deque<Pending> pending;  // in the order sent, which is the order of the answers
     std::uint64_t last_sequence = 0;
   };
-  struct Listing;    // a list_sources under way
+  struct Listing;    // a list_sources or list_prefixes under way
   struct Broadcast;  // a change that every worker gets
 
   Instant next_deadline() const override { return link_ ? kNever : attempt_ ? answer_by_ : retry_at_; }
@@ -106,11 +107,12 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   bool pump_worker(std::uint32_t worker, Instant now);
   void on_event(std::uint32_t worker, const api::Event& event, Instant now);
   void on_done(std::uint32_t worker, const api::CommandDone& done);
-  void on_source_row(std::uint32_t worker, const api::SourceRow& row);
+  void on_row(std::uint32_t worker, std::uint32_t request_id, const api::Event& row);
   void on_gap(std::uint32_t worker, Instant now);
   void submit(std::uint32_t worker, api::Command command, Answer answer);
   void submit_media(core::MediaRequestId request, std::uint32_t worker, const api::Command& command);
   void broadcast(const api::Command& command, Done done);
+  void list(std::shared_ptr<Listing> listing);
   void list_next(const std::shared_ptr<Listing>& listing);
   std::vector<api::LegInfo> leg_table() const;
 

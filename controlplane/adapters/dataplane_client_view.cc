@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "controlplane/adapters/dataplane_client.h"
 
 namespace ifgw::adapters {
 namespace {
+
+constexpr std::size_t kMaxPrefixRows = 4096;  // more than a dataplane has
 
 std::string text(core::MediaStatus status, const api::CommandDone& done) {
   if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::NotFound) return "no such entry";
@@ -23,15 +26,18 @@ std::string text_of(const std::array<char, N>& chars) {
 
 }  // namespace
 
-// A list_sources under way: worker after worker, page after page.
+// A listing under way: worker after worker, page after page.
 struct DataplaneClient::Listing {
-  bool blocked_only = false;
-  std::size_t limit = 0;
-  SourcesDone done;
+  api::Command command;  // ListSources or ListPrefixes
+  std::function<void(std::uint32_t worker, const api::Event& row)> take;
+  std::function<bool()> enough;
+  std::function<void(const std::string& error)> done;
   std::uint32_t worker = 0;
   std::uint32_t request_id = 0;  // of the command under way
-  std::uint64_t cursor = 0;
-  std::vector<core::SourceView> rows;
+
+  std::uint64_t& cursor() noexcept {
+    return command.type == api::CommandType::ListSources ? command.list_sources.cursor : command.list_prefixes.cursor;
+  }
 };
 
 // A change on its way to every worker. A source is known to one of them only, so "not found" counts when all say it.
@@ -132,33 +138,64 @@ void DataplaneClient::broadcast(const api::Command& command, Done done) {
 
 void DataplaneClient::list_sources(bool blocked_only, std::size_t limit, SourcesDone done) {
   auto listing = std::make_shared<Listing>();
-  listing->blocked_only = blocked_only;
-  listing->limit = limit;
-  listing->done = std::move(done);
+  auto rows = std::make_shared<std::vector<core::SourceView>>();
+  listing->command.type = api::CommandType::ListSources;
+  listing->command.list_sources = {0, blocked_only ? std::uint8_t{1} : std::uint8_t{0}};
+  listing->enough = [rows, limit] { return rows->size() >= limit; };
+  listing->take = [rows, limit](std::uint32_t worker, const api::Event& event) {
+    const api::SourceRow& row = event.source_row;
+    if (rows->size() < limit) rows->push_back({row.source, worker, row.in_window, row.refused, row.blocked != 0, row.blocked_until_ns});
+  };
+  listing->done = [rows, done = std::move(done)](const std::string& error) { done(error, std::move(*rows)); };
+  list(std::move(listing));
+}
+
+void DataplaneClient::list_prefixes(PrefixesDone done) {
+  auto listing = std::make_shared<Listing>();
+  auto rows = std::make_shared<std::map<IpPrefix, core::PrefixView>>();
+  listing->command.type = api::CommandType::ListPrefixes;
+  listing->command.list_prefixes = {};
+  listing->enough = [] { return false; };
+  // Every worker knows a prefix alike and counts its own part of what came.
+  listing->take = [rows](std::uint32_t, const api::Event& event) {
+    const api::PrefixRow& row = event.prefix_row;
+    if (rows->size() == kMaxPrefixRows) return;
+    core::PrefixView& view = (*rows)[row.prefix];
+    view.prefix = row.prefix;
+    view.exempt = row.exempt != 0;
+    view.requests = row.requests;
+    view.window = std::chrono::milliseconds{row.window_ms};
+    view.in_window += row.in_window;
+    view.refused += row.refused;
+  };
+  listing->done = [rows, done = std::move(done)](const std::string& error) {
+    std::vector<core::PrefixView> views;
+    for (const auto& [prefix, view] : *rows) views.push_back(view);
+    done(error, std::move(views));
+  };
+  list(std::move(listing));
+}
+
+void DataplaneClient::list(std::shared_ptr<Listing> listing) {
   listings_.push_back(listing);
   list_next(listing);
 }
 
 void DataplaneClient::list_next(const std::shared_ptr<Listing>& listing) {
-  api::Command command;
-  command.type = api::CommandType::ListSources;
-  command.list_sources.cursor = listing->cursor;
-  command.list_sources.blocked_only = listing->blocked_only ? 1 : 0;
   listing->request_id = next_request_id_;  // the one submit() is about to give it
-  submit(listing->worker, command, [this, listing](core::MediaStatus status, const api::CommandDone& answer) {
+  submit(listing->worker, listing->command, [this, listing](core::MediaStatus status, const api::CommandDone& answer) {
     const bool failed = status != core::MediaStatus::Ok;
-    listing->cursor = answer.value;
-    if (!failed && listing->cursor == 0) ++listing->worker;
-    if (!failed && listing->worker < workers_.size() && listing->rows.size() < listing->limit) return list_next(listing);
+    listing->cursor() = answer.value;
+    if (!failed && answer.value == 0) ++listing->worker;
+    if (!failed && listing->worker < workers_.size() && !listing->enough()) return list_next(listing);
     std::erase(listings_, listing);
-    listing->done(failed ? text(status, answer) : "", std::move(listing->rows));
+    listing->done(failed ? text(status, answer) : "");
   });
 }
 
-void DataplaneClient::on_source_row(std::uint32_t worker, const api::SourceRow& row) {
+void DataplaneClient::on_row(std::uint32_t worker, std::uint32_t request_id, const api::Event& row) {
   for (const auto& listing : listings_)
-    if (listing->request_id == row.request_id && listing->worker == worker && listing->rows.size() < listing->limit)
-      listing->rows.push_back({row.source, worker, row.in_window, row.refused, row.blocked != 0, row.blocked_until_ns});
+    if (listing->request_id == request_id && listing->worker == worker) listing->take(worker, row);
 }
 
 void DataplaneClient::block_source(const IpAddress& source, Duration duration, Done done) {

@@ -141,6 +141,14 @@ void Admin::legs_show(const Request& r) {
 }
 
 void Admin::pike_show(const Request& r) {
+  if (r.flag("prefixes")) {
+    return ports_.dataplane.list_prefixes([r](const std::string& error, const std::vector<core::PrefixView>& prefixes) {
+      if (!error.empty()) return r.refuse(kFailed, error);
+      Json rows = Json::array();
+      for (std::size_t i = 0; i < std::min(prefixes.size(), r.limit()); ++i) rows.push_back(prefix_row(prefixes[i]));
+      r.ok({{"total", prefixes.size()}, {"rows", std::move(rows)}});
+    });
+  }
   ports_.dataplane.list_sources(r.flag("blocked"), r.limit(), [r](const std::string& error, std::vector<core::SourceView> sources) {
     if (!error.empty()) return r.refuse(kFailed, error);
     Json rows = Json::array();

@@ -173,6 +173,18 @@ Json source_row(const core::SourceView& s, Instant now) {
   return row;
 }
 
+Json prefix_row(const core::PrefixView& p) {
+  Json row;
+  row["prefix"] = p.prefix.text();
+  row["exempt"] = p.exempt;
+  const bool budget = p.requests != 0;
+  row["requests"] = budget ? Json(p.requests) : Json(nullptr);
+  row["window_s"] = budget ? Json(seconds(p.window)) : Json(nullptr);
+  row["in_window"] = budget ? Json(p.in_window) : Json(nullptr);
+  row["refused"] = budget ? Json(p.refused) : Json(nullptr);
+  return row;
+}
+
 Json attach_state(const core::AttachState& s, Instant now) {
   Json row;
   row["attached"] = s.attached;

@@ -18,6 +18,7 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
 Json worker_row(const core::WorkerView& worker, Instant now);
 Json port_row(const core::PortView& port);
 Json source_row(const core::SourceView& source, Instant now);
+Json prefix_row(const core::PrefixView& prefix);
 Json latency(const core::LatencyView& view);
 Json attach_state(const core::AttachState& state, Instant now);
 // One row per drop reason, summed over workers, in the order of the contract; all when `all`, else those above zero.

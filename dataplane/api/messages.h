@@ -81,6 +81,7 @@ enum class CommandType : std::uint8_t {
   ExemptPrefix = 9,
   ListSources = 10,
   ForgetPrefixes = 11,
+  ListPrefixes = 12,
 };
 
 struct AddLeg {
@@ -129,16 +130,20 @@ struct ExemptPrefix {
 // set itself since it attached. Sent after the client's own, so that what both have in common is in force throughout and
 // keeps its window. When there is no room for a client's own prefix before that, those of earlier clients make it.
 
-// Answered by up to kMaxSourceRows SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start
+// Answered by up to kMaxAnswerRows SourceRow events, then CommandDone whose `value` is the next cursor (0: done). Start
 // with 0.
-inline constexpr std::size_t kMaxSourceRows = 32;
+inline constexpr std::size_t kMaxAnswerRows = 32;
 struct ListSources {
   std::uint64_t cursor = 0;
   std::uint8_t blocked_only = 0;  // 0 or 1
 };
+// The same for prefixes, with PrefixRow events. Every worker has every prefix, and counts what it saw of it.
+struct ListPrefixes {
+  std::uint64_t cursor = 0;
+};
 
 // By how many events a command is answered at the most. It waits in its ring until there is room for them.
-inline constexpr std::size_t kMaxAnswerEvents = kMaxSourceRows + 1;
+inline constexpr std::size_t kMaxAnswerEvents = kMaxAnswerRows + 1;
 
 struct Command {
   Command() noexcept : raw{} {}
@@ -156,6 +161,7 @@ struct Command {
     UnblockSource unblock_source;
     ExemptPrefix exempt_prefix;
     ListSources list_sources;
+    ListPrefixes list_prefixes;
     std::array<std::uint8_t, 112> raw;
   };
 };
@@ -178,6 +184,7 @@ enum class EventType : std::uint8_t {
   AddressChange = 4,
   LimiterVerdict = 5,
   SourceRow = 6,
+  PrefixRow = 7,
 };
 
 struct CommandDone {
@@ -220,6 +227,15 @@ struct SourceRow {
   std::uint8_t blocked = 0;
   std::uint64_t blocked_until_ns = 0;  // 0: until unblocked
 };
+struct PrefixRow {
+  std::uint32_t request_id = 0;  // of the ListPrefixes it answers
+  IpPrefix prefix;
+  std::uint8_t exempt = 0;
+  std::uint32_t requests = 0;  // the budget; 0: none
+  std::uint32_t window_ms = 0;
+  std::uint32_t in_window = 0;  // requests admitted by the budget in the window that ends now
+  std::uint64_t refused = 0;    // by the budget
+};
 
 struct Event {
   Event() noexcept : raw{} {}
@@ -235,6 +251,7 @@ struct Event {
     AddressChange address_change;
     LimiterVerdict limiter_verdict;
     SourceRow source_row;
+    PrefixRow prefix_row;
     std::array<std::uint8_t, 96> raw;
   };
 };

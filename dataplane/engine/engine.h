@@ -11,8 +11,8 @@
 //   engine.on_command() for each command, engine.on_timer() when next_deadline() has come
 //
 // Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
-// ListSources) go to every worker, because only the engines know which worker counts a source. BlockSource on a worker that does not count
-// the source changes nothing; CommandDone::value is 1 where it took effect.
+// ListSources, ListPrefixes) go to every worker, because only the engines know which worker counts a source. BlockSource on a worker that
+// does not count the source changes nothing; CommandDone::value is 1 where it took effect.
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
 // and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
@@ -81,7 +81,7 @@ class Engine {
   // Whether a datagram to `remote` fits one packet.
   bool fits_mtu(const Endpoint& remote, std::size_t payload_length) const noexcept;
 
-  // Validates every field; answers by exactly one CommandDone (ListSources: SourceRows before it).
+  // Validates every field; answers by exactly one CommandDone (ListSources, ListPrefixes: rows before it).
   void on_command(const api::Command& command, Instant now) noexcept;
 
   // A client attached that has seen no event: what silence was reported is reported again, to it. Prefixes

@@ -38,6 +38,8 @@ Engine::Answer Engine::dispatch(const api::Command& command, Instant now) noexce
     case api::CommandType::ExemptPrefix: return exempt_prefix(command.exempt_prefix);
     case api::CommandType::ForgetPrefixes: return (void)limiter_.forget_prefixes(), Answer{};
     case api::CommandType::ListSources: return list_sources(command.list_sources, command.request_id, now);
+    case api::CommandType::ListPrefixes:
+      return {CommandStatus::Ok, limiter_.list_prefixes(command.list_prefixes.cursor, command.request_id, now), {}, {}};
   }
   return {CommandStatus::UnknownCommand, 0, {}, {}};
 }

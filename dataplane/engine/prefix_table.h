@@ -26,8 +26,8 @@ struct PrefixEntry {
   std::uint32_t first_stamp = 0;    // into the stamp store: a ring of `requests` times of admission
   std::uint32_t head = 0;           // oldest
   std::uint32_t count = 0;
-  std::uint64_t refused = 0;
-  bool told = false;  // a refusal was reported since the last admission
+  std::uint64_t refused = 0;  // by the budget
+  bool told = false;          // a refusal was reported since the last admission
 };
 
 class PrefixTable {

@@ -87,6 +87,7 @@ SourceLimiter::Outcome SourceLimiter::check_prefix(PrefixEntry& entry, Instant n
     if (t - ring[entry.head] < entry.window.count()) {
       if (!entry.told) report(entry.prefix.ip, api::Verdict::Limited, entry.requests, entry.requests, now);
       entry.told = true;
+      ++entry.refused;
       return {false, api::DropReason::SourceLimited};
     }
     ring[entry.head] = t;
@@ -219,7 +220,7 @@ std::uint64_t SourceLimiter::list(const api::ListSources& command, std::uint32_t
   std::uint64_t cursor = command.cursor;
   std::size_t slots_left = kListSlots;
   // One row at a time, because rows that are filtered out do not count.
-  while (rows < api::kMaxSourceRows && slots_left > 0) {
+  while (rows < api::kMaxAnswerRows && slots_left > 0) {
     const std::uint64_t begin = cursor;
     cursor = window_.list(cursor, slots_left, 1, now, [&](const WindowLimiter::Row& row) {
       if (command.blocked_only != 0 && !row.blocked) return;
@@ -243,6 +244,45 @@ std::uint64_t SourceLimiter::list(const api::ListSources& command, std::uint32_t
     slots_left -= std::min<std::size_t>(slots_left, cursor - begin);
   }
   return cursor;
+}
+
+// Admissions are kept in order: those of the window are the newest.
+std::uint32_t SourceLimiter::in_window(const PrefixEntry& entry, Instant now) const noexcept {
+  std::uint32_t old = 0;
+  std::uint32_t end = entry.count;
+  while (old < end) {
+    const std::uint32_t middle = old + (end - old) / 2;
+    const std::int64_t stamp = stamps_[entry.first_stamp + (entry.head + middle) % entry.requests];
+    if (to_ns(now) - stamp >= entry.window.count())
+      old = middle + 1;
+    else
+      end = middle;
+  }
+  return entry.count - old;
+}
+
+std::uint64_t SourceLimiter::list_prefixes(std::uint64_t cursor, std::uint32_t request_id, Instant now) noexcept {
+  const std::vector<PrefixEntry>& entries = prefixes_.entries();
+  std::size_t rows = 0;
+  for (; cursor < entries.size(); ++cursor) {
+    const PrefixEntry& entry = entries[cursor];
+    if (!entry.used) continue;
+    if (rows++ == api::kMaxAnswerRows) return cursor;
+    api::Event event{};
+    event.type = api::EventType::PrefixRow;
+    event.worker = worker_;
+    event.time_ns = static_cast<std::uint64_t>(to_ns(now));
+    event.prefix_row = api::PrefixRow{};
+    event.prefix_row.request_id = request_id;
+    event.prefix_row.prefix = entry.prefix;
+    event.prefix_row.exempt = entry.exempt ? 1 : 0;
+    event.prefix_row.requests = entry.requests;
+    event.prefix_row.window_ms = static_cast<std::uint32_t>(entry.window / std::chrono::milliseconds{1});
+    event.prefix_row.in_window = in_window(entry, now);
+    event.prefix_row.refused = entry.refused;
+    events_.on_event(event);
+  }
+  return 0;
 }
 
 void SourceLimiter::on_timer(Instant now) noexcept {

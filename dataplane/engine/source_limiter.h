@@ -55,6 +55,8 @@ class SourceLimiter {
   api::CommandStatus unblock(const IpAddress& source, Instant now) noexcept;
   // Up to 32 SourceRow events; returns the next cursor.
   std::uint64_t list(const api::ListSources& command, std::uint32_t request_id, Instant now) noexcept;
+  // Up to 32 PrefixRow events; returns the next cursor.
+  std::uint64_t list_prefixes(std::uint64_t cursor, std::uint32_t request_id, Instant now) noexcept;
 
   void on_timer(Instant now) noexcept;
   const WindowLimiter::Stats& stats() const noexcept { return window_.stats(); }
@@ -62,6 +64,7 @@ class SourceLimiter {
   std::uint64_t take_suppressed_events() noexcept;
 
  private:
+  std::uint32_t in_window(const PrefixEntry& entry, Instant now) const noexcept;
   Outcome check_prefix(PrefixEntry& entry, Instant now) noexcept;
   bool find_stamps(std::uint32_t requests, std::uint32_t& first) noexcept;
   bool set_budget(const api::SetPrefixLimit& command) noexcept;

@@ -20,6 +20,7 @@ struct NoView : core::DataplaneView {
   void list_sources(bool, std::size_t, SourcesDone done) override { done("", std::vector<core::SourceView>(1)); }
   void block_source(const IpAddress&, Duration, Done done) override { done(""); }
   void unblock_source(const IpAddress&, Done done) override { done("not blocked"); }
+  void list_prefixes(PrefixesDone done) override { done("", std::vector<core::PrefixView>(1)); }
   void exempt_prefix(const IpPrefix&, bool, Done done) override { done(""); }
 };
 

@@ -169,11 +169,17 @@ class Restart(Base):
     def test_what_left_the_configuration_is_not_in_force_after_a_restart(self):
         self.assertEqual(self.flood("10.1.0.130", 100, 1), 100)
         self.control.cli("pike", "exempt", "10.1.0.10/32")
+        prefixes = {r["prefix"]: r for r in self.control.ctl("pike show", prefixes=True)["rows"]}
+        self.assertEqual([prefixes[p]["exempt"] for p in (EXEMPT_NET, "10.1.0.10/32", TRUNK_NET)], [True, True, False])
+        self.assertEqual((prefixes[TRUNK_NET]["requests"], prefixes[TRUNK_NET]["window_s"]), (100, 60))
+        self.assertIn(TRUNK_NET, self.control.cli("pike", "show", "--prefixes").stdout)
         self.control.process.stop()
         self.control.file.write_text(gateway.basic_config())
         self.control.start()
         floods = [self.start_flood(source, 100, 1.5) for source in ("10.1.0.131", "10.1.0.70", "10.1.0.10")]
         self.assertEqual([f.result()["answered"] for f in floods], [LIMIT] * 3, "an exemption, a budget of 100, the operator's exemption")
+        left = [r["prefix"] for r in self.control.ctl("pike show", prefixes=True)["rows"]]
+        self.assertEqual(left, [f"{gateway.CALLEE}/32"], "the route's target")
 
 
 class Ipv6(Base):

@@ -41,6 +41,10 @@ const std::vector<Column> kSources = {
     {"SOURCE", "/source"},   {"WORKER", "/worker"},   {"IN WINDOW", "/in_window"},
     {"REFUSED", "/refused"}, {"BLOCKED", "/blocked"}, {"BLOCKED FOR s", "/blocked_for_s"},
 };
+const std::vector<Column> kPrefixes = {
+    {"PREFIX", "/prefix"},     {"EXEMPT", "/exempt"},       {"BUDGET", "/requests"},
+    {"WINDOW s", "/window_s"}, {"IN WINDOW", "/in_window"}, {"REFUSED", "/refused"},
+};
 const std::vector<Column> kWorkers = {
     {"WORKER", "/worker"},
     {"CPU", "/cpu"},
@@ -74,10 +78,10 @@ void add_codecs(Json& rows) {
   for (Json& row : rows) row["codecs"] = cell(row["caller"]["codec"]) + " > " + cell(row["callee"]["codec"]);
 }
 
-const std::vector<Column>* columns_of(std::string_view command, bool ended) {
-  if (command == "calls show") return ended ? &kEnded : &kCalls;
+const std::vector<Column>* columns_of(std::string_view command, bool other) {
+  if (command == "calls show") return other ? &kEnded : &kCalls;
   if (command == "legs show") return &kLegs;
-  if (command == "pike show") return &kSources;
+  if (command == "pike show") return other ? &kPrefixes : &kSources;
   if (command == "core show") return &kWorkers;
   if (command == "port show") return &kPorts;
   if (command == "drops show") return &kDrops;
@@ -86,8 +90,8 @@ const std::vector<Column>* columns_of(std::string_view command, bool ended) {
 
 }  // namespace
 
-std::string show(std::string_view command, bool ended, const Json& result) {
-  const std::vector<Column>* columns = columns_of(command, ended);
+std::string show(std::string_view command, bool other, const Json& result) {
+  const std::vector<Column>* columns = columns_of(command, other);
   if (columns == nullptr) return sections(result);
   Json rows = result.value("rows", Json::array());
   if (rows.empty()) return "nothing to show\n";

@@ -22,7 +22,7 @@ struct Options {
   double watch_s = 0;
   std::string command;
   Json args = Json::object();
-  bool ended = false;
+  bool other = false;  // the other table of a command that has two
   bool flag = false;
   std::uint64_t rows = admin::kDefaultRows;
   std::uint64_t number = 0;
@@ -58,7 +58,7 @@ int once(const Options& o) {
     std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
     return static_cast<int>(result.error().position);
   }
-  const std::string text = o.json ? result->dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.ended, *result);
+  const std::string text = o.json ? result->dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.other, *result);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
@@ -89,7 +89,7 @@ CLI::App* verb(CLI::App* parent, const char* name, const char* text, Options& o,
 void add_calls(CLI::App& app, Options& o) {
   CLI::App* calls = noun(app, "calls", "calls: show, kill");
   CLI::App* show = verb(calls, "show", "the calls there are", o, "calls show");
-  show->add_flag("--ended", o.ended, "those that ended last, and why");
+  show->add_flag("--ended", o.other, "those that ended last, and why");
   show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
   CLI::App* kill = verb(calls, "kill", "end a call", o, "calls kill");
   kill->add_option("CALL", o.number, "number of the call (ifgw calls show)")->required();
@@ -104,7 +104,8 @@ void add_pike(CLI::App& app, Options& o) {
                               "PREFIX"};
   CLI::App* pike = noun(app, "pike", "the limiter of sources: show, block, unblock, exempt");
   CLI::App* show = verb(pike, "show", "the sources it counts", o, "pike show");
-  show->add_flag("--blocked", o.flag, "only those that are blocked");
+  CLI::Option* blocked = show->add_flag("--blocked", o.flag, "only those that are blocked");
+  show->add_flag("--prefixes", o.other, "the prefixes with a budget or an exemption instead")->excludes(blocked);
   show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
   CLI::App* block = verb(pike, "block", "refuse everything of a source", o, "pike block");
   block->add_option("ADDRESS", o.text)->required()->check(address);
@@ -130,9 +131,9 @@ void add_tables(CLI::App& app, Options& o) {
 // What the options mean to the command that was chosen.
 void fill_args(Options& o) {
   if (o.command.ends_with("show")) o.args["limit"] = o.rows;
-  if (o.command == "calls show") o.args["ended"] = o.ended;
+  if (o.command == "calls show") o.args["ended"] = o.other;
   if (o.command == "calls kill") o.args["call"] = o.number;
-  if (o.command == "pike show") o.args["blocked"] = o.flag;
+  if (o.command == "pike show") o.args.update({{"blocked", o.flag}, {"prefixes", o.other}});
   if (o.command == "pike block") o.args = {{"source", o.text}, {"duration_s", o.number}};
   if (o.command == "pike unblock") o.args = {{"source", o.text}};
   if (o.command == "pike exempt") o.args = {{"prefix", o.text}, {"remove", o.flag}};

@@ -127,12 +127,23 @@ struct SourceView {
   std::uint64_t blocked_until_ns = 0;  // 0: until unblocked
 };
 
+// What the limiter does with the sources of a prefix, instead of counting each.
+struct PrefixView {
+  IpPrefix prefix;
+  bool exempt = false;
+  std::uint32_t requests = 0;  // one budget for all; 0: none
+  Duration window{};
+  std::uint64_t in_window = 0;  // admitted by the budget in the window that ends now
+  std::uint64_t refused = 0;    // by the budget
+};
+
 class DataplaneView {
  public:
   // Called exactly once, from the event loop, never from inside the request. `error` is empty on success, else a line
   // for the operator.
   using Done = std::function<void(const std::string& error)>;
   using SourcesDone = std::function<void(const std::string& error, std::vector<SourceView> sources)>;
+  using PrefixesDone = std::function<void(const std::string& error, std::vector<PrefixView> prefixes)>;
 
   virtual ~DataplaneView() = default;
   virtual AttachState attach_state() const = 0;
@@ -144,6 +155,7 @@ class DataplaneView {
 
   // Limiter. Each change reaches every worker before Done is called. At most `limit` rows.
   virtual void list_sources(bool blocked_only, std::size_t limit, SourcesDone done) = 0;
+  virtual void list_prefixes(PrefixesDone done) = 0;                                     // all of them, in order
   virtual void block_source(const IpAddress& source, Duration duration, Done done) = 0;  // zero: until unblocked
   virtual void unblock_source(const IpAddress& source, Done done) = 0;
   virtual void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) = 0;

@@ -24,6 +24,7 @@ struct NoView : core::DataplaneView {
   void list_sources(bool, std::size_t, SourcesDone done) override { pending.push_back(std::move(done)); }
   void block_source(const IpAddress&, Duration, Done) override {}
   void unblock_source(const IpAddress&, Done) override {}
+  void list_prefixes(PrefixesDone done) override { done("", {}); }
   void exempt_prefix(const IpPrefix&, bool, Done) override {}
   std::vector<SourcesDone> pending;
 };

@@ -29,6 +29,13 @@ struct ModelView : core::DataplaneView {
     rows[0].blocked = blocked_only;
     later = [done, rows] { done("", rows); };
   }
+  void list_prefixes(PrefixesDone done) override {
+    std::vector<core::PrefixView> rows(2);
+    rows[0].prefix = *IpPrefix::parse("192.0.2.0/24");
+    rows[0].exempt = true;
+    rows[1] = {*IpPrefix::parse("198.51.100.0/24"), false, 50, std::chrono::seconds{2}, 7, 9};
+    later = [done, rows] { done("", rows); };
+  }
   void block_source(const IpAddress& source, Duration duration, Done done) override {
     log.push_back("block " + source.text() + " " + std::to_string(duration / std::chrono::seconds{1}));
     later = [done] { done(""); };
@@ -123,6 +130,15 @@ TEST_F(AdminTest, AChangeThatCannotBeRecordedIsNotMade) {
 
 TEST_F(AdminTest, LimiterCommandsAreRecordedAndAnsweredLater) {
   EXPECT_EQ(ask(R"({"command":"pike show","args":{"blocked":true}})")["result"]["rows"][0]["source"], "192.0.2.9");
+  const Json prefixes = ask(R"({"command":"pike show","args":{"prefixes":true}})")["result"];
+  EXPECT_EQ(prefixes["rows"][0]["exempt"], true);
+  EXPECT_TRUE(prefixes["rows"][0]["requests"].is_null());
+  EXPECT_EQ(
+      prefixes["rows"][1],
+      Json({{"prefix", "198.51.100.0/24"}, {"exempt", false}, {"requests", 50}, {"window_s", 2.0}, {"in_window", 7}, {"refused", 9}}));
+  const Json first = ask(R"({"command":"pike show","args":{"prefixes":true,"limit":1}})")["result"];
+  EXPECT_EQ(first["total"], 2);
+  EXPECT_EQ(first["rows"].size(), 1u);
   EXPECT_EQ(ask(R"({"command":"pike block","args":{"source":"192.0.2.9","duration_s":60}})")["ok"], true);
   const Json refused = ask(R"({"command":"pike unblock","args":{"source":"192.0.2.9"}})");
   EXPECT_EQ(refused["error"], "192.0.2.9 is not blocked");

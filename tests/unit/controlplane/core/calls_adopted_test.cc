@@ -21,6 +21,7 @@ struct LegsView : DataplaneView {
   std::vector<WorkerView> workers() const override { return {}; }
   std::vector<PortView> ports() const override { return {}; }
   void list_sources(bool, std::size_t, SourcesDone) override {}
+  void list_prefixes(PrefixesDone) override {}
   void block_source(const IpAddress&, Duration, Done) override {}
   void unblock_source(const IpAddress&, Done) override {}
   void exempt_prefix(const IpPrefix&, bool, Done) override {}

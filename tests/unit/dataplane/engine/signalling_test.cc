@@ -253,6 +253,52 @@ TEST_F(SignallingTest, ListsSourcesInPages) {
   EXPECT_EQ(row.in_window, 1U);
 }
 
+TEST_F(SignallingTest, ListsPrefixesWithWhatTheyDid) {
+  ASSERT_EQ(prefix_limit("198.51.100.0/24", 20, 10'000), CommandStatus::Ok);
+  ASSERT_EQ(prefix_limit("203.0.113.0/24", 20, 10'000), CommandStatus::Ok);
+  ASSERT_EQ(exempt("203.0.113.0/24"), CommandStatus::Ok);
+  const auto list = [&](std::uint64_t cursor) {
+    plane.events.events.clear();
+    return plane.command(api::CommandType::ListPrefixes, [&](api::Command& c) { c.list_prefixes = {cursor}; }).value;
+  };
+  const auto row = [&](std::size_t i) { return plane.events.events[i].prefix_row; };
+  EXPECT_EQ(admitted_of(kPeer, 15), 15);
+  plane.advance(seconds(6));
+  EXPECT_EQ(admitted_of(kPeer, 8), 5);
+  EXPECT_EQ(list(0), 0U);
+  ASSERT_EQ(plane.events.count(api::EventType::PrefixRow), 2U);
+  EXPECT_EQ(row(0).prefix.text(), "198.51.100.0/24");
+  EXPECT_EQ(row(0).request_id, plane.request);
+  EXPECT_EQ(row(0).requests, 20U);
+  EXPECT_EQ(row(0).window_ms, 10'000U);
+  EXPECT_EQ(row(0).in_window, 20U);
+  EXPECT_EQ(row(0).refused, 3U);
+  EXPECT_EQ(row(0).exempt, 0);
+  EXPECT_EQ(row(1).exempt, 1);
+  plane.advance(seconds(5));
+  (void)list(0);
+  EXPECT_EQ(row(0).in_window, 5U) << "the first fifteen are older than the window";
+  EXPECT_EQ(list(~std::uint64_t{0}), 0U) << "a cursor that was made up";
+  EXPECT_EQ(plane.events.count(api::EventType::PrefixRow), 0U);
+}
+
+TEST(Signalling, ListsPrefixesInPages) {
+  engine::EngineConfig config = small_config();
+  config.max_prefixes = 100;
+  Plane plane(config);
+  for (int i = 0; i < 70; ++i) {
+    const auto prefix = *IpPrefix::parse("172.16." + std::to_string(i) + ".0/24");
+    (void)plane.command(api::CommandType::ExemptPrefix, [&](api::Command& c) { c.exempt_prefix = {prefix, 1}; });
+  }
+  std::uint64_t cursor = 0;
+  for (const std::size_t rows : {32U, 32U, 6U}) {
+    plane.events.events.clear();
+    cursor = plane.command(api::CommandType::ListPrefixes, [&](api::Command& c) { c.list_prefixes = {cursor}; }).value;
+    EXPECT_EQ(plane.events.count(api::EventType::PrefixRow), rows);
+    EXPECT_EQ(cursor == 0, rows == 6);
+  }
+}
+
 TEST_F(SignallingTest, EventsAreBoundedPerSecond) {
   engine::EngineConfig config = small_config();
   config.limits = {1, 10'000, 0};
