@@ -69,7 +69,7 @@ void Neighbours::resolve(const IpAddress& address, Destination& destination) {
   destination.hop.port = port->port;
   destination.hop.source = port->mac;
   netlink_->manage_neighbour(via.first, via.second);
-  if (const auto known = netlink_->neighbour(via.first, via.second)) set_mac(*known);
+  if (const auto known = netlink_->neighbour(via.first, via.second)) learn(destination, known->mac);
 }
 
 // Nobody asks for `address` through its next hop any more; a next hop without users is the kernel's own business again.
@@ -100,13 +100,14 @@ void Neighbours::resolve_all() {
 void Neighbours::set_mac(const NeighbourEvent& event) {
   const auto users = users_of_.find({event.interface, event.address});
   if (users == users_of_.end()) return;
-  for (const IpAddress& user : users->second) {
-    Destination& destination = destinations_.at(user);
-    const engine::NextHop before = destination.hop;
-    destination.hop.usable = event.mac ? 1 : 0;
-    if (event.mac) destination.hop.destination = *event.mac;
-    if (before.usable != destination.hop.usable || before.destination != destination.hop.destination) tell(destination);
-  }
+  for (const IpAddress& user : users->second) learn(destinations_.at(user), event.mac);
+}
+
+void Neighbours::learn(Destination& destination, const std::optional<Mac>& mac) {
+  const engine::NextHop before = destination.hop;
+  destination.hop.usable = mac ? 1 : 0;
+  if (mac) destination.hop.destination = *mac;
+  if (before.usable != destination.hop.usable || before.destination != destination.hop.destination) tell(destination);
 }
 
 void Neighbours::tell(Destination& destination) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -52,6 +53,7 @@ class Neighbours {
   void unlink(const IpAddress& address, Destination& destination);
   void stop_listening(const IpAddress& address, std::size_t table, engine::NextHopIndex index);
   void set_mac(const NeighbourEvent& event);
+  void learn(Destination& destination, const std::optional<Mac>& mac);
   void tell(Destination& destination);
   void tell(const Destination& destination, const Listener& listener);
 
