@@ -105,6 +105,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->delimiter(',')
       ->check(CLI::Range(1, 65535));
   app.add_option("--max-legs", o.engine.max_legs, "legs per worker at once; 0: as many as there are ports")->capture_default_str();
+  o.engine.transcoding_mb = 32;
   app.add_option("--transcoding-mb", o.engine.transcoding_mb, "memory for transcoders, per worker, MB (about 80 kB for a direction with Opus)")
       ->check(CLI::Range(0, 65'536))
       ->capture_default_str();

@@ -51,6 +51,9 @@ def read_wav(path):
 
 
 def write_wav(path, signal, rate=RATE):
+    """A signal at RATE; the file at `rate`."""
+    if rate != RATE:
+        signal = np.interp(np.arange(len(signal) * rate // RATE) * RATE / rate, np.arange(len(signal)), signal)
     with wave.open(str(path), "wb") as w:
         w.setnchannels(1)
         w.setsampwidth(2)

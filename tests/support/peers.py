@@ -14,13 +14,13 @@ class Baresip:
     """A softphone that answers by itself (or dials), says a WAV and records what it hears. Port 5060, over TLS 5061; `ca` is
     whom it trusts, `identity` its own (certificate, key)."""
 
-    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, identity=None, extra=()):
+    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, identity=None, extra=(), rate=audio.RATE):
         self.home = the_lab.dir / name
         self.home.mkdir()
         # It hangs up when its file ends, so the file goes on in silence.
         speech = audio.read_wav(wav)
         said = self.home / "says.wav"
-        audio.write_wav(said, list(speech) + [0.0] * int(max(0, seconds * audio.RATE - len(speech))))
+        audio.write_wav(said, list(speech) + [0.0] * int(max(0, seconds * audio.RATE - len(speech))), rate)
         if identity:
             (self.home / "identity.pem").write_text("".join(path.read_text() for path in identity))
         (self.home / "config").write_text(f"""
@@ -28,14 +28,16 @@ sip_listen {address}:5060
 audio_player aubridge,sink
 audio_alert aubridge,sink
 audio_source aufile,{said}
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
 ausrc_channels 1
 auplay_channels 1
 audio_txmode poll
 rtp_ports 30000-30100
 module_path /usr/lib/baresip/modules
 module g711.so
+module g722.so
+module opus.so
 module aubridge.so
 module aufile.so
 module sndfile.so
@@ -45,7 +47,8 @@ snd_path {self.home}
 {"sip_cafile " + str(ca) if ca else ""}
 {f"sip_certificate {self.home}/identity.pem" if identity else ""}
 """ + "\n".join(extra) + "\n")
-        (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}/8000/1\n")
+        codec = codec if "/" in codec else f"{codec}/8000/1"
+        (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}\n")
         command = ["baresip", "-f", self.home, "-t", int(seconds + 60)] + (["-e", f"/dial {dial}"] if dial else [])
         self.process = the_lab.start(name, command, ns=ns, env={"HOME": str(self.home)})
         lab.wait_for(lambda: "is ready" in self.process.output() or not self.process.running(), 15, "baresip ready")

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Calls between codecs: SIPp says a tone in one, baresip hears it in another and answers with a tone of its own. Judged by
+what baresip decoded, and by the packets on the wire."""
+import pathlib
+import random
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import audio  # noqa: E402
+import gateway  # noqa: E402
+import lab  # noqa: E402
+import pcap  # noqa: E402
+import peers  # noqa: E402
+import tap  # noqa: E402
+from capture import Capture  # noqa: E402
+from sipp_scenario import caller  # noqa: E402
+
+GATEWAY = f"{gateway.OUTSIDE}:5060"
+# name in the configuration: baresip's account, its PCM rate, RTP clock, payload type on the wire
+PHONES = {"G722": ("G722/16000/1", 16000, 8000, 9), "opus": ("opus/48000/2", 48000, 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8000, 8)}
+
+
+class Codecs(unittest.TestCase):
+    def call(self, caller_type, caller_codec, phone_codec):
+        account, rate, clock, payload_type = PHONES[phone_codec]
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
+                     f'caller_codecs = ["{caller_codec}"]\ncallee_codecs = ["{phone_codec}"]')
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 4))
+            at_callee = Capture(the_lab, "callee", "e0", "udp")
+            at_caller = Capture(the_lab, "caller", "c0", "udp")
+            phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, account, the_lab.dir / "tone.wav", seconds=8, rate=rate)
+            calling = peers.speaking_caller(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", caller_type, the_lab.dir / "tone.wav", 3)
+            lab.wait_for(lambda: [c for c in control.ctl("calls show")["rows"] if c["state"] == "CONNECTED"], 15, "connected")
+            codecs = {leg["party"]: leg["codec"] for leg in control.ctl("legs show")["rows"]}
+            calling.wait(40)
+            phone.stop()
+            self.assertEqual(codecs, {"caller": caller_codec, "callee": phone_codec})
+            heard = audio.read_wav(phone.recording())
+            middle = heard[len(heard) // 4:len(heard) // 2]
+            self.assertAlmostEqual(audio.dominant_frequency(middle), 440, delta=5)
+            self.assertAlmostEqual(audio.rms(middle), 0.3 / 2**0.5, delta=0.04)
+            sent = [p for p in pcap.rtp(at_callee.stop()) if p.source == gateway.INSIDE]
+            self.assertGreater(len(sent), 100)
+            self.assertEqual({p.payload_type for p in sent}, {payload_type})
+            numbers = [p.sequence for p in sent]
+            self.assertEqual(numbers, [(numbers[0] + i) & 0xFFFF for i in range(len(numbers))], "one stream without a gap")
+            self.assertEqual({(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(sent, sent[1:])}, {clock // 50})
+            back = [p for p in pcap.rtp(at_caller.stop()) if p.source == gateway.OUTSIDE]
+            self.assertGreater(len(back), 80)
+            self.assertEqual({p.payload_type for p in back}, {caller_type})
+
+    def test_pcmu_to_g722(self):
+        self.call(0, "PCMU", "G722")
+
+    def test_pcma_to_opus(self):
+        self.call(8, "PCMA", "opus")
+
+    def test_pcmu_to_opus(self):
+        self.call(0, "PCMU", "opus")
+
+    def test_g729_to_pcma(self):
+        """Nobody here speaks G.729; SIPp sends its frames, of noise, and takes ours."""
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
+                     'caller_codecs = ["G729"]\ncallee_codecs = ["PCMA"]')
+            gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            (the_lab.dir / "noise.raw").write_bytes(random.Random(1).randbytes(20 * 200))
+            audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 4))
+            at_caller, at_callee = Capture(the_lab, "caller", "c0", "udp"), Capture(the_lab, "callee", "e0", "udp")
+            phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, "PCMA", the_lab.dir / "tone.wav", seconds=8)
+            scenario = caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", "speak noise.raw 18", "pause", "hush", "bye", "recv 200", types=(18,))
+            peers.Sipp(the_lab, "caller", scenario, f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", "2500", "-timeout", "40", target=GATEWAY, name="caller").wait(50)
+            phone.stop()
+            forth = [p for p in pcap.rtp(at_callee.stop()) if p.source == gateway.INSIDE]
+            back = [p for p in pcap.rtp(at_caller.stop()) if p.source == gateway.OUTSIDE]
+            for packets, payload_type, size in ((forth, 8, 160), (back, 18, 20)):
+                self.assertGreater(len(packets), 80)
+                self.assertEqual({(p.payload_type, len(p.payload)) for p in packets}, {(payload_type, size)})
+                self.assertEqual({(b.sequence - a.sequence) & 0xFFFF for a, b in zip(packets, packets[1:])}, {1})
+                self.assertEqual({(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(packets, packets[1:])}, {160})
+
+
+if __name__ == "__main__":
+    lab.isolate()
+    tap.main()
