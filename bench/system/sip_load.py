@@ -78,7 +78,7 @@ class Load:
         self.hold = hold_ms / 1000
         served = peers.Sipp(self.lab, "callee", callee(*ANSWER), f"{gateway.CALLEE}:5060", "-l", "50000", name="callee")
         before, cpu = self.control.ctl("status"), self.cpu_seconds()
-        dialled = peers.Sipp(self.lab, "caller", caller(*CALL), f"{gateway.CALLER}:5060", "-m", calls, "-r", rate, "-l", "50000", "-s", "expert", "-d", hold_ms,
+        dialled = peers.Sipp(self.lab, "caller", caller(*CALL), f"{gateway.CALLER}:5060", "-m", calls, "-r", rate, "-l", "50000", "-s", "expert", "-d", int(hold_ms),
                              "-timeout", int(calls / rate + hold_ms / 1000 + 60), target=TARGET, name="caller")
         return served, dialled, before, cpu
 
@@ -106,12 +106,13 @@ class Load:
         return self.finish(*self.drive(rate, calls, 1000), started, calls, rate)
 
     def held(self, count):
-        """Memory with `count` calls up, against with none; and again after they are gone."""
+        """Memory with `count` calls up, against with none."""
         idle = self.memory_kb()
-        served, dialled, before, cpu = self.drive(min(self.rate, 200), count, 120_000)
+        rate = min(self.rate, 200)
+        served, dialled, _, _ = self.drive(rate, count, count / rate * 1000 + 5000)
         lab.wait_for(lambda: self.control.ctl("status")["calls"]["active"] >= count or not dialled.process.running(), 120, f"{count} calls up")
         held = self.memory_kb()
-        dialled.process.stop()
+        dialled.process.wait(count / rate + 90)  # all are hung up: calls left behind would be retransmitted to in the next run
         served.process.stop()
         return {"held": count, "idle_kb": idle, "held_kb": held, "kb_per_held_call": round((held - idle) / count, 1)}
 
