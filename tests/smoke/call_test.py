@@ -248,6 +248,51 @@ for junk in (b"", b"\\0", b"GET / HTTP/1.1\\r\\n\\r\\n", b"INVITE", b"SIP/2.0 20
         self.test_call_over_udp()
 
 
+class Advertised(unittest.TestCase):
+    def test_behind_a_nat_signalling_and_media_name_the_address_that_is_advertised(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLER}:5070"\nlocal = "{gateway.OUTSIDE}:5060"\n'
+                     'caller_codecs = ["PCMU"]\ncallee_codecs = ["PCMA"]')
+            gateway.ControlPlane(the_lab, gateway.basic_config(**{
+                "sip": f'udp = ["{gateway.OUTSIDE}:5060"]\nadvertised = "198.51.100.7"', "[route]": route,
+                "[media.address]": f'local = "{gateway.OUTSIDE}"\nadvertised = "198.51.100.10"'}))
+            capture = Capture(the_lab, "caller", "c0", "udp and (port 5060 or port 5070)")
+            served = peers.Sipp(the_lab, "caller", callee(*ANSWERS), f"{gateway.CALLER}:5070", "-m", "1", "-timeout", "40", name="callee")
+            peers.Sipp(the_lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", "300", "-timeout", "40", target=GATEWAY, name="caller").wait(40)
+            served.wait(10)
+            ours = [p.payload.decode(errors="replace") for p in capture.stop() if p.source == gateway.OUTSIDE]
+            invite = next(m for m in ours if m.startswith("INVITE"))
+            answer = next(m for m in ours if m.startswith("SIP/2.0 200") and "INVITE" in m and "m=audio" in m)
+            self.assertRegex(invite, r"Via: SIP/2\.0/UDP 198\.51\.100\.7")
+            for message in (invite, answer):
+                self.assertRegex(message, r"Contact: <sip:[^>]*198\.51\.100\.7")
+                self.assertIn("c=IN IP4 198.51.100.10", message)
+                self.assertNotIn(gateway.OUTSIDE, message.split("\r\n\r\n", 1)[1], "the inner address in the description")
+
+
+class Latching(unittest.TestCase):
+    def test_a_caller_behind_a_nat_is_heard_and_hears_where_it_really_is(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(media='latching = true\nlatch_window = "5s"', **SECTIONS))
+            audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 3))
+            (the_lab.dir / "says.raw").write_bytes(audio.encode(0, audio.tone(440, 3)))
+            at_caller = Capture(the_lab, "caller", "c0", "udp")
+            phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, "PCMA", the_lab.dir / "tone.wav", seconds=8)
+            scenario = caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", "speak says.raw 0", "pause", "hush", "bye", "recv 200", types=(0,))
+            hidden = scenario.replace("[media_ip]", "10.1.0.99")  # what it believes its address to be
+            peers.Sipp(the_lab, "caller", hidden, f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", "2000", "-timeout", "40", target=GATEWAY, name="caller").wait(40)
+            phone.stop()
+            moved = next(r for r in control.records() if r["event"] == "MEDIA_ADDRESS_CHANGED")
+            self.assertTrue(moved["details"]["before"].startswith("10.1.0.99:"), moved)
+            self.assertTrue(moved["details"]["after"].startswith(f"{gateway.CALLER}:"), moved)
+            heard = [p for p in pcap.rtp(at_caller.stop()) if p.source == gateway.OUTSIDE and p.destination == gateway.CALLER]
+            self.assertGreater(len(heard), 60)
+
+
 class Crash(unittest.TestCase):
     def test_control_plane_killed_and_restarted_during_a_call_costs_no_packet(self):
         with lab.Lab() as the_lab:
