@@ -16,7 +16,6 @@ CoderPool::Coder CoderPool::make(const TranscoderSettings& settings) noexcept {
     piece = memory_.data() + used_;
     used_ += pages * kPage;
   }
-  pages_in_use_ += pages;
   Transcoder::Ptr made = Transcoder::make(settings, {piece, pages * kPage});
   if (made == nullptr) {
     give_back(piece, static_cast<std::uint32_t>(pages));
@@ -27,7 +26,6 @@ CoderPool::Coder CoderPool::make(const TranscoderSettings& settings) noexcept {
 
 void CoderPool::give_back(void* piece, std::uint32_t pages) noexcept {
   free_[pages] = new (piece) Free{free_[pages]};
-  pages_in_use_ -= pages;
 }
 
 }  // namespace ifgw::engine

@@ -29,8 +29,6 @@ class CoderPool {
   // Null: no such pair, or no memory left.
   Coder make(const TranscoderSettings& settings) noexcept;
 
-  std::size_t bytes_in_use() const noexcept { return pages_in_use_ * kPage; }
-
  private:
   static constexpr std::size_t kPage = 4096;
   static constexpr std::size_t kMaxPages = 64;
@@ -40,8 +38,7 @@ class CoderPool {
   void give_back(void* piece, std::uint32_t pages) noexcept;
 
   std::span<std::byte> memory_;
-  std::size_t used_ = 0;  // bytes of memory_ that were ever given out
-  std::size_t pages_in_use_ = 0;
+  std::size_t used_ = 0;                     // bytes of memory_ that were ever given out
   std::array<Free*, kMaxPages + 1> free_{};  // by size in pages
 };
 

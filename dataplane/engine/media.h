@@ -87,7 +87,7 @@ class Media {
     Instant last{};
   };
   bool follow(Coding& coding, std::uint32_t ssrc, Instant now) noexcept;
-  bool make_coding(std::uint32_t leg, const api::MediaParams& from, const api::MediaParams& to, Coding& made) noexcept;
+  bool make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to, Coding& made) noexcept;
   // Makes the way from the leg to its peer anew.
   void set_out(std::uint32_t leg) noexcept;
   // Towards the leg's peer.

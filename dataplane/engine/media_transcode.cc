@@ -104,11 +104,9 @@ void Media::transcoded_event(const Waiting& waiting, Instant now) noexcept {
 bool Media::prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
   Coding forth;
   Coding back;
-  if (!make_coding(a, at_a, at_b, forth) || !make_coding(b, at_b, at_a, back)) return false;
-  forth.peer = b;
-  back.peer = a;
-  if (forth.coder != nullptr) coding_[a] = std::move(forth);
-  if (back.coder != nullptr) coding_[b] = std::move(back);
+  if (!make_coding(a, at_a, b, at_b, forth) || !make_coding(b, at_b, a, at_a, back)) return false;
+  for (auto& [leg, made] : {std::pair<std::uint32_t, Coding&>(a, forth), std::pair<std::uint32_t, Coding&>(b, back)})
+    if (made.coder != nullptr || made.peer == kNoLeg) coding_[leg] = std::move(made);
   return true;
 }
 
@@ -117,11 +115,15 @@ void Media::unprepare(std::uint32_t leg, std::uint32_t peer) noexcept {
   if (coding_[peer].peer == leg) coding_[peer] = Coding{};
 }
 
-// False: there is no way between them. `made` stays empty where none is needed or the one there is will do.
-bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, const api::MediaParams& to, Coding& made) noexcept {
+// False: there is no way between them. `made` has no peer where nothing is needed, and no coder where the one that is
+// there, made for the same two legs, will do: a hold or a new address must not begin the stream anew.
+bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to,
+                        Coding& made) noexcept {
   if (path_between(from.codec, to.codec) != AudioPath::Transcode) return true;
+  made.peer = peer;
   made.settings = {{audio_codec(from.codec)}, {audio_codec(to.codec)}, to.ptime_ms};
-  if (coding_[leg].coder != nullptr && coding_[leg].settings == made.settings) return true;  // a hold, a new address: it goes on
+  const Coding& there = coding_[leg];
+  if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);
   return made.coder != nullptr;
 }

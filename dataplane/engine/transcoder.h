@@ -79,7 +79,6 @@ class Transcoder {
   void restart() noexcept;
 
   const Statistics& statistics() const noexcept { return statistics_; }
-  std::uint32_t out_clock_hz() const noexcept { return to_clock_hz_; }
 
  private:
   struct Parts;  // how memory is divided

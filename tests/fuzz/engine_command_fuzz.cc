@@ -7,10 +7,13 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ifgw;
-  test::Plane plane;
-  // Two legs to begin with, so that short inputs can reach the commands about legs.
+  engine::EngineConfig config = test::small_config();
+  config.transcoding_mb = 1;
+  test::Plane plane(config);
+  // Three legs to begin with, so that short inputs can reach the commands about legs and their transcoders.
   const api::LegId a = plane.add(test::media_to("198.51.100.10:40000")).leg;
   const api::LegId b = plane.add(test::media_to("198.51.100.10:40002", api::Codec::Pcma)).leg;
+  const api::LegId c = plane.add(test::media_to("198.51.100.10:40004", api::Codec::G722)).leg;
   (void)plane.join(a, b);
   const test::Frame rtp = test::rtp_packet(0, 1, 1, 1, test::Frame(160, 0x55));
   const test::Frame media = test::udp_frame(*Endpoint::parse("198.51.100.10:40000"), *Endpoint::parse("192.0.2.1:20000"), rtp);
@@ -24,7 +27,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (command.type == api::CommandType::UpdateLeg && command.update_leg.leg.value % 4 == 0) command.update_leg.leg = a;
     if (command.type == api::CommandType::RemoveLeg && command.remove_leg.leg.value % 4 == 0) command.remove_leg.leg = b;
     if (command.type == api::CommandType::JoinLegs && command.join_legs.a.value % 4 == 0) command.join_legs.a = a;
+    if (command.type == api::CommandType::UpdateLeg && command.update_leg.leg.value % 4 == 1) command.update_leg.leg = c;
     if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 0) command.join_legs.b = b;
+    if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 1) command.join_legs.b = c;
     plane.events.events.clear();
     plane.engine.on_command(command, plane.now);
     if (plane.events.count(api::EventType::CommandDone) != 1) std::abort();

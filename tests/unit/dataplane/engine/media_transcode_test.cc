@@ -147,6 +147,29 @@ TEST_F(MediaTranscode, ANewAddressKeepsTheStreamAndANewCodecContinuesIt) {
   EXPECT_EQ(c.ssrc, a.ssrc);
 }
 
+TEST_F(MediaTranscode, AThirdPartyTakesTheSecondsPlaceWithoutParting) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
+  (void)from_alice(rtp_packet(0, 1, 0, 7, speech()));
+  const api::LegId carol = plane.add(params("203.0.113.30:50000", Codec::G722, 9)).leg;
+  ASSERT_EQ(plane.join(alice, carol).status, CommandStatus::Ok);
+  const Plane::Sent sent = from_alice(rtp_packet(0, 2, 160, 7, speech()));
+  ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
+  EXPECT_TRUE(rtp(sent.frame).marker) << "a stream of her own";
+  EXPECT_EQ(plane.engine.row(carol.index()).transcoded.get(), 1U);
+  plane.remove(bob);
+  EXPECT_EQ(from_alice(rtp_packet(0, 3, 320, 7, speech())).packet.verdict, engine::PacketVerdict::Transmit);
+}
+
+TEST_F(MediaTranscode, NothingOfATranscoderIsLeftAfterATimeWithoutOne) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
+  const Rtp a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::Pcmu, 0)).status, CommandStatus::Ok);
+  for (unsigned i = 2; i < 100; ++i) (void)from_alice(rtp_packet(0, i, 160 * (i - 1), 7, speech()));
+  ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::G722, 9)).status, CommandStatus::Ok);
+  const Rtp b = rtp(from_alice(rtp_packet(0, 100, 160 * 99, 7, speech())).frame);
+  EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 1)) << "what was relayed meanwhile is not a loss of this stream";
+}
+
 TEST_F(MediaTranscode, MemoryIsBoundedAndComesBack) {
   int made = 0;
   std::vector<api::LegId> legs;
