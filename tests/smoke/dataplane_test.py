@@ -263,42 +263,40 @@ class Versions(unittest.TestCase):
 
 
 class Strangers(unittest.TestCase):
-    def test_answers_to_more_strangers_than_there_are_next_hops_cost_media_nothing(self):
-        with lab.Lab() as the_lab:
-            gateway.Network(the_lab)
-            dataplane = gateway.Dataplane(the_lab)
-            the_lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
-            remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
-            legs = dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
-            answerer = the_lab.start("answerer", [dataplane.build / "tests/smoke/plane_tool", dataplane.SOCKET, "answer", "10000000"])
-            lab.wait_for(lambda: "answering" in answerer.output(), 10, "the answerer attached")
-            b = gateway.start_rtp(the_lab, "b", "callee", remote_b, legs["b"], 8, 6, "--linger", "1")
-            a = gateway.start_rtp(the_lab, "a", "caller", remote_a, legs["a"], 0, 6, "--linger", "1")
-            the_lab.run_in("caller", gateway.PYTHON, "-c", SPOOF, gateway.OUTSIDE, 30_000, timeout=60)
-            heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
-            answerer.stop()
-            self.assertEqual([leg["dropped"] for leg in dataplane.legs()["legs"]], [0, 0])
-            self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
+    """A conversation goes on while somebody else uses more next hops than there are."""
 
-    def test_a_party_at_more_addresses_than_there_are_next_hops_costs_others_nothing(self):
-        with lab.Lab() as the_lab:
-            gateway.Network(the_lab)
-            dataplane = gateway.Dataplane(the_lab)
-            the_lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
-            remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
-            legs = dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
-            b = gateway.start_rtp(the_lab, "b", "callee", remote_b, legs["b"], 8, 8, "--linger", "1")
-            a = gateway.start_rtp(the_lab, "a", "caller", remote_a, legs["a"], 0, 8, "--linger", "1")
-            dataplane.tool("roam", "100.0.0.1:4000", 40_000)  # the port range makes 32768 legs
-            newcomer = "100.200.0.1:4000"
-            late = dataplane.call(newcomer, "PCMU", f"{gateway.CALLEE}:4004", "PCMA")
-            c = gateway.start_rtp(the_lab, "c", "callee", f"{gateway.CALLEE}:4004", late["b"], 8, 1)
-            heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
-            sent = gateway.rtp_result(c)["sent"]
-            state = dataplane.legs()
-            self.assertEqual([leg["dropped"] for leg in state["legs"] if leg["local"] in legs.values()], [0, 0])
-            self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
-            self.assertEqual([leg["tx"] for leg in state["legs"] if leg["remote"] == newcomer], [sent], "and a new one finds its next hop")
+    def setUp(self):
+        self.lab = lab.Lab()
+        self.addCleanup(self.lab.__exit__)
+        gateway.Network(self.lab)
+        self.dataplane = gateway.Dataplane(self.lab)
+        self.lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
+        remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+        self.legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
+        self.b = gateway.start_rtp(self.lab, "b", "callee", remote_b, self.legs["b"], 8, 8, "--linger", "1")
+        self.a = gateway.start_rtp(self.lab, "a", "caller", remote_a, self.legs["a"], 0, 8, "--linger", "1")
+
+    def expect_no_loss(self):
+        heard_a, heard_b = gateway.rtp_result(self.a), gateway.rtp_result(self.b)
+        rows = [leg for leg in self.dataplane.legs()["legs"] if leg["local"] in self.legs.values()]
+        self.assertEqual([leg["dropped"] for leg in rows], [0, 0])
+        self.assertEqual(len(heard_b["packets"]), heard_a["sent"], "every packet of the call arrived")
+
+    def test_answers_to_strangers_cost_media_nothing(self):
+        answerer = self.lab.start("answerer", [self.dataplane.build / "tests/smoke/plane_tool", self.dataplane.SOCKET, "answer", "10000000"])
+        lab.wait_for(lambda: "answering" in answerer.output(), 10, "the answerer attached")
+        self.lab.run_in("caller", gateway.PYTHON, "-c", SPOOF, gateway.OUTSIDE, 30_000, timeout=60)
+        answerer.stop()
+        self.expect_no_loss()
+
+    def test_a_party_that_roams_costs_others_nothing(self):
+        self.dataplane.tool("roam", "100.0.0.1:4000", 40_000)  # the port range makes 32768 legs
+        newcomer = "100.200.0.1:4000"
+        late = self.dataplane.call(newcomer, "PCMU", f"{gateway.CALLEE}:4004", "PCMA")
+        c = gateway.start_rtp(self.lab, "c", "callee", f"{gateway.CALLEE}:4004", late["b"], 8, 1)
+        self.expect_no_loss()
+        sent = gateway.rtp_result(c)["sent"]
+        self.assertEqual([leg["tx"] for leg in self.dataplane.legs()["legs"] if leg["remote"] == newcomer], [sent], "and a new one finds its next hop")
 
 
 if __name__ == "__main__":
