@@ -166,8 +166,6 @@ void run(benchmark::State& state, api::Codec from, api::Codec to, bool handle) {
     }
   });
   if (handle && sent * kBurst != kOperations * static_cast<std::uint64_t>(state.iterations())) state.SkipWithError("packets were dropped");
-  state.counters["bytes_per_leg"] =
-      static_cast<double>(engine::LegTable::required_bytes(g.config)) / engine::Engine::leg_rows(g.config) + sizeof(api::LegRow);
   state.SetLabel(name(page));
 }
 

@@ -78,6 +78,10 @@ class Rig {
     expected_ += packets;
     return spent;
   }
+  double bytes_per_leg() const {
+    const runtime::NextHopTable& hops = worker_->media_next_hops();
+    return static_cast<double>(engine::Engine::bytes_per_leg(config_)) + static_cast<double>(hops.bytes()) / hops.capacity();
+  }
   bool lossless() const { return relayed_ == expected_; }
   std::uint64_t allocations() const { return allocations_; }
   double allocations_per_packet() const { return static_cast<double>(allocations_) / static_cast<double>(expected_); }
@@ -122,6 +126,7 @@ class Rig {
     doorbell_ = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     setup.main_doorbell = doorbell_.get();
     const std::uint32_t rows = engine::Engine::leg_rows(setup.engine);
+    config_ = setup.engine;
     counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows, g_hugepages)).value());
     links_.push_back(std::make_unique<runtime::WorkerLink>());
     links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
@@ -224,6 +229,7 @@ class Rig {
     return buffer;
   }
 
+  engine::EngineConfig config_;
   rte_mempool* pool_ = nullptr;
   rte_ring* in_ = nullptr;
   rte_ring* out_ = nullptr;
@@ -268,6 +274,7 @@ void run(benchmark::State& state, api::Codec b) {
   state.counters["ns_min"] = ns.front();
   state.counters["ns_median"] = ns[ns.size() / 2];
   state.counters["allocations"] = r.allocations_per_packet();
+  state.counters["bytes_per_leg"] = r.bytes_per_leg();
   state.counters["legs"] = static_cast<double>(g_legs);
   state.SetLabel(g_hugepages ? "huge pages" : "ordinary pages");
 }

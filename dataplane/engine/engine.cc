@@ -33,6 +33,10 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
       classifier_(config, limiter_),
       media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block) {}
 
+std::size_t Engine::bytes_per_leg(const EngineConfig& config) noexcept {
+  return LegTable::required_bytes(config) / leg_rows(config) + Media::bytes_per_leg() + sizeof(api::LegRow);
+}
+
 bool Engine::can_transcode(api::Codec codec, const EngineConfig& config) noexcept {
   const bool g711 = codec == api::Codec::Pcmu || codec == api::Codec::Pcma;
   return g711 || (config.transcoding_mb != 0 && audio::pcm_rate_hz({audio_codec(codec)}) != 0);

@@ -53,6 +53,9 @@ class Engine {
     return config.max_legs != 0 ? std::min(config.max_legs, leg_rows(config)) : leg_rows(config);
   }
 
+  // All that a slot of the leg table costs here and in the counters, in bytes; the runtime adds its next hop.
+  static std::size_t bytes_per_leg(const EngineConfig& config) noexcept;
+
   // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
   // handed in must outlive the engine.
   Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block, NextHops& next_hops,

@@ -1,6 +1,6 @@
 // The legs of one worker: flat arrays, one slot for every media port pair the worker owns, so that a destination
 // address and port name their leg by arithmetic. A packet touches the Direction of the leg it came for, two cache
-// lines, and one line of counters in each leg's LegRow. 572 bytes per leg in all with its LegRow.
+// lines, and one line of counters in each leg's LegRow. Engine::bytes_per_leg() tells the sum.
 //
 // Slots are given out round robin per address; one that was given back rests for the quarantine time, so that late
 // packets of an old call do not reach a new one.

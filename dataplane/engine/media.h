@@ -43,6 +43,9 @@ class Media {
   // From here on silence that was reported before is reported again.
   void forget_reports() noexcept { ++report_; }
 
+  // Of memory beside the leg table's, for every slot.
+  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut); }
+
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
   // Gives back what the leg holds elsewhere. To be called when it has no peer any more and is about to be released.

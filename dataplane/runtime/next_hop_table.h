@@ -64,6 +64,9 @@ class NextHopTable final : public engine::NextHops {
   api::RingConsumer<NextHopRequest>& requests() noexcept { return requests_.consumer; }
   api::RingProducer<NextHopUpdate>& updates() noexcept { return updates_.producer; }
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(entries_.size()); }
+  std::size_t bytes() const noexcept {
+    return hops_.size() * sizeof(engine::NextHop) + entries_.size() * sizeof(Entry) + slots_.size() * sizeof(engine::NextHopIndex);
+  }
 
  private:
   struct Entry {

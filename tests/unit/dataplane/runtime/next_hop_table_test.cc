@@ -97,5 +97,11 @@ TEST(NextHopTable, AnAnswerForTheDestinationBeforeIsVoid) {
   EXPECT_EQ(table.table()[index].destination[5], 2);
 }
 
+// What Allocation.ALegTakesLessThanNineHundredBytes leaves of a kilobyte.
+TEST(NextHopTable, OneForEveryLegIsSmall) {
+  const NextHopTable table(HashKey{}, 20'000);  // the worst case: the slots are the next power of two
+  EXPECT_LE(table.bytes() / table.capacity(), 124U);
+}
+
 }  // namespace
 }  // namespace ifgw::runtime
