@@ -33,7 +33,7 @@ struct EngineConfig {
   std::uint32_t first_generation = 1;                  // of the leg ids; draw it at start, so that ids of an earlier run are unknown
   Duration port_quarantine = std::chrono::seconds(5);  // a port rests this long before a new leg may get it
   std::uint16_t mtu = 1500;                            // of the media network, 576..9000
-  std::uint32_t transcoding_mb = 0;                    // per worker, 0..65536; an Opus direction takes about 80 kB
+  std::uint32_t transcoding_mb = 0;                    // per worker, 0..65536; both directions of a call with Opus at one end take 80 kB
 
   // Limiter, per worker.
   std::uint32_t limiter_sources = 65'536;         // at once

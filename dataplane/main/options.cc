@@ -106,7 +106,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->check(CLI::Range(1, 65535));
   app.add_option("--max-legs", o.engine.max_legs, "legs per worker at once; 0: as many as there are ports")->capture_default_str();
   o.engine.transcoding_mb = 32;
-  app.add_option("--transcoding-mb", o.engine.transcoding_mb, "memory for transcoders, per worker, MB (about 80 kB for a direction with Opus)")
+  app.add_option("--transcoding-mb", o.engine.transcoding_mb,
+                 "memory for transcoders, per worker, MB (a call with Opus at one end takes 80 kB, others 16 to 24)")
       ->check(CLI::Range(0, 65'536))
       ->capture_default_str();
   app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")
