@@ -173,7 +173,7 @@ enum class CommandStatus : std::uint8_t {
   TableFull = 3,        // legs, prefixes, exemptions or blocks are at their bound
   PortsExhausted = 4,   // no free RTP/RTCP port pair on that local address
   NoTranscoder = 5,     // no memory left for the transcoder that the legs need
-  NotFound = 6,  // unblock or un-exempt of something that is not there
+  NotFound = 6,         // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
 };
 

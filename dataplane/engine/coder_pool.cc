@@ -24,8 +24,6 @@ CoderPool::Coder CoderPool::make(const TranscoderSettings& settings) noexcept {
   return Coder(made.release(), GiveBack{this, static_cast<std::uint32_t>(pages)});
 }
 
-void CoderPool::give_back(void* piece, std::uint32_t pages) noexcept {
-  free_[pages] = new (piece) Free{free_[pages]};
-}
+void CoderPool::give_back(void* piece, std::uint32_t pages) noexcept { free_[pages] = new (piece) Free{free_[pages]}; }
 
 }  // namespace ifgw::engine

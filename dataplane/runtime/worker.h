@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "dataplane/nodes/exception.h"
-#include "dataplane/nodes/media.h"
 #include "dataplane/nodes/handover.h"
+#include "dataplane/nodes/media.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/signalling.h"
 #include "dataplane/nodes/tx.h"

@@ -23,14 +23,14 @@ using MediaRequestId = std::uint64_t;
 
 enum class MediaStatus : std::uint8_t {
   Ok,
-  TableFull,         // legs at their bound -> 503
-  PortsExhausted,    // no free port pair on that address -> 503
-  NoTranscoder,      // the dataplane has no memory left for one (--transcoding-mb) -> 503
-  InvalidArgument,   // a field out of range: a defect of ours, or a client of another contract
-  UnknownLeg,        // gone already
-  Overloaded,        // command ring full -> 503
-  Detached,          // no dataplane -> 503
-  Lost,              // the answer was lost when the event ring overflowed; a MediaResync follows
+  TableFull,        // legs at their bound -> 503
+  PortsExhausted,   // no free port pair on that address -> 503
+  NoTranscoder,     // the dataplane has no memory left for one (--transcoding-mb) -> 503
+  InvalidArgument,  // a field out of range: a defect of ours, or a client of another contract
+  UnknownLeg,       // gone already
+  Overloaded,       // command ring full -> 503
+  Detached,         // no dataplane -> 503
+  Lost,             // the answer was lost when the event ring overflowed; a MediaResync follows
 };
 
 constexpr std::string_view name(MediaStatus status) noexcept {
