@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
   request.memory = options.memory;
   request.memory_mb = ifgw::runtime::Dataplane::required_memory_mb(*setup);
   for (const auto& port : options.ports)
-    if (ifgw::runtime::is_pci_address(port.device)) request.pci_addresses.push_back(port.device);
+    if (auto address = ifgw::runtime::pci_address(port.device)) request.pci_addresses.push_back(std::move(*address));
   const auto profile = ifgw::runtime::choose_eal_profile(request, ifgw::runtime::read_huge_page_supply("/sys"));
   if (!profile) return fail(profile.error());
   log_line("memory: " + profile->reason);

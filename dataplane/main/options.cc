@@ -138,10 +138,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
 
 Status check_options(const Options& options) {
   std::set<std::string> names;
+  std::map<std::string, std::string> ports_of_devices;
   for (const runtime::PortConfig& port : options.ports) {
     if (port.name.size() > 10 || port.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") != std::string::npos)
       return Error{"--port " + port.name + ": a name has 1 to 10 small letters and digits (the kernel interface is called ifgw-NAME)"};
     if (!names.insert(port.name).second) return Error{"--port " + port.name + ": this name is given twice"};
+    const auto [other, first] = ports_of_devices.emplace(runtime::device_name(port.device), port.name);
+    if (!first)
+      return Error{"--port " + port.name + "=" + port.device + ": port " + other->second + " has this device: a port needs one of its own"};
   }
   if (options.ports.size() > api::kMaxPorts) return Error{"--port: at most " + std::to_string(api::kMaxPorts) + " ports"};
   for (const AddressOption& address : options.addresses)

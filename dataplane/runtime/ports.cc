@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <filesystem>
 #include <regex>
@@ -38,12 +39,12 @@ Error port_error(const PortConfig& config, const std::string& what, int code) {
 
 // "net_af_packet0,iface=eth1" -> bus vdev, device net_af_packet0, arguments iface=eth1.
 Status create_device(const PortConfig& config) {
-  if (is_pci_address(config.device)) {
+  if (const auto address = pci_address(config.device)) {
     std::uint16_t id = 0;
-    if (rte_eth_dev_get_port_by_name(config.device.c_str(), &id) == 0) return Success{};
+    if (rte_eth_dev_get_port_by_name(address->c_str(), &id) == 0) return Success{};
     return Error{"--port " + config.name + "=" + config.device +
-                 ": no DPDK driver took this PCI device. Bind it: dpdk-devbind.py -b vfio-pci " + config.device +
-                 " (ifgw doctor shows drivers)"};
+                 ": no DPDK driver took this PCI device. Unless DPDK told another reason above, bind it: dpdk-devbind.py -b vfio-pci " +
+                 config.device + " (ifgw doctor shows drivers)"};
   }
   const auto comma = config.device.find(',');
   const std::string device = config.device.substr(0, comma);
@@ -84,17 +85,21 @@ Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_i
   }
   code = rte_eth_dev_start(id);
   if (code != 0) return port_error(config, "does not start: is the interface there, and up?", code);
+  // A card drops multicast nobody asked for, and IPv6 neighbour discovery with it (RFC 4861 7.2.1): the kernel asks its
+  // tap, not the card. Devices that cannot be asked (net_ring, net_null) hear all there is.
+  code = rte_eth_allmulticast_enable(id);
+  if (code != 0 && code != -ENOTSUP) return port_error(config, "does not receive multicast, which IPv6 needs", code);
   return Success{};
 }
 
 Result<Port> open_device(const PortConfig& config, rte_mempool* pool) {
   const std::set<int> before = packet_fds();
   if (const Status made = create_device(config); !made) return made.error();
-  const std::string device = config.device.substr(0, config.device.find(','));
   Port port;
   port.name = config.name;
+  port.pci = pci_address(config.device).has_value();
   // A vdev's probe may fail although it was created; asking for the port by name is what tells.
-  if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id) != 0)
+  if (rte_eth_dev_get_port_by_name(device_name(config.device).c_str(), &port.id) != 0)
     return Error{"--port " + config.name + "=" + config.device + ": the driver made no port: check its arguments"};
   rte_eth_dev_info info{};
   if (const int code = rte_eth_dev_info_get(port.id, &info); code != 0) return port_error(config, "cannot be queried", code);
@@ -112,10 +117,16 @@ Result<Port> open_device(const PortConfig& config, rte_mempool* pool) {
 
 }  // namespace
 
-bool is_pci_address(const std::string& device) {
-  static const std::regex pattern("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
-  return std::regex_match(device, pattern);
+std::optional<std::string> pci_address(const std::string& device) {
+  static const std::regex pattern("([0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]");
+  std::string address = device;
+  std::transform(address.begin(), address.end(), address.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::smatch parts;
+  if (!std::regex_match(address, parts, pattern)) return std::nullopt;
+  return parts[1].matched ? address : "0000:" + address;
 }
+
+std::string device_name(const std::string& device) { return pci_address(device).value_or(device.substr(0, device.find(','))); }
 
 Result<Port> open_port(const PortConfig& config, rte_mempool* pool) { return open_device(config, pool); }
 
@@ -134,7 +145,7 @@ Result<Port> open_exception_port(const Port& port, const std::string& interface,
 
 void close_port(const Port& port) noexcept {
   rte_eth_dev_stop(port.id);
-  rte_eth_dev_close(port.id);
+  if (!port.pci) rte_eth_dev_close(port.id);
 }
 
 }  // namespace ifgw::runtime

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace ifgw::runtime {
 
 struct PortConfig {
   std::string name;    // the operator's, e.g. "outside"
-  std::string device;  // "0000:17:00.0" or "net_af_packet0,iface=eth1"
+  std::string device;  // "0000:17:00.0", "17:00.0" or "net_af_packet0,iface=eth1"
   std::uint16_t queues = 1;
   std::uint16_t rx_descriptors = 1024;
   std::uint16_t tx_descriptors = 1024;
@@ -26,13 +27,18 @@ struct Port {
   std::string name;
   std::uint16_t id = 0;  // DPDK port id
   std::string driver;
+  bool pci = false;
   std::array<std::uint8_t, 6> mac{};
   std::uint16_t mtu = 1500;
   bool checks_ip_checksum = false;  // the device verifies IPv4 header checksums on receipt
   std::vector<int> wake_fds;        // readable when packets wait; empty: the device can only be polled
 };
 
-bool is_pci_address(const std::string& device);
+// The PCI address in full, as DPDK names it ("17:00.0" and "0000:17:00.0" are the same device); none: not a PCI address.
+std::optional<std::string> pci_address(const std::string& device);
+
+// A device's name in DPDK: that, or a virtual device without its arguments.
+std::string device_name(const std::string& device);
 
 // Creates (unless PCI), configures and starts the port. An error names the port, the device and the remedy.
 Result<Port> open_port(const PortConfig& config, rte_mempool* pool);
@@ -40,7 +46,8 @@ Result<Port> open_port(const PortConfig& config, rte_mempool* pool);
 // The kernel's side of a port: a tap named `interface` with the port's MAC address.
 Result<Port> open_exception_port(const Port& port, const std::string& interface, std::uint16_t queues, rte_mempool* pool);
 
-// Stops and closes: af_packet, tap and the like free their kernel objects.
+// Stops and closes: af_packet, tap and the like free their kernel objects. A card is only stopped; vfio resets it when
+// the process ends. Closing it would open vfio's files again, which a process without privileges cannot.
 void close_port(const Port& port) noexcept;
 
 }  // namespace ifgw::runtime

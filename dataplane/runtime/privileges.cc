@@ -38,6 +38,9 @@ constexpr int kAllowed[] = {
     SCMP_SYS(readv),
     SCMP_SYS(writev),
     SCMP_SYS(preadv2),
+    // A card's configuration space is a file of vfio's.
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
     SCMP_SYS(sendto),
@@ -46,6 +49,9 @@ constexpr int kAllowed[] = {
     SCMP_SYS(shutdown),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
+    // DPDK's interrupt thread begins anew whenever a card adds or removes its interrupt.
+    SCMP_SYS(epoll_create),
+    SCMP_SYS(epoll_create1),
     SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_pwait2),

@@ -21,11 +21,19 @@ TEST(Options, PortsAndAddressesByName) {
   ASSERT_EQ(o.ports.size(), 2u);
   EXPECT_EQ(o.ports[0].device, "net_af_packet0,iface=eth1,qpairs=2") << "commas belong to the device";
   EXPECT_EQ(o.ports[1].queues, 2);
-  EXPECT_TRUE(runtime::is_pci_address(o.ports[1].device));
   ASSERT_EQ(o.engine.local_addresses.size(), 2u);
   EXPECT_EQ(o.addresses[1].prefix_length, 64);
   EXPECT_EQ(o.engine.last_media_port, 20099);
   EXPECT_TRUE(check_options(o));
+}
+
+TEST(Options, DevicesByTheNamesDpdkHasForThem) {
+  EXPECT_EQ(runtime::pci_address("0000:17:00.0"), "0000:17:00.0");
+  EXPECT_EQ(runtime::pci_address("AF:1e.7"), "0000:af:1e.7") << "lspci and people leave out the domain";
+  for (const char* device : {"net_null0", "17:00", "17:00.8", "0000:17:00.0,x=1", "00000:17:00.0", ""})
+    EXPECT_FALSE(runtime::pci_address(device)) << device;
+  EXPECT_EQ(runtime::device_name("17:00.0"), "0000:17:00.0");
+  EXPECT_EQ(runtime::device_name("net_af_packet0,iface=eth1"), "net_af_packet0");
 }
 
 TEST(Options, SameNamesInAFile) {
@@ -64,6 +72,10 @@ TEST(Options, ImpossibleCombinationsNameBothSettings) {
   EXPECT_NE(cpus.error().message.find("--workers"), std::string::npos) << cpus.error().message;
   o = parse({"--port", "OUT=net_null0", "--address", "OUT=192.0.2.1/24"}).options;
   EXPECT_FALSE(check_options(o)) << "the kernel interface could not have that name";
+  o = parse({"--port", "out=0000:17:00.0", "--port", "in=17:00.0", "--address", "out=192.0.2.1/24"}).options;
+  const Status twice = check_options(o);
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().message, "--port in=17:00.0: port out has this device: a port needs one of its own");
 }
 
 }  // namespace
