@@ -141,7 +141,7 @@ s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
             self.lab.address("callee", "r0", "10.3.0.1/24")
             self.lab.address("behind", "h0", "10.3.0.2/24")
             self.lab.run_in("behind", "ip", "route", "add", "default", "via", "10.3.0.1")
-            self.lab.run_in("gw", "ip", "route", "add", "10.3.0.0/24", "via", gateway.CALLEE)
+            self.dataplane.route("add", "10.3.0.0/24", "via", gateway.CALLEE)
         remote_a, remote_b = f"{gateway.CALLER}:4000", "10.3.0.2:4002"
         legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
         b = gateway.start_rtp(self.lab, "behind_b", "behind", remote_b, legs["b"], 8, 1, "--tone", 620)
@@ -270,7 +270,7 @@ class Strangers(unittest.TestCase):
         self.addCleanup(self.lab.__exit__)
         gateway.Network(self.lab)
         self.dataplane = gateway.Dataplane(self.lab)
-        self.lab.run_in("gw", "ip", "route", "add", "100.0.0.0/8", "via", gateway.CALLER)
+        self.dataplane.route("add", "100.0.0.0/8", "via", gateway.CALLER)
         remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
         self.legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
         self.b = gateway.start_rtp(self.lab, "b", "callee", remote_b, self.legs["b"], 8, 8, "--linger", "1")

@@ -26,15 +26,19 @@ def build_dir():
     return path.absolute()
 
 
-class Network:
-    """The namespaces and wires, without the gateway."""
+def veths(the_lab):
+    the_lab.link("caller", "c0", "wire", "d0")
+    the_lab.link("callee", "e0", "wire", "d1")
 
-    def __init__(self, the_lab):
+
+class Network:
+    """The namespaces and wires, without the gateway. `wires` makes c0 for the caller and e0 for the callee."""
+
+    def __init__(self, the_lab, wires=veths):
         self.lab = the_lab
         for ns in ("wire", "gw", "caller", "callee"):
             the_lab.namespace(ns)
-        the_lab.link("caller", "c0", "wire", "d0")
-        the_lab.link("callee", "e0", "wire", "d1")
+        wires(the_lab)
         the_lab.address("caller", "c0", f"{CALLER}/24", f"{CALLER6}/64")
         the_lab.address("callee", "e0", f"{CALLEE}/24", f"{CALLEE6}/64")
 
@@ -54,6 +58,10 @@ class Dataplane:
             lab.wait_for(lambda: "ready:" in self.process.output() or not self.process.running(), 30, "dataplane ready")
             if not self.process.running():
                 raise lab.LabError("the dataplane ended:\n" + self.process.output())
+
+    def route(self, *args):
+        """ip route, where the gateway's own routes are."""
+        return self.lab.run_in("gw", "ip", "route", *args)
 
     def tool(self, *args):
         """plane_tool, the control plane of a few lines."""
