@@ -58,6 +58,14 @@ inline std::uint16_t add_sum(std::uint32_t a, std::uint32_t b) noexcept {
   return static_cast<std::uint16_t>((s & 0xFFFF) + (s >> 16));
 }
 
+// RFC 1624 equation 3: what a checksum becomes when words that sum up to `before` give way to words that sum up to
+// `after`. Both may be plain sums of a few words, not folded. Never 0, which in UDP means that there is none.
+inline std::uint16_t update_checksum(std::uint16_t checksum, std::uint32_t before, std::uint32_t after) noexcept {
+  const std::uint32_t removed = static_cast<std::uint16_t>(~add_sum(before, 0));
+  const auto updated = static_cast<std::uint16_t>(~add_sum(std::uint32_t{static_cast<std::uint16_t>(~checksum)} + removed, after));
+  return updated == 0 ? std::uint16_t{0xFFFF} : updated;
+}
+
 // The common case, without anything that parse_headers() would have to refuse or walk: untagged IPv4 without options or
 // fragments, UDP, lengths and header checksum right. False: nothing was decided, call parse_headers().
 inline bool parse_plain_ipv4_udp(Packet& packet) noexcept {

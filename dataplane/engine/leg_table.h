@@ -22,6 +22,16 @@ namespace ifgw::engine {
 
 inline constexpr std::uint32_t kNoLeg = 0xFFFFFFFF;
 
+// Between a relayed stream as it came and the stream that its listener hears (RtpOut).
+struct StreamMap {
+  std::uint32_t ssrc = 0;              // of what is heard; 0: nothing is mapped
+  std::uint32_t timestamp_offset = 0;  // heard minus received
+  std::uint32_t newest_timestamp = 0;  // received, of audio
+  std::uint16_t sequence_offset = 0;   // heard minus received
+  std::uint16_t first_sequence = 0;    // received, when this mapping began
+  bool made() const noexcept { return ssrc != 0; }
+};
+
 struct alignas(64) LegRx {
   IpAddress source;  // expected; absent: none yet
   std::uint8_t present = 0;
@@ -34,9 +44,13 @@ struct alignas(64) LegRx {
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
-  std::uint16_t reserved = 0;
+  std::uint8_t goes_on = 0;      // 1: `map` continues what was heard before, by earlier numbers
+  std::uint8_t wide_clock = 0;   // 1: the RTP clock is 48 kHz; 0: 8 kHz
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
+  StreamMap map;  // with AudioPath::Relay and the G.711 laws
+
+  std::uint32_t clock_hz() const noexcept { return wide_clock != 0 ? 48'000 : 8'000; }
 };
 static_assert(sizeof(LegRx) == 64);
 
@@ -64,6 +78,7 @@ struct alignas(64) LegCold {
   std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
+  std::uint32_t old_ssrc = 0;          // the party's stream before the one that is heard now
   Instant latch_until{};               // Latch: when the address is final
   Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};

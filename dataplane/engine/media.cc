@@ -10,23 +10,15 @@ namespace ifgw::engine {
 namespace {
 
 constexpr std::int32_t kMaxLatchGap = 50;  // packets: one second, after which a stream is not the same stream any more
+// A stream that gave way to another may still have packets under way; later ones mean that it is back.
+constexpr Duration kOldStream = std::chrono::milliseconds(200);
 constexpr Duration kNextHopRetry = std::chrono::milliseconds(100);
-
-// RFC 1624 equation 3: what a checksum becomes when words that sum up to `before` give way to words that sum up to
-// `after`. Both may be plain sums of a few words, not folded.
-std::uint16_t update_checksum(std::uint16_t checksum, std::uint32_t before, std::uint32_t after) noexcept {
-  const std::uint32_t removed = static_cast<std::uint16_t>(~add_sum(before, 0));
-  const auto updated = static_cast<std::uint16_t>(~add_sum(std::uint32_t{static_cast<std::uint16_t>(~checksum)} + removed, after));
-  return updated == 0 ? std::uint16_t{0xFFFF} : updated;
-}
 
 bool same_address(const Packet& packet, const IpAddress& expected) noexcept {
   const std::uint8_t* ip = packet.data + packet.ip_offset;
   if (__builtin_expect(packet.ip_version == 4, 1)) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
   return expected.is_v6() && std::memcmp(ip + 8, expected.bytes.data(), 16) == 0;
 }
-
-Bytes payload(const Packet& packet) noexcept { return {packet.data + packet.payload_offset, packet.payload_length}; }
 
 }  // namespace
 
@@ -65,7 +57,7 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
 void Media::receive(Packet& packet, Instant now) noexcept {
   if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
   if (packet.l4_checksum == Checksum::Bad) return drop(packet, api::DropReason::BadChecksum);
-  const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(payload(packet));
+  const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(udp_payload(packet));
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
 }
 
@@ -75,12 +67,15 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const bool expected = packet.source_port == rx.source_port && same_address(packet, rx.source);
   if (!expected && rx.latch == 0) return drop(packet, api::DropReason::WrongMediaSource);
   RtpHeader rtp;
-  if (!parse_rtp(payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
+  if (!parse_rtp(udp_payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
   const bool audio = rtp.payload_type == rx.payload_type;
   if (!audio && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (!expected && !latch(packet, rtp, now)) return drop(packet, api::DropReason::WrongMediaSource);
-  if (rx.started == 0) first_packet(packet, now);
-  count_rtp(leg, packet, rtp, now);
+  if (rx.started == 0) first_packet(packet, rtp, now);
+  if (__builtin_expect(rtp.ssrc != rx.sequence.ssrc(), 0) && rx.sequence.started() && straggler(leg, rtp.ssrc, now))
+    return drop(packet, api::DropReason::OutOfSequence);
+  const Received before = received(leg);
+  const SequenceTracker::Order order = count_rtp(leg, packet, rtp, now);
   if (rx.receive == 0) return drop(packet, api::DropReason::DirectionOff);
   if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
   const LegOut& out = legs_.out(leg);
@@ -89,16 +84,20 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
-    if (rx.path != AudioPath::Transcode) return relay(packet, outgoing, now);
-    IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
-    return;
+    if (rx.path == AudioPath::Transcode) {
+      IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
+      return;
+    }
+    if (!number(leg, rtp, order, before, audio, now)) return drop(packet, api::DropReason::OutOfSequence);
+    return relay(packet, rtp, outgoing, now);
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
+  if (rx.path != AudioPath::Transcode && !number(leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
   IFGW_CHECK(waiting_.push_back({&packet, rtp}));
 }
 
-void Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
+SequenceTracker::Order Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
   api::LegRow& row = legs_.row(leg);
   const SequenceTracker::Change change = legs_.rx(leg).sequence.packet(rtp.ssrc, rtp.sequence);
   row.rx_packets.add(1);
@@ -106,42 +105,16 @@ void Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& 
   row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
   row.expected.add(static_cast<std::uint64_t>(change.expected));
   if (change.reordered) row.reordered.add(1);
+  return change.order;
 }
 
-void Media::relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept {
-  const std::uint32_t to = legs_.rx(packet.leg_index).peer;
-  const UdpTemplate& path = legs_.out(packet.leg_index).path;
-  std::uint8_t* rtp = packet.data + packet.payload_offset;
-  // The payload type's byte as part of a 16-bit word: writing the byte and reading the word back would stall.
-  const std::uint16_t word_before = load_raw16(rtp);
-  const auto word_after = static_cast<std::uint16_t>((word_before & 0x80FF) | payload_type << 8);
-  store_raw16(rtp, word_after);
-  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
-  if (checksum != 0) {
-    checksum = update_checksum(checksum, std::uint32_t{legs_.rx(packet.leg_index).pseudo_sum} + word_before,
-                               std::uint32_t{path.pseudo_sum} + word_after);
-  } else if (path.is_v6()) {
-    checksum = fresh_udp_checksum(path, payload(packet));
-  }
-  if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
-}
-
-void Media::map(const Waiting& waiting, Instant now) noexcept {
-  Packet& packet = *waiting.packet;
-  const LegRx& rx = legs_.rx(packet.leg_index);
-  const LegOut& out = legs_.out(packet.leg_index);
-  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
-  std::uint8_t* rtp = packet.data + packet.payload_offset;
-  rtp[1] = static_cast<std::uint8_t>((rtp[1] & 0x80) | out.payload_type);
-  const std::span<std::uint8_t> frame{rtp + waiting.rtp.payload_offset, waiting.rtp.payload_length};
-  if (rx.path == AudioPath::PcmuToPcma) {
-    audio::mulaw_to_alaw(frame);
-  } else {
-    audio::alaw_to_mulaw(frame);
-  }
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, payload(packet)), now)) return;
-  count_sent(packet, rx.peer);
-  legs_.row(rx.peer).transcoded.add(1);
+// Of another SSRC than the newest: still under way when the party turned to that one? Otherwise it is the newest now.
+bool Media::straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept {
+  LegCold& cold = legs_.cold(leg);
+  const Instant last_packet = from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()));
+  if (ssrc == cold.old_ssrc && now - last_packet < kOldStream) return true;
+  cold.old_ssrc = legs_.rx(leg).sequence.ssrc();
+  return false;
 }
 
 void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
@@ -149,7 +122,7 @@ void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
   const LegRx& rx = legs_.rx(leg);
   const bool port_ok = rx.rtcp_port == 0 || packet.source_port == rx.rtcp_port || packet.source_port == rx.source_port;
   if (!port_ok || !same_address(packet, rx.source)) return drop(packet, api::DropReason::WrongMediaSource);
-  if (!valid_rtcp(payload(packet))) return drop(packet, api::DropReason::MalformedRtcp);
+  if (!valid_rtcp(udp_payload(packet))) return drop(packet, api::DropReason::MalformedRtcp);
   api::LegRow& row = legs_.row(leg);
   row.rx_rtcp.add(1);
   row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
@@ -166,7 +139,7 @@ void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
   if (checksum != 0) {
     checksum = update_checksum(checksum, packet_pseudo_sum(packet), path.pseudo_sum);
   } else if (path.is_v6()) {
-    checksum = fresh_udp_checksum(path, payload(packet));
+    checksum = fresh_udp_checksum(path, udp_payload(packet));
   }
   if (write_frame(packet, path, checksum, now)) legs_.row(to).tx_rtcp.add(1);
 }
@@ -196,7 +169,8 @@ bool Media::latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexc
   return true;
 }
 
-void Media::first_packet(const Packet& packet, Instant now) noexcept {
+void Media::first_packet(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
+  if (!legs_.rx(packet.leg_index).sequence.started()) legs_.cold(packet.leg_index).old_ssrc = rtp.ssrc;
   legs_.rx(packet.leg_index).started = 1;
   api::Event first = event(api::EventType::FirstPacket, now);
   first.first_packet = {legs_.id(packet.leg_index), {packet_source(packet), packet.source_port}};

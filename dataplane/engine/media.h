@@ -1,7 +1,7 @@
 // Media packets of one worker: from the party's address check to the rewritten frame. RTP (RFC 3550) and RTCP on the
 // next port; RTCP on the RTP port is recognised too (RFC 5761). One direction is relayed, mapped between PCMU and PCMA
-// (sequence numbers, time stamps and SSRC of both pass through unchanged, so ptime and jitter do as well), or transcoded,
-// which makes a stream of its own (transcoder.h).
+// (packet for packet, so packet time and jitter pass through), or transcoded (transcoder.h). What the listener hears is
+// one stream for the life of its leg (rtp_out.h), whoever feeds it.
 //
 // Checksums: a relayed datagram keeps its UDP checksum, adjusted for what was rewritten (RFC 1624), so that damage on
 // the way in is still found by the party. A transcoded one is verified first and gets a fresh one.
@@ -63,16 +63,28 @@ class Media {
   // A frame that waits until the relays of its burst are done.
   struct Waiting {
     Packet* packet = nullptr;
-    RtpHeader rtp;
+    RtpHeader rtp;      // as received, to transcode; else as it will be sent
     bool audio = true;  // else a telephone-event beside transcoded audio: its number comes from the same row
   };
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
-  void count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  SequenceTracker::Order count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  bool straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept;
   bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
-  void first_packet(const Packet& packet, Instant now) noexcept;
-  void relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept;
+  void first_packet(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  // How far the party's stream has come.
+  struct Received {
+    std::uint16_t newest = 0;  // sequence number
+    Instant at{};
+  };
+  Received received(std::uint32_t leg) noexcept {
+    return {legs_.rx(leg).sequence.highest(), from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()))};
+  }
+  bool number(std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio, Instant now) noexcept;
+  bool place(std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio, Instant now) noexcept;
+  void end_map(std::uint32_t leg, const Received& last) noexcept;
+  void relay(Packet& packet, const RtpHeader& rtp, std::uint8_t payload_type, Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void transcoded_event(const Waiting& waiting, Instant now) noexcept;
@@ -84,12 +96,9 @@ class Media {
     CoderPool::Coder coder;
     TranscoderSettings settings;
     std::uint32_t peer = kNoLeg;  // the leg it was made for
-    std::uint32_t ssrc = 0;       // of the stream that is decoded now
-    std::uint32_t old_ssrc = 0;   // and of the one before
-    bool started = false;
-    Instant last{};
+    std::uint32_t ssrc = 0;       // of the stream that is decoded
   };
-  bool follow(Coding& coding, std::uint32_t ssrc, Instant now) noexcept;
+  void follow(Coding& coding, std::uint32_t ssrc) noexcept;
   bool make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to, Coding& made) noexcept;
   // Makes the way from the leg to its peer anew.
   void set_out(std::uint32_t leg) noexcept;

@@ -26,8 +26,8 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   if (fresh) {
     const std::uint64_t numbers = keyed_hash(legs_.id(leg).value, key_);
     const std::uint64_t more = keyed_hash(++legs_made_, key_);
-    streams_[leg] =
-        RtpOut(static_cast<std::uint32_t>(numbers), static_cast<std::uint16_t>(numbers >> 32), static_cast<std::uint32_t>(more));
+    const auto ssrc = std::max(static_cast<std::uint32_t>(numbers), std::uint32_t{1});  // 0 is none here
+    streams_[leg] = RtpOut(ssrc, static_cast<std::uint16_t>(numbers >> 32), static_cast<std::uint32_t>(more));
   }
   if (take_address) info.current_remote = media.remote;
 
@@ -86,9 +86,14 @@ void Media::set_out(std::uint32_t leg) noexcept {
 void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   LegRx& rx = legs_.rx(leg);
   api::LegInfo& info = legs_.info(leg);
+  const AudioPath path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
+  // What comes while nothing is sent must not be a gap in what is.
+  const bool flows = peer != kNoLeg && rx.receive != 0 && legs_.info(peer).media.send != 0;
+  if (peer != rx.peer || path != rx.path || !flows) end_map(leg, received(leg));
   rx.peer = peer;
+  rx.path = path;
+  rx.wide_clock = info.media.codec == api::Codec::Opus ? 1 : 0;
   set_out(leg);
-  rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
 }

@@ -8,8 +8,6 @@ namespace ifgw::engine {
 namespace {
 
 constexpr std::size_t kRtpBytes = 12;
-// A stream that gave way to another may still have packets under way; later ones mean that it is back.
-constexpr Duration kOldStream = std::chrono::milliseconds(200);
 
 void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t payload_type, std::uint32_t ssrc) noexcept {
   at[0] = 0x80;  // version 2; no padding, extension or CSRC: those were the other stream's
@@ -31,10 +29,10 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   RtpOut& stream = streams_[to];
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
-  if (!follow(coding, waiting.rtp.ssrc, now)) return drop(packet, api::DropReason::LateForDecoder);
+  follow(coding, waiting.rtp.ssrc);
   switch (coder.take({waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload}, stream, now)) {
     case Transcoder::Intake::Taken: break;
-    case Transcoder::Intake::Late: return drop(packet, api::DropReason::LateForDecoder);
+    case Transcoder::Intake::Late: return drop(packet, api::DropReason::OutOfSequence);
     case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);
   }
   // The received payload is PCM now; its room takes the first frame, spare packets take the others.
@@ -56,17 +54,11 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   }
 }
 
-// Whether the packet belongs to the stream to decode now, which the newest SSRC is. False: a straggler.
-bool Media::follow(Coding& coding, std::uint32_t ssrc, Instant now) noexcept {
-  if (!coding.started || ssrc != coding.ssrc) {
-    if (coding.started && ssrc == coding.old_ssrc && now - coding.last < kOldStream) return false;
-    if (coding.started) coding.coder->restart();
-    coding.old_ssrc = coding.started ? coding.ssrc : ssrc;
-    coding.ssrc = ssrc;
-    coding.started = true;
-  }
-  coding.last = now;
-  return true;
+// Another SSRC is another stream.
+void Media::follow(Coding& coding, std::uint32_t ssrc) noexcept {
+  if (ssrc == coding.ssrc) return;
+  coding.coder->restart();
+  coding.ssrc = ssrc;
 }
 
 // The payload is in place, 12 bytes behind payload_offset.
@@ -93,8 +85,9 @@ void Media::transcoded_event(const Waiting& waiting, Instant now) noexcept {
   const std::uint32_t to = legs_.rx(leg).peer;
   RtpOut& stream = streams_[to];
   Transcoder::Output output;
-  if (!follow(coding_[leg], rtp.ssrc, now) || !coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output))
-    return drop(packet, api::DropReason::LateForDecoder);
+  follow(coding_[leg], rtp.ssrc);
+  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output))
+    return drop(packet, api::DropReason::OutOfSequence);
   output.size = rtp.payload_length;
   std::uint8_t* at = packet.data + packet.payload_offset;
   std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpBytes);  // where there were no CSRC or extension: itself

@@ -71,4 +71,6 @@ struct Packet {
 };
 static_assert(sizeof(Packet) <= 64);
 
+inline Bytes udp_payload(const Packet& packet) noexcept { return {packet.data + packet.payload_offset, packet.payload_length}; }
+
 }  // namespace ifgw::engine

@@ -19,6 +19,7 @@ class RtpOut {
       : ssrc_(ssrc), timestamp_(first_timestamp), sequence_(static_cast<std::uint16_t>(first_sequence - 1)) {}
 
   std::uint32_t ssrc() const noexcept { return ssrc_; }
+  bool started() const noexcept { return started_; }
   std::uint16_t next_sequence() const noexcept { return static_cast<std::uint16_t>(sequence_ + 1); }
 
   // Time stamp of a frame that has no past in this stream: behind the newest one, as far as time has gone on since.

@@ -65,7 +65,7 @@ TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
   EXPECT_EQ(b.timestamp, a.timestamp + 320);
   EXPECT_EQ(b.ssrc, a.ssrc);
   EXPECT_EQ(plane.engine.row(bob.index()).transcoded.get(), 2U);
-  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 0xABCD, speech())).packet.drop, api::DropReason::LateForDecoder);
+  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 0xABCD, speech())).packet.drop, api::DropReason::OutOfSequence);
 }
 
 TEST_F(MediaTranscode, AnotherStreamGoesOnAndItsPredecessorsStragglersDoNot) {
@@ -76,7 +76,7 @@ TEST_F(MediaTranscode, AnotherStreamGoesOnAndItsPredecessorsStragglersDoNot) {
   EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 1));
   EXPECT_EQ(b.timestamp, a.timestamp + 160);
   EXPECT_EQ(b.ssrc, a.ssrc);
-  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 1, speech())).packet.drop, api::DropReason::LateForDecoder);
+  EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 1, speech())).packet.drop, api::DropReason::OutOfSequence);
 }
 
 TEST_F(MediaTranscode, OnePacketMayMakeSeveral) {
@@ -160,14 +160,24 @@ TEST_F(MediaTranscode, AThirdPartyTakesTheSecondsPlaceWithoutParting) {
   EXPECT_EQ(from_alice(rtp_packet(0, 3, 320, 7, speech())).packet.verdict, engine::PacketVerdict::Transmit);
 }
 
-TEST_F(MediaTranscode, NothingOfATranscoderIsLeftAfterATimeWithoutOne) {
+TEST_F(MediaTranscode, OneStreamWhetherTranscodedOrRelayed) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
   const Rtp a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
   ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::Pcmu, 0)).status, CommandStatus::Ok);
-  for (unsigned i = 2; i < 100; ++i) (void)from_alice(rtp_packet(0, i, 160 * (i - 1), 7, speech()));
+  for (unsigned i = 2; i < 100; ++i) {
+    plane.advance(std::chrono::milliseconds(20));
+    const Rtp relayed = rtp(from_alice(rtp_packet(0, i, 160 * (i - 1), 7, speech())).frame);
+    EXPECT_EQ(relayed.sequence, static_cast<std::uint16_t>(a.sequence + i - 1));
+    EXPECT_EQ(relayed.timestamp, a.timestamp + 160 * (i - 1));
+    EXPECT_EQ(relayed.ssrc, a.ssrc);
+    EXPECT_EQ(relayed.payload_type, 0);
+  }
+  plane.advance(std::chrono::milliseconds(20));
   ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::G722, 9)).status, CommandStatus::Ok);
   const Rtp b = rtp(from_alice(rtp_packet(0, 100, 160 * 99, 7, speech())).frame);
-  EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 1)) << "what was relayed meanwhile is not a loss of this stream";
+  EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 99));
+  EXPECT_EQ(b.timestamp, a.timestamp + 160 * 99);
+  EXPECT_EQ(b.ssrc, a.ssrc);
 }
 
 TEST_F(MediaTranscode, MemoryIsBoundedAndComesBack) {
