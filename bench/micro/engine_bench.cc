@@ -37,7 +37,7 @@ class OneHop : public engine::NextHops {
 // One packet in makes one packet out here.
 class NoSpares : public engine::PacketSource {
  public:
-  engine::Packet* take(const engine::Packet&) noexcept override { return nullptr; }
+  engine::Packet* take(const engine::Packet*) noexcept override { return nullptr; }
 };
 
 class Answers : public engine::EventSink {
@@ -74,7 +74,7 @@ struct Gateway {
       api::Command join{};
       join.type = api::CommandType::JoinLegs;
       join.join_legs = {first.leg, second.leg};
-      gateway->on_command(join, now);
+      gateway->on_command(join, now, none);
     }
     std::mt19937 random(1);
     std::shuffle(headers.begin(), headers.end(), random);
@@ -91,7 +91,7 @@ struct Gateway {
                                     static_cast<std::uint16_t>(10'000 + 2 * (number % 1000))};
     command.add_leg.media.codec = codec;
     command.add_leg.media.payload_type = codec == api::Codec::Pcmu ? 0 : 8;
-    gateway->on_command(command, now);
+    gateway->on_command(command, now, none);
     const test::Frame frame = test::udp_frame(
         command.add_leg.media.remote, answers.done.local,
         test::rtp_packet(command.add_leg.media.payload_type, 1, 160, static_cast<std::uint32_t>(number), test::Frame(kAudioBytes, 0x55)));

@@ -96,6 +96,11 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
   row["transcoded"] = leg.transcoded;
   row["rx_rtcp"] = leg.rx_rtcp;
   row["tx_rtcp"] = leg.tx_rtcp;
+  const double units_per_ms = info.media.codec == api::Codec::Opus ? 48.0 : 8.0;
+  row["jitter_ms"] = leg.rx_packets < 2 ? Json(nullptr) : Json(leg.jitter / units_per_ms);
+  row["rtt_ms"] = leg.rtt_ns == 0 ? Json(nullptr) : Json(static_cast<double>(leg.rtt_ns) / 1e6);
+  row["remote_lost"] = leg.remote_report ? Json(leg.remote_report->lost) : Json(nullptr);
+  row["remote_jitter_ms"] = leg.remote_report ? Json(leg.remote_report->jitter / units_per_ms) : Json(nullptr);
   row["inside_max_us"] = leg.tx_packets == 0 ? Json(nullptr) : Json(static_cast<double>(leg.inside_max_ns) / 1000.0);
   row["silent_ms"] = leg.last_rx_ns == 0 ? Json(nullptr) : Json((to_ns(now) - static_cast<std::int64_t>(leg.last_rx_ns)) / 1'000'000);
   row["age_s"] = seconds(now - from_ns(static_cast<std::int64_t>(info.created_ns)));

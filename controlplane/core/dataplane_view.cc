@@ -72,6 +72,9 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row) {
   view.reordered = row.reordered.get();
   view.transcoded = row.transcoded.get();
   view.inside_max_ns = row.inside_max_ns.get();
+  view.jitter = api::jitter_units(row);
+  view.rtt_ns = row.rtt_ns.get();
+  view.remote_report = api::remote_report(row);
   return view;
 }
 

@@ -113,6 +113,8 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
   if (auto refused = address_refusal(where->ip, path)) return std::move(*refused);
   a.remote = Endpoint{where->ip, m.port};
   if (m.rtcp && m.rtcp->port != m.port + 1) a.rtcp_port = m.rtcp->port;
+  a.rtcp_mux = m.rtcp_mux;
+  if (a.rtcp_mux) a.rtcp_port = m.port;
   return a;
 }
 
@@ -253,6 +255,7 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
   sdp::Media& m = session.media[layout.audio];
   add_codec(m, traits(agreement.codec), agreement.payload_type);
   if (agreement.telephone_event != api::kNoPayloadType) add_telephone_event(m, agreement.telephone_event);
+  m.rtcp_mux = agreement.rtcp_mux;
   return sdp::write(session);
 }
 
@@ -261,6 +264,7 @@ std::string describe_offer(const Description& d, const Layout& layout, std::span
   sdp::Media& m = session.media[layout.audio];
   for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type);
   if (telephone_event) add_telephone_event(m, kTelephoneEventPayloadType);
+  m.rtcp_mux = true;  // who does not know it uses two ports, which are there as well (RFC 5761 section 5.1.1)
   return sdp::write(session);
 }
 

@@ -44,6 +44,7 @@ struct Agreement {
   std::uint8_t telephone_event = api::kNoPayloadType;
   std::uint8_t ptime_ms = 20;
   std::uint16_t rtcp_port = 0;                // 0: port + 1
+  bool rtcp_mux = false;                      // RTCP on the RTP port, both ways (RFC 5761); then rtcp_port is that port
   Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
   Direction direction = Direction::SendRecv;  // the party's view
   friend bool operator==(const Agreement&, const Agreement&) = default;

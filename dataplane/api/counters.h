@@ -82,13 +82,34 @@ struct alignas(64) LegRow {
   Counter last_rx_ns;  // 0: nothing yet
   Counter expected;    // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
+  Counter jitter;  // of arrival (RFC 3550 appendix A.8): low half 16 times the jitter in time stamp units; see jitter_units()
   alignas(64) Counter tx_packets;  // RTP sent to the party
   Counter tx_bytes;
   Counter tx_rtcp;
   Counter transcoded;     // frames decoded and encoded on the way to the party
   Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
+  Counter rtt_ns;         // to the party and back, by RTCP; 0: not known
+  Counter remote_report;  // what the party says of what it hears; see remote_report()
 };
 static_assert(sizeof(LegRow) == 256);
+
+// Of arrival of the party's stream, in units of its RTP clock.
+inline std::uint32_t jitter_units(const LegRow& row) noexcept { return static_cast<std::uint32_t>(row.jitter.get()) >> 4; }
+
+// The newest report block (RFC 3550 section 6.4.1) of the leg's party; none: it has not reported.
+struct RemoteReport {
+  std::uint32_t lost = 0;    // packets, at most 0x7FFFFF
+  std::uint32_t jitter = 0;  // units of the RTP clock
+};
+inline std::optional<RemoteReport> remote_report(const LegRow& row) noexcept {
+  const std::uint64_t packed = row.remote_report.get();
+  if (packed == 0) return std::nullopt;
+  return RemoteReport{static_cast<std::uint32_t>(packed >> 32) & 0x7FFFFF, static_cast<std::uint32_t>(packed)};
+}
+// Owner only.
+inline void set_remote_report(LegRow& row, const RemoteReport& report) noexcept {
+  row.remote_report.set(std::uint64_t{1} << 63 | std::uint64_t{report.lost & 0x7FFFFF} << 32 | report.jitter);
+}
 
 // Consistent copy, or nothing when the row is free. Spins while the writer is inside (tens of ns); gives up and
 // reports the row as free after `attempts`, so that a dead writer cannot hang a reader.

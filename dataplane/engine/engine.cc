@@ -123,10 +123,10 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, N
   packet.tx_leg = kNoLegRow;
 }
 
-void Engine::on_timer(Instant now) noexcept {
+void Engine::on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept {
   if (now < next_timer_) return;
   limiter_.on_timer(now);
-  if (legs_.in_use() != 0) media_.sweep(legs_.slots() / kSweepCalls + 1, now);
+  if (legs_.in_use() != 0) media_.sweep(legs_.slots() / kSweepCalls + 1, now, unix_ns, spare);
   publish_limiter();
   const bool busy = legs_.in_use() != 0 || limiter_.stats().sources != 0;
   next_timer_ = busy ? now + kTimerInterval : kNever;

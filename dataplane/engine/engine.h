@@ -85,7 +85,8 @@ class Engine {
   bool fits_mtu(const Endpoint& remote, std::size_t payload_length) const noexcept;
 
   // Validates every field; answers by exactly one CommandDone (ListSources, ListPrefixes: rows before it).
-  void on_command(const api::Command& command, Instant now) noexcept;
+  // `spare`: for what is said to a party whose leg is removed.
+  void on_command(const api::Command& command, Instant now, PacketSource& spare) noexcept;
 
   // A client attached that has seen no event: what silence was reported is reported again, to it. Prefixes
   // there are become an earlier client's (ForgetPrefixes).
@@ -94,8 +95,9 @@ class Engine {
     limiter_.on_client();
   }
 
-  // Bounded work: media timeouts, block expiry, limiter housekeeping.
-  void on_timer(Instant now) noexcept;
+  // Bounded work: media timeouts, RTCP reports (in packets from `spare`), block expiry, limiter housekeeping. `unix_ns`: the
+  // time of day, in nanoseconds since 1970, for the reports.
+  void on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
   Instant next_deadline() const noexcept { return next_timer_; }
 
   // The receiving or sending leg's row, for the shell's latency counters.
@@ -109,11 +111,11 @@ class Engine {
     Endpoint local;
   };
   static Answer bad_field(std::uint64_t offset) noexcept { return {api::CommandStatus::InvalidArgument, offset, {}, {}}; }
-  Answer dispatch(const api::Command& command, Instant now) noexcept;
+  Answer dispatch(const api::Command& command, Instant now, PacketSource& spare) noexcept;
   Answer add_leg(const api::AddLeg& command, Instant now) noexcept;
   Answer join_legs(const api::JoinLegs& command) noexcept;
   Answer update_leg(const api::UpdateLeg& command, Instant now) noexcept;
-  Answer remove_leg(const api::RemoveLeg& command, Instant now) noexcept;
+  Answer remove_leg(const api::RemoveLeg& command, Instant now, PacketSource& spare) noexcept;
   Answer set_limits(const api::SetLimits& command) noexcept;
   Answer set_prefix_limit(const api::SetPrefixLimit& command) noexcept;
   Answer exempt_prefix(const api::ExemptPrefix& command) noexcept;

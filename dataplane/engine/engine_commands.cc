@@ -8,9 +8,9 @@ namespace ifgw::engine {
 
 using api::CommandStatus;
 
-void Engine::on_command(const api::Command& command, Instant now) noexcept {
+void Engine::on_command(const api::Command& command, Instant now, PacketSource& spare) noexcept {
   block_.commands.add(1);
-  const Answer answer = dispatch(command, now);
+  const Answer answer = dispatch(command, now, spare);
   if (answer.status == CommandStatus::InvalidArgument || answer.status == CommandStatus::UnknownCommand) {
     block_.invalid_messages.add(1);
   }
@@ -25,12 +25,12 @@ void Engine::on_command(const api::Command& command, Instant now) noexcept {
   events_.on_event(event);
 }
 
-Engine::Answer Engine::dispatch(const api::Command& command, Instant now) noexcept {
+Engine::Answer Engine::dispatch(const api::Command& command, Instant now, PacketSource& spare) noexcept {
   switch (command.type) {
     case api::CommandType::AddLeg: return add_leg(command.add_leg, now);
     case api::CommandType::JoinLegs: return join_legs(command.join_legs);
     case api::CommandType::UpdateLeg: return update_leg(command.update_leg, now);
-    case api::CommandType::RemoveLeg: return remove_leg(command.remove_leg, now);
+    case api::CommandType::RemoveLeg: return remove_leg(command.remove_leg, now, spare);
     case api::CommandType::SetLimits: return set_limits(command.set_limits);
     case api::CommandType::SetPrefixLimit: return set_prefix_limit(command.set_prefix_limit);
     case api::CommandType::BlockSource: return block_source(command.block_source, now);
@@ -109,9 +109,10 @@ Engine::Answer Engine::update_leg(const api::UpdateLeg& command, Instant now) no
   return {CommandStatus::Ok, 0, command.leg, local};
 }
 
-Engine::Answer Engine::remove_leg(const api::RemoveLeg& command, Instant now) noexcept {
+Engine::Answer Engine::remove_leg(const api::RemoveLeg& command, Instant now, PacketSource& spare) noexcept {
   const std::uint32_t leg = legs_.find(command.leg);
   if (leg == kNoLeg) return {CommandStatus::UnknownLeg, 0, command.leg, {}};
+  media_.say_bye(leg, now, spare);
   part(leg);
   media_.forget(leg);
   legs_.release(leg, now);

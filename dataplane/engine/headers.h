@@ -105,6 +105,12 @@ bool udp_checksum_ok(const Packet& packet) noexcept;
 // Source address of a parsed packet; absent when it is not IP.
 IpAddress packet_source(const Packet& packet) noexcept;
 
+inline bool from_address(const Packet& packet, const IpAddress& expected) noexcept {
+  const std::uint8_t* ip = packet.data + packet.ip_offset;
+  if (__builtin_expect(packet.ip_version == 4, 1)) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
+  return expected.is_v6() && std::memcmp(ip + 8, expected.bytes.data(), 16) == 0;
+}
+
 // Sum of both addresses and both ports as they are in a parsed UDP packet: what UdpTemplate::pseudo_sum is for a path.
 std::uint16_t packet_pseudo_sum(const Packet& packet) noexcept;
 

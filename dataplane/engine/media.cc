@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "codecs/audio/g711.h"
-#include "codecs/wire/rtcp.h"
-
 namespace ifgw::engine {
 namespace {
 
@@ -13,12 +10,6 @@ constexpr std::int32_t kMaxLatchGap = 50;  // packets: one second, after which a
 // A stream that gave way to another may still have packets under way; later ones mean that it is back.
 constexpr Duration kOldStream = std::chrono::milliseconds(200);
 constexpr Duration kNextHopRetry = std::chrono::milliseconds(100);
-
-bool same_address(const Packet& packet, const IpAddress& expected) noexcept {
-  const std::uint8_t* ip = packet.data + packet.ip_offset;
-  if (__builtin_expect(packet.ip_version == 4, 1)) return expected.is_v4() && std::memcmp(ip + 12, expected.bytes.data(), 4) == 0;
-  return expected.is_v6() && std::memcmp(ip + 8, expected.bytes.data(), 16) == 0;
-}
 
 }  // namespace
 
@@ -33,6 +24,7 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       pool_(memory),
       coding_(legs.slots()),
       streams_(legs.slots()),
+      rtcp_(legs.slots()),
       key_(config.hash_key) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
@@ -40,6 +32,7 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
   constexpr std::size_t kAhead = 8;
   for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) legs_.prefetch_peer(packets[i]->leg_index);
   waiting_.clear();
+  arrival_ = static_cast<std::uint32_t>(to_ns(now) / 125'000);
   for (std::size_t i = 0; i < packets.size(); ++i) {
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
     receive(*packets[i], now);
@@ -64,7 +57,7 @@ void Media::receive(Packet& packet, Instant now) noexcept {
 void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const std::uint32_t leg = packet.leg_index;
   LegRx& rx = legs_.rx(leg);
-  const bool expected = packet.source_port == rx.source_port && same_address(packet, rx.source);
+  const bool expected = packet.source_port == rx.source_port && from_address(packet, rx.source);
   if (!expected && rx.latch == 0) return drop(packet, api::DropReason::WrongMediaSource);
   RtpHeader rtp;
   if (!parse_rtp(udp_payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
@@ -105,7 +98,29 @@ SequenceTracker::Order Media::count_rtp(std::uint32_t leg, const Packet& packet,
   row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
   row.expected.add(static_cast<std::uint64_t>(change.expected));
   if (change.reordered) row.reordered.add(1);
+  if (__builtin_expect(change.order == SequenceTracker::Order::Restart, 0)) {
+    Rtcp& rtcp = rtcp_[leg];
+    rtcp.stream_expected = row.expected.get() - 1;
+    rtcp.stream_received = row.rx_packets.get() - 1;
+    rtcp.expected_before = rtcp.received_before = 0;
+  }
+  // Events share their beginning's time stamp; only audio tells jitter.
+  if (rtp.payload_type == legs_.rx(leg).payload_type && change.order != SequenceTracker::Order::Unconfirmed)
+    count_jitter(leg, rtp.timestamp, change.order);
   return change.order;
+}
+
+// RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
+void Media::count_jitter(std::uint32_t leg, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
+  api::Counter& state = legs_.row(leg).jitter;
+  const std::uint64_t before = state.get();
+  auto jitter = static_cast<std::uint32_t>(before);
+  const std::uint32_t transit = (legs_.rx(leg).wide_clock != 0 ? arrival_ * 6 : arrival_) - timestamp;
+  const std::int32_t change = serial_distance(static_cast<std::uint32_t>(before >> 32), transit);
+  const std::uint32_t distance = static_cast<std::uint32_t>(change < 0 ? -static_cast<std::int64_t>(change) : change);
+  // A clock that was set anew is no jitter.
+  if (order != SequenceTracker::Order::Restart && distance <= kMaxTimestampGap) jitter += distance - ((jitter + 8) >> 4);
+  state.set(std::uint64_t{transit} << 32 | jitter);
 }
 
 // Of another SSRC than the newest: still under way when the party turned to that one? Otherwise it is the newest now.
@@ -115,33 +130,6 @@ bool Media::straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexce
   if (ssrc == cold.old_ssrc && now - last_packet < kOldStream) return true;
   cold.old_ssrc = legs_.rx(leg).sequence.ssrc();
   return false;
-}
-
-void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
-  const std::uint32_t leg = packet.leg_index;
-  const LegRx& rx = legs_.rx(leg);
-  const bool port_ok = rx.rtcp_port == 0 || packet.source_port == rx.rtcp_port || packet.source_port == rx.source_port;
-  if (!port_ok || !same_address(packet, rx.source)) return drop(packet, api::DropReason::WrongMediaSource);
-  if (!valid_rtcp(udp_payload(packet))) return drop(packet, api::DropReason::MalformedRtcp);
-  api::LegRow& row = legs_.row(leg);
-  row.rx_rtcp.add(1);
-  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
-  // Behind a NAT the RTCP port can only be learned; the party's own packets name it.
-  if (rx.latch != 0 && (packet.destination_port & 1) != 0) legs_.cold(leg).rtcp_send_port = packet.source_port;
-  if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
-  const std::uint32_t to = rx.peer;
-  const api::LegInfo& info = legs_.info(to);
-  const std::uint16_t port = legs_.cold(to).rtcp_send_port;
-  if (!info.current_remote.present() || port == 0) return drop(packet, api::DropReason::NoRemoteAddress);
-  const Endpoint local{info.local.ip, static_cast<std::uint16_t>(info.local.port + 1)};
-  const UdpTemplate path = make_udp_template(local, {info.current_remote.ip, port}, info.media.dscp);
-  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
-  if (checksum != 0) {
-    checksum = update_checksum(checksum, packet_pseudo_sum(packet), path.pseudo_sum);
-  } else if (path.is_v6()) {
-    checksum = fresh_udp_checksum(path, udp_payload(packet));
-  }
-  if (write_frame(packet, path, checksum, now)) legs_.row(to).tx_rtcp.add(1);
 }
 
 // A packet of a leg that may learn its party's address, from another address than the one expected now. The first valid

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "codecs/base/fixed.h"
+#include "codecs/wire/rtcp.h"
 #include "codecs/wire/rtp.h"
 #include "dataplane/api/counters.h"
 #include "dataplane/engine/coder_pool.h"
@@ -27,6 +28,8 @@ namespace ifgw::engine {
 
 // Packets of one media() or limit() call that are prefetched together. Longer spans are cut.
 inline constexpr std::size_t kMaxBurst = 64;
+// A time stamp that goes back, or further ahead than any silence, is of a clock that was set anew.
+inline constexpr std::uint32_t kMaxTimestampGap = 10 * 48'000;
 
 class Media {
  public:
@@ -38,18 +41,21 @@ class Media {
   // taken from `spare` are decided as well.
   void burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
-  // Reports silent legs; visits the next `slots` slots.
-  void sweep(std::uint32_t slots, Instant now) noexcept;
+  // Visits the next `slots` slots: tells of silent legs, and sends the reports that are due, in packets from `spare`.
+  // `unix_ns`: the time of day, in nanoseconds since 1970.
+  void sweep(std::uint32_t slots, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
   // From here on silence that was reported before is reported again.
   void forget_reports() noexcept { ++report_; }
 
   // Of memory beside the leg table's, for every slot.
-  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut); }
+  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(Rtcp); }
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
   // Gives back what the leg holds elsewhere. To be called when it has no peer any more and is about to be released.
   void forget(std::uint32_t leg) noexcept;
+  // Tells the leg's party that no more will come, before its leg is parted and released.
+  void say_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept;
   // The legs are no longer joined: gives back what prepare() made for that.
   void unprepare(std::uint32_t leg, std::uint32_t peer) noexcept;
   // Makes `peer` (or kNoLeg) the leg's peer and recomputes the way of its audio.
@@ -70,6 +76,7 @@ class Media {
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
   SequenceTracker::Order count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
+  void count_jitter(std::uint32_t leg, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
   bool straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept;
   bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
   void first_packet(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
@@ -91,6 +98,29 @@ class Media {
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
   bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
+  void watch(std::uint32_t leg, Instant now) noexcept;
+
+  // RTCP with a leg's party.
+  struct Rtcp {
+    Instant received_sr_at{};
+    Instant sent_sr_at{};
+    Instant next_report{};              // of ours, where streams are transcoded
+    std::uint64_t stream_expected = 0;  // the row's counts when the party's stream began
+    std::uint64_t stream_received = 0;
+    std::uint64_t expected_before = 0;  // and, from there on, at our last report
+    std::uint64_t received_before = 0;
+    std::uint64_t sent_before = 0;
+    std::uint32_t received_sr = 0;  // middle 32 bits of its NTP time: the party's last sender report
+    std::uint32_t sent_sr = 0;      // and the last one sent to it
+  };
+  void hear_reports(std::uint32_t leg, Bytes compound, Instant now) noexcept;
+  std::uint32_t extended_highest(std::uint32_t leg) noexcept;
+  void translate(std::uint32_t leg, Bytes compound, ByteWriter& out, Instant now) noexcept;
+  void write_cname(std::uint32_t leg, ByteWriter& out) noexcept;
+  RtcpReportBlock report_on(std::uint32_t leg, Instant now) noexcept;
+  bool report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
+  void send_rtcp(Packet& packet, std::uint32_t to, Bytes compound, Instant now) noexcept;
+
   // A direction that is transcoded.
   struct Coding {
     CoderPool::Coder coder;
@@ -130,6 +160,8 @@ class Media {
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks
   std::vector<RtpOut> streams_;  // by the leg whose party listens
+  std::vector<Rtcp> rtcp_;
+  std::uint32_t arrival_ = 0;  // of this burst, in units of an 8 kHz clock
   HashKey key_;
   std::uint64_t legs_made_ = 0;
 };

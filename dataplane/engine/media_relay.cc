@@ -9,8 +9,6 @@ namespace {
 
 using Order = SequenceTracker::Order;
 
-// A time stamp that goes back, or further ahead than any silence, is a clock that was set anew.
-constexpr std::uint32_t kMaxTimestampGap = 10 * 48'000;
 constexpr std::uint32_t kAssumedPacketMs = 20;
 
 // The first twelve bytes of an RTP packet, as three words in the order of memory.
@@ -26,7 +24,8 @@ struct FixedHeader {
   void set(const RtpHeader& rtp, std::uint8_t payload_type) noexcept {
     std::uint8_t bytes[sizeof words];
     std::memcpy(bytes, words, 1);
-    words[0] = memory_order(std::uint32_t{bytes[0]} << 24 | std::uint32_t{rtp.marker} << 23 | std::uint32_t{payload_type} << 16 | rtp.sequence);
+    words[0] =
+        memory_order(std::uint32_t{bytes[0]} << 24 | std::uint32_t{rtp.marker} << 23 | std::uint32_t{payload_type} << 16 | rtp.sequence);
     words[1] = memory_order(rtp.timestamp);
     words[2] = memory_order(rtp.ssrc);
   }

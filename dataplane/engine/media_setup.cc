@@ -7,6 +7,8 @@
 namespace ifgw::engine {
 namespace {
 
+constexpr Duration kFirstReport = std::chrono::milliseconds(2500);  // RFC 3550 section 6.2
+
 std::uint16_t rtcp_port_after(const Endpoint& rtp, std::uint16_t given) noexcept {
   return given != 0 ? given : static_cast<std::uint16_t>(rtp.port + 1);
 }
@@ -27,6 +29,8 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
     const std::uint64_t numbers = keyed_hash(legs_.id(leg).value, key_);
     const std::uint64_t more = keyed_hash(++legs_made_, key_);
     const auto ssrc = std::max(static_cast<std::uint32_t>(numbers), std::uint32_t{1});  // 0 is none here
+    rtcp_[leg] = Rtcp{};
+    rtcp_[leg].next_report = now + kFirstReport;
     streams_[leg] = RtpOut(ssrc, static_cast<std::uint16_t>(numbers >> 32), static_cast<std::uint32_t>(more));
   }
   if (take_address) info.current_remote = media.remote;
@@ -98,24 +102,30 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   legs_.publish(leg);
 }
 
-void Media::sweep(std::uint32_t slots, Instant now) noexcept {
+void Media::sweep(std::uint32_t slots, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept {
   for (; slots > 0; --slots) {
     const std::uint32_t leg = sweep_at_;
-    sweep_at_ = sweep_at_ + 1 < legs_.slots() ? sweep_at_ + 1 : 0;
-    LegCold& cold = legs_.cold(leg);
-    // On hold by our side nothing is expected.
-    if (cold.media_timeout_ms == 0 || !legs_.present(leg) || legs_.rx(leg).receive == 0) continue;
-    const Instant last_packet = from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()));
-    const Duration silent = now - std::max(last_packet, cold.quiet_since);
-    if (silent < std::chrono::milliseconds(cold.media_timeout_ms)) {
-      cold.timeout_report = 0;
-      continue;
+    if (legs_.present(leg)) {
+      watch(leg, now);
+      if (legs_.rx(leg).path == AudioPath::Transcode && now >= rtcp_[leg].next_report && !report(leg, now, unix_ns, spare)) return;
     }
-    if (cold.timeout_report == report_) continue;
-    api::Event timeout = event(api::EventType::MediaTimeout, now);
-    timeout.media_timeout = {legs_.id(leg), static_cast<std::uint64_t>(silent.count())};
-    if (events_.on_event(timeout)) cold.timeout_report = report_;
+    sweep_at_ = sweep_at_ + 1 < legs_.slots() ? sweep_at_ + 1 : 0;
   }
+}
+
+void Media::watch(std::uint32_t leg, Instant now) noexcept {
+  LegCold& cold = legs_.cold(leg);
+  // On hold by our side nothing is expected.
+  if (cold.media_timeout_ms == 0 || legs_.rx(leg).receive == 0) return;
+  const Duration silent = now - std::max(received(leg).at, cold.quiet_since);
+  if (silent < std::chrono::milliseconds(cold.media_timeout_ms)) {
+    cold.timeout_report = 0;
+    return;
+  }
+  if (cold.timeout_report == report_) return;
+  api::Event timeout = event(api::EventType::MediaTimeout, now);
+  timeout.media_timeout = {legs_.id(leg), static_cast<std::uint64_t>(silent.count())};
+  if (events_.on_event(timeout)) cold.timeout_report = report_;
 }
 
 }  // namespace ifgw::engine

@@ -42,8 +42,8 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
   Transcoder::Output output;
   while (coder.next({frame.data(), room}, stream, now, output)) {
-    if (target == nullptr) target = spare.take(packet);
-    if (target == nullptr || std::size_t{target->tailroom} + target->length - target->payload_offset < kRtpBytes + output.size) {
+    if (target == nullptr) target = spare.take(&packet);
+    if (target == nullptr || payload_room(*target) < kRtpBytes + output.size) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
       continue;
     }
@@ -67,11 +67,8 @@ bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transco
   const LegOut& out = legs_.out(packet.leg_index);
   std::uint8_t* rtp = packet.data + packet.payload_offset;
   write_rtp(rtp, output, payload_type, ssrc);
-  const auto grown = static_cast<std::uint16_t>(kRtpBytes + output.size);
-  packet.tailroom = static_cast<std::uint16_t>(packet.tailroom + packet.length - packet.payload_offset - grown);
-  packet.payload_length = grown;
-  packet.length = static_cast<std::uint16_t>(packet.payload_offset + grown);
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, {rtp, grown}), now)) return false;
+  set_payload_length(packet, kRtpBytes + output.size);
+  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), now)) return false;
   count_sent(packet, legs_.rx(packet.leg_index).peer);
   return true;
 }

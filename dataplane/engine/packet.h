@@ -33,7 +33,7 @@ enum class PacketVerdict : std::uint8_t {
   Up,        // hand the UDP payload to the control plane
   Kernel,    // give the whole frame to the exception port
   Drop,      // free it; the reason has been counted
-  Kept,      // free it; its audio waits for the rest of a frame
+  Kept,      // free it: it was taken in (audio that waits for the rest of a frame, a report)
 };
 
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;
@@ -70,6 +70,16 @@ struct Packet {
   std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
 };
 static_assert(sizeof(Packet) <= 64);
+
+// Bytes that a payload may have, and giving it another length; what follows it is gone.
+inline std::size_t payload_room(const Packet& packet) noexcept {
+  return std::size_t{packet.tailroom} + packet.length - packet.payload_offset;
+}
+inline void set_payload_length(Packet& packet, std::size_t length) noexcept {
+  packet.tailroom = static_cast<std::uint16_t>(payload_room(packet) - length);
+  packet.payload_length = static_cast<std::uint16_t>(length);
+  packet.length = static_cast<std::uint16_t>(packet.payload_offset + length);
+}
 
 inline Bytes udp_payload(const Packet& packet) noexcept { return {packet.data + packet.payload_offset, packet.payload_length}; }
 

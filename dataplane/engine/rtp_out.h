@@ -25,9 +25,13 @@ class RtpOut {
   // Time stamp of a frame that has no past in this stream: behind the newest one, as far as time has gone on since.
   std::uint32_t resume(Instant now, std::uint32_t clock_hz) const noexcept {
     if (!started_) return timestamp_;
-    const std::int64_t elapsed_ns = std::clamp<std::int64_t>((now - sent_at_).count(), 0, kLongestPauseNs);
-    const auto elapsed = static_cast<std::uint32_t>(elapsed_ns * clock_hz / 1'000'000'000);
+    const auto elapsed = static_cast<std::uint32_t>(elapsed_ns(now) * clock_hz / 1'000'000'000);
     return timestamp_ + std::max(elapsed, duration_);
+  }
+
+  // The time stamp of now (RFC 3550 section 6.4.1), while the stream runs.
+  std::uint32_t timestamp_at(Instant now, std::uint32_t clock_hz) const noexcept {
+    return timestamp_ + (started_ ? static_cast<std::uint32_t>(elapsed_ns(now) * clock_hz / 1'000'000'000) : 0);
   }
 
   // A packet went out: `duration` in units of the time stamp. One older than the newest (relayed out of order) changes
@@ -44,6 +48,7 @@ class RtpOut {
   void skip(std::uint16_t packets) noexcept { sequence_ = static_cast<std::uint16_t>(sequence_ + packets); }
 
  private:
+  std::int64_t elapsed_ns(Instant now) const noexcept { return std::clamp<std::int64_t>((now - sent_at_).count(), 0, kLongestPauseNs); }
   static constexpr std::int64_t kLongestPauseNs = 3'600'000'000'000;  // an hour: longer ones count as one
 
   std::uint32_t ssrc_ = 0;

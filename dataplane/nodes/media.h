@@ -8,20 +8,22 @@
 
 namespace ifgw::nodes {
 
-// Buffers for the packets that a burst makes beyond those it consists of, from the pools of those.
+// Buffers for the packets that a burst makes beyond those it consists of, or that a timer or a command makes. Ready when
+// made, cleared by sending.
 class SparePackets final : public engine::PacketSource {
  public:
   struct Spare {
     engine::Packet packet;
     const engine::Packet* made_from;
   };
-  engine::Packet* take(const engine::Packet& made_from) noexcept override {
+  explicit SparePackets(rte_mempool* pool) noexcept : pool_(pool) {}
+  engine::Packet* take(const engine::Packet* made_from) noexcept override {
     if (size_ == spares_.size()) return nullptr;
-    rte_mbuf* buffer = rte_pktmbuf_alloc(buffer_of(made_from)->pool);
+    rte_mbuf* buffer = rte_pktmbuf_alloc(pool_);
     if (buffer == nullptr) return nullptr;
     Spare& spare = spares_[size_++];
-    view(buffer, made_from.rx_port, spare.packet);
-    spare.made_from = &made_from;
+    view(buffer, made_from == nullptr ? std::uint16_t{0} : made_from->rx_port, spare.packet);
+    spare.made_from = made_from;
     return &spare.packet;
   }
   // In the order in which they were taken, which is that of the packets they were made from.
@@ -29,6 +31,7 @@ class SparePackets final : public engine::PacketSource {
   void clear() noexcept { size_ = 0; }
 
  private:
+  rte_mempool* pool_;
   std::array<Spare, std::size_t{2} * kBurst> spares_;
   std::size_t size_ = 0;
 };
@@ -50,6 +53,12 @@ inline void media(engine::Engine& engine, const PacketList& packets, Instant now
     for (; !more.empty() && more.front().made_from == packet; more = more.subspan(1)) finish(engine, more.front().packet, now, tx);
   }
   spare.clear();
+}
+
+// Sends what a timer or a command made.
+inline void send(engine::Engine& engine, SparePackets& made, Instant now, Tx& tx) noexcept {
+  for (const SparePackets::Spare& spare : made.all()) finish(engine, spare.packet, now, tx);
+  made.clear();
 }
 
 }  // namespace ifgw::nodes

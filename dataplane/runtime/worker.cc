@@ -26,6 +26,16 @@ Instant monotonic_now() noexcept {
   return from_ns(t.tv_sec * 1'000'000'000LL + t.tv_nsec);
 }
 
+namespace {
+
+std::uint64_t unix_now_ns() noexcept {
+  timespec t{};
+  clock_gettime(CLOCK_REALTIME, &t);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+}
+
+}  // namespace
+
 Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterRegion& counters,
                std::vector<std::unique_ptr<WorkerLink>>& links, const nodes::HandoverRings& handover)
     : setup_(setup),
@@ -39,7 +49,8 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       handover_(handover, setup.engine.worker, block_),
-      idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll) {}
+      idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
+      spare_(setup.pool) {}
 
 void Worker::run() noexcept {
   drop_thread_capabilities();
@@ -73,7 +84,8 @@ std::size_t Worker::iterate(Instant now) noexcept {
   const std::size_t packets = receive_ports() + receive_handover(now) + receive_exceptions();
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
-  if (now >= engine_.next_deadline()) engine_.on_timer(now);
+  if (now >= engine_.next_deadline()) engine_.on_timer(now, unix_now_ns(), spare_);
+  nodes::send(engine_, spare_, now, tx_);
   for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
     links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
   tx_.flush();
@@ -170,7 +182,7 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   api::Command command;
   while (total < kCommandsPerIteration && rings_->events.has_room(api::kMaxAnswerEvents) && rings_->commands.pop(command)) {
     ++total;
-    engine_.on_command(command, now);
+    engine_.on_command(command, now, spare_);
   }
   for (std::size_t i = 0; i < nodes::kBurst && rings_->datagrams_down.pop(*datagram_); ++i, ++total) signalling_.send(*datagram_, now);
   if (rings_->corrupt()) {

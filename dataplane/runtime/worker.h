@@ -83,7 +83,7 @@ class Worker final : private engine::EventSink {
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
   nodes::PacketList media_;
-  nodes::SparePackets spare_;
+  nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;
   std::array<engine::Packet, nodes::kBurst> packets_;
   std::unique_ptr<api::Datagram> datagram_ = std::make_unique<api::Datagram>();

@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 0) command.join_legs.b = b;
     if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 1) command.join_legs.b = c;
     plane.events.events.clear();
-    plane.engine.on_command(command, plane.now);
+    plane.engine.on_command(command, plane.now, plane.spares);
     if (plane.events.count(api::EventType::CommandDone) != 1) std::abort();
     if (plane.events.last(api::EventType::CommandDone)->command_done.request_id != command.request_id) std::abort();
     (void)plane.send(media);

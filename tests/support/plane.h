@@ -79,7 +79,7 @@ inline engine::EngineConfig small_config() {
 // Packets beyond those that came in, with room like a buffer's.
 class Spares : public engine::PacketSource {
  public:
-  engine::Packet* take(const engine::Packet&) noexcept override {
+  engine::Packet* take(const engine::Packet*) noexcept override {
     if (packets.size() == limit) return nullptr;
     Spare& spare = packets.emplace_back();
     spare.buffer.assign(2048, 0xEE);
@@ -111,7 +111,8 @@ struct Plane {
     c.request_id = ++request;
     fill(c);
     const std::size_t before = events.count(api::EventType::CommandDone);
-    engine.on_command(c, now);
+    spares.packets.clear();
+    engine.on_command(c, now, spares);
     if (events.count(api::EventType::CommandDone) != before + 1) std::abort();
     const api::CommandDone done = events.last(api::EventType::CommandDone)->command_done;
     if (done.request_id != request || done.command != type) std::abort();
@@ -164,15 +165,18 @@ struct Plane {
   }
   std::uint64_t drops(api::DropReason reason) const { return block->drops[static_cast<std::size_t>(reason)].get(); }
   void advance(Duration d) { now += d; }
-  // Runs every timer that is due until `d` has passed.
+  // Runs every timer that is due until `d` has passed. What they send is in spares.packets, the last 64 of it.
   void run(Duration d) {
     const Instant end = now + d;
+    spares.packets.clear();
     while (engine.next_deadline() <= end) {
       now = std::max(now, engine.next_deadline());
-      engine.on_timer(now);
+      engine.on_timer(now, static_cast<std::uint64_t>(to_ns(now)) + kUnixOffset, spares);
+      while (spares.packets.size() >= spares.limit) spares.packets.pop_front();
     }
     now = end;
   }
+  static constexpr std::uint64_t kUnixOffset = 1'795'000'000'000'000'000;
 
   engine::EngineConfig config;
   AlignedBytes memory;

@@ -30,6 +30,8 @@ const std::vector<Column> kLegs = {
     {"RX", "/rx_packets"},
     {"TX", "/tx_packets"},
     {"LOST", "/lost"},
+    {"JITTER ms", "/jitter_ms"},
+    {"RTT ms", "/rtt_ms"},
     {"REORDERED", "/reordered"},
     {"DROPPED", "/dropped"},
     {"TRANSCODED", "/transcoded"},

@@ -55,6 +55,9 @@ struct LegView {
   std::uint64_t reordered = 0;
   std::uint64_t transcoded = 0;
   std::uint64_t inside_max_ns = 0;
+  std::uint32_t jitter = 0;                        // of arrival, units of the RTP clock
+  std::uint64_t rtt_ns = 0;                        // 0: not known
+  std::optional<api::RemoteReport> remote_report;  // what the party says of what it hears
 };
 
 // Quantiles of one histogram, nanoseconds; nullopt when it is empty.

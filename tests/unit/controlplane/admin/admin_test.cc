@@ -154,12 +154,20 @@ TEST_F(AdminTest, LegsNameTheirCallAndUnmeasuredValuesAreNull) {
   leg.info.media.codec = api::Codec::Pcmu;
   leg.rx_packets = 7;
   leg.expected = 9;
+  leg.jitter = 20;
+  leg.rtt_ns = 34'500'000;
+  leg.remote_report = api::RemoteReport{3, 16};
   view.all_legs = {leg, core::LegView{}};
   const Json rows = ask(R"({"command":"legs show"})")["result"]["rows"];
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0]["party"], "callee");
   EXPECT_EQ(rows[0]["lost"], 2);
   EXPECT_TRUE(rows[0]["inside_max_us"].is_null());
+  EXPECT_EQ(rows[0]["jitter_ms"], 2.5);
+  EXPECT_EQ(rows[0]["rtt_ms"], 34.5);
+  EXPECT_EQ(rows[0]["remote_lost"], 3);
+  EXPECT_EQ(rows[0]["remote_jitter_ms"], 2.0);
+  for (const char* unknown : {"jitter_ms", "rtt_ms", "remote_lost", "remote_jitter_ms"}) EXPECT_TRUE(rows[1][unknown].is_null()) << unknown;
   EXPECT_TRUE(rows[1]["call"].is_null());
 }
 

@@ -164,6 +164,17 @@ TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {
             "m=video 0 RTP/AVP 31\r\nm=application 0 UDP/BFCP *\r\n");
 }
 
+TEST(Describe, OnePortForRtpAndRtcpIsOfferedAndAnsweredWhereOffered) {
+  const Description ours{*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20};
+  EXPECT_NE(describe_offer(ours, Layout::one_audio(), kAccepted, false).find("a=rtcp-mux\r\n"), std::string::npos);
+  for (const bool offered : {true, false}) {
+    const Agreement a = agreed(audio_sdp("10.0.0.9", 4000, "8", offered ? "a=rtcp:4005\r\na=rtcp-mux\r\n" : ""));
+    EXPECT_EQ(a.rtcp_mux, offered);
+    EXPECT_EQ(a.rtcp_port, offered ? 4000 : 0);
+    EXPECT_EQ(describe_agreed(ours, Layout::one_audio(), a).find("a=rtcp-mux") != std::string::npos, offered);
+  }
+}
+
 TEST(CodecNames, AreReadWithoutCase) {
   EXPECT_EQ(codec_named("pcma"), api::Codec::Pcma);
   EXPECT_EQ(codec_named("OPUS"), api::Codec::Opus);

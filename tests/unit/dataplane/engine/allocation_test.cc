@@ -63,7 +63,7 @@ TEST(Allocation, NoneForPacketsEventsTimersAndCommands) {
     plane.engine.media({media.begin(), media.size()}, plane.now, plane.spares);
     plane.engine.limit({signalling.begin(), signalling.size()}, plane.now);
     plane.now += std::chrono::milliseconds(5);
-    plane.engine.on_timer(plane.now);
+    plane.engine.on_timer(plane.now, 0, plane.spares);
     return packets[0].verdict == engine::PacketVerdict::Transmit && packets[1].verdict == engine::PacketVerdict::Transmit;
   };
   ASSERT_TRUE(round());
@@ -74,13 +74,13 @@ TEST(Allocation, NoneForPacketsEventsTimersAndCommands) {
   api::Command command{};
   command.type = api::CommandType::ListSources;
   command.list_sources = {0, 0};
-  plane.engine.on_command(command, plane.now);
+  plane.engine.on_command(command, plane.now, plane.spares);
   command.type = api::CommandType::SetPrefixLimit;
   command.set_prefix_limit = {{*IpAddress::parse("10.0.0.0"), 8}, 100, 1000};
-  plane.engine.on_command(command, plane.now);
+  plane.engine.on_command(command, plane.now, plane.spares);
   command.type = api::CommandType::RemoveLeg;
   command.remove_leg = {relay_a};
-  plane.engine.on_command(command, plane.now);
+  plane.engine.on_command(command, plane.now, plane.spares);
   EXPECT_EQ(g_allocations.load() - before, 0U);
   EXPECT_TRUE(all_sent);
 }

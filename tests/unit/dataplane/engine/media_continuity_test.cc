@@ -37,8 +37,10 @@ class Continuity : public testing::Test {
     media.telephone_event_payload_type = 101;
     return plane.add(media);
   }
-  Plane::Sent send(std::uint16_t sequence, std::uint32_t timestamp, std::uint32_t ssrc, std::uint8_t payload_type = 0, bool marker = false) {
-    return plane.send(udp_frame(*Endpoint::parse(kAlice), alice.local, rtp_packet(payload_type | (marker ? 0x80U : 0U), sequence, timestamp, ssrc, Frame(160, 0x55))));
+  Plane::Sent send(std::uint16_t sequence, std::uint32_t timestamp, std::uint32_t ssrc, std::uint8_t payload_type = 0,
+                   bool marker = false) {
+    return plane.send(udp_frame(*Endpoint::parse(kAlice), alice.local,
+                                rtp_packet(payload_type | (marker ? 0x80U : 0U), sequence, timestamp, ssrc, Frame(160, 0x55))));
   }
   static Heard heard(const Plane::Sent& sent) {
     EXPECT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit) << api::info(sent.packet.drop).label;
@@ -138,7 +140,8 @@ TEST_F(Continuity, HoldLeavesNoGap) {
   hold(true);
   for (int i = 1; i <= 50; ++i) {
     plane.advance(milliseconds(20));
-    EXPECT_EQ(send(static_cast<std::uint16_t>(100 + i), static_cast<std::uint32_t>(5000 + i * 160), 1).packet.drop, DropReason::DirectionOff);
+    EXPECT_EQ(send(static_cast<std::uint16_t>(100 + i), static_cast<std::uint32_t>(5000 + i * 160), 1).packet.drop,
+              DropReason::DirectionOff);
   }
   hold(false);
   plane.advance(milliseconds(20));

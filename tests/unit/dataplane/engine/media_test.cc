@@ -357,7 +357,6 @@ TEST_F(MediaTest, RelaysRtcpToTheRtcpPort) {
   EXPECT_TRUE(sent.datagram.ok);
   EXPECT_EQ(sent.datagram.to.port, kBob.port + 1);
   EXPECT_EQ(sent.datagram.from.port, bob_port.port + 1);
-  EXPECT_EQ(sent.datagram.payload, rtcp_packet(5));
   EXPECT_EQ(row(alice_leg).rx_rtcp.get(), 1U);
   EXPECT_EQ(row(bob_leg).tx_rtcp.get(), 1U);
   // RFC 5761: told from RTP on the same port.
