@@ -88,7 +88,7 @@ struct alignas(64) LegRow {
   Counter transcoded;     // frames decoded and encoded on the way to the party
   Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
 };
-static_assert(sizeof(LegRow) == 256);
+static_assert(sizeof(LegRow) == 320);
 
 // Consistent copy, or nothing when the row is free. Spins while the writer is inside (tens of ns); gives up and
 // reports the row as free after `attempts`, so that a dead writer cannot hang a reader.

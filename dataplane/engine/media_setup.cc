@@ -88,7 +88,7 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   api::LegInfo& info = legs_.info(leg);
   rx.peer = peer;
   set_out(leg);
-  rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
+  rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media, legs_.info(peer).media);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
 }

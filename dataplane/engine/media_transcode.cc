@@ -119,9 +119,9 @@ void Media::unprepare(std::uint32_t leg, std::uint32_t peer) noexcept {
 // there, made for the same two legs, will do: a hold or a new address must not begin the stream anew.
 bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to,
                         Coding& made) noexcept {
-  if (path_between(from.codec, to.codec) != AudioPath::Transcode) return true;
+  if (path_between(from, to) != AudioPath::Transcode) return true;
   made.peer = peer;
-  made.settings = {{audio_codec(from.codec)}, {audio_codec(to.codec)}, to.ptime_ms};
+  made.settings = {{audio_codec(from.codec)}, encoder_settings(to), to.ptime_ms};
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);
