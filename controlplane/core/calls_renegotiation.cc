@@ -34,8 +34,45 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.dscp = settings.dscp;
   // Silence is a fault only when both have answered and nobody holds (many phones send nothing while they hold).
   const bool expect_media = call.answered && !call.held() && receives(direction);
+  params.encoder = encoder_params(call, party);
   params.media_timeout_ms = expect_media ? static_cast<std::uint32_t>(settings.timeout / std::chrono::milliseconds{1}) : 0;
   return params;
+}
+
+// Towards the party: the operator's choice within what the party wants to receive.
+api::EncoderParams Calls::encoder_params(const Call& call, Party party) const {
+  const Side& side = call.side(party);
+  const FormatParameters& wants = side.agreed.wants;
+  const MediaSettings& settings = call.settings->media;
+  api::EncoderParams params;
+  // A party that was not asked for SID frames is not sent any either: the format parameter speaks of both directions.
+  if (side.agreed.codec == api::Codec::G729) params.annex_b = settings.g729_annex_b && wants.annex_b && side.asked.annex_b ? 1 : 0;
+  if (side.agreed.codec != api::Codec::Opus) return params;
+  params.bitrate_bps = settings.opus.bitrate_bps;
+  params.max_bitrate_bps = wants.max_bitrate_bps;
+  params.max_playback_rate_hz = wants.max_playback_rate_hz;
+  params.complexity = settings.opus.complexity;
+  params.expected_loss_percent = settings.opus.expected_loss_percent;
+  params.fec = settings.opus.fec && wants.fec ? 1 : 0;
+  params.dtx = settings.opus.dtx && wants.dtx ? 1 : 0;
+  params.cbr = wants.cbr ? 1 : 0;
+  return params;
+}
+
+// What the party shall send: the operator's choice and, of a codec that both sides speak and that is relayed therefore,
+// what the other side wants.
+FormatParameters Calls::asked_of(const Call& call, Party party) const {
+  const MediaSettings& settings = call.settings->media;
+  FormatParameters asked;
+  asked.max_bitrate_bps = settings.opus.bitrate_bps;
+  asked.fec = settings.opus.fec;
+  asked.dtx = settings.opus.dtx;
+  asked.annex_b = settings.g729_annex_b;
+  const Agreement& far = call.side(other(party)).agreed;
+  asked = narrowed(asked, far.wants, far.codec);
+  const Agreement& near = call.side(party).agreed;
+  if (near.codec == api::Codec::G729) asked.annex_b = asked.annex_b && near.wants.annex_b;
+  return asked;
 }
 
 // The route's codecs that this dataplane can run, in the route's order.
@@ -57,8 +94,9 @@ MediaPath Calls::media_path(const Call& call, Party party) const {
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
   side.told = our_direction(call, party);
-  Description d{side.advertised, side.session_id, side.version, side.told,
-                side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms};
+  side.asked = asked_of(call, party);
+  const std::uint8_t ptime_ms = side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms;
+  Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked};
   const auto text = [&] {
     return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
                                                                : describe_agreed(d, side.layout, side.agreed);
@@ -109,6 +147,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   side.wish = understood.agreement.direction;
   side.layout = std::move(understood.layout);
   side.update_pending = true;
+  side.asked = asked_of(call, party);  // as the answer will say
   if (!request_update(call, party, RequestKind::Renegotiate)) finish_renegotiation(call, party, now);
 }
 

@@ -9,11 +9,11 @@ namespace {
 namespace sdp = wire::sdp;
 
 constexpr std::array<CodecTraits, api::kMaxCodec> kTraits{{
-    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType, ""},
-    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType, ""},
-    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType, ""},
-    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType, "annexb=no"},
-    {api::Codec::Opus, "opus", 48000, 2, 96, "useinbandfec=1"},
+    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType},
+    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType},
+    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType},
+    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType},
+    {api::Codec::Opus, "opus", 48000, 2, 96},
 }};
 
 constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
@@ -68,7 +68,8 @@ std::string format_list(const sdp::Media& m, std::span<const api::Codec> codecs)
 std::uint8_t usable_ptime(const sdp::Media& m) noexcept {
   unsigned ptime = m.ptime_ms == 0 ? 20u : m.ptime_ms;
   if (m.maxptime_ms != 0) ptime = std::min<unsigned>(ptime, m.maxptime_ms);
-  return static_cast<std::uint8_t>(std::clamp(ptime / 10 * 10, 10u, 60u));
+  const unsigned usable = std::clamp(ptime / 10 * 10, 10u, 60u);
+  return static_cast<std::uint8_t>(usable == 50 ? 40 : usable);  // which not every codec has
 }
 
 Layout layout_of(const sdp::Session& session, std::size_t audio) {
@@ -161,8 +162,8 @@ sdp::Session skeleton(const Description& d, const Layout& layout) {
   return session;
 }
 
-void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type) {
-  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, std::string{t.fmtp}});
+void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type, const FormatParameters& asked) {
+  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, write_format_parameters(t.codec, asked)});
 }
 
 void add_telephone_event(sdp::Media& m, std::uint8_t payload_type) {
@@ -217,6 +218,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
     if (const sdp::Format* f = find_codec(*it, traits(codec))) {
       agreement.codec = codec;
       agreement.payload_type = f->payload_type;
+      agreement.wants = read_format_parameters(codec, f->fmtp);
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -242,6 +244,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
       if (!is_codec(f, traits(codec))) continue;
       agreement.codec = codec;
       agreement.payload_type = f.payload_type;
+      agreement.wants = read_format_parameters(codec, f.fmtp);
       return Understood{agreement, layout};
     }
   }
@@ -251,7 +254,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
-  add_codec(m, traits(agreement.codec), agreement.payload_type);
+  add_codec(m, traits(agreement.codec), agreement.payload_type, d.asked);
   if (agreement.telephone_event != api::kNoPayloadType) add_telephone_event(m, agreement.telephone_event);
   return sdp::write(session);
 }
@@ -259,7 +262,7 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
 std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
-  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type);
+  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
   if (telephone_event) add_telephone_event(m, kTelephoneEventPayloadType);
   return sdp::write(session);
 }

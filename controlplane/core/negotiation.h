@@ -15,6 +15,7 @@
 
 #include "codecs/base/ip.h"
 #include "codecs/wire/sdp.h"
+#include "controlplane/core/format_parameters.h"
 #include "controlplane/core/refusal.h"
 #include "dataplane/api/messages.h"
 
@@ -29,7 +30,6 @@ struct CodecTraits {
   std::uint32_t clock_rate;
   std::uint16_t channels;
   std::uint8_t payload_type;  // static, or the one we offer
-  std::string_view fmtp;      // that we state; empty: none
 };
 const CodecTraits& traits(api::Codec codec) noexcept;                   // any but None
 std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // "PCMA", "opus"; without case
@@ -46,6 +46,7 @@ struct Agreement {
   std::uint16_t rtcp_port = 0;                // 0: port + 1
   Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
   Direction direction = Direction::SendRecv;  // the party's view
+  FormatParameters wants;                     // of the codec: what the party wants to receive
   friend bool operator==(const Agreement&, const Agreement&) = default;
 };
 
@@ -88,6 +89,7 @@ struct Description {
   std::uint32_t version = 1;
   Direction direction = Direction::SendRecv;  // our view
   std::uint8_t ptime_ms = 20;
+  FormatParameters asked = {};  // what we want to receive
 };
 // An answer, or a new offer within what was agreed.
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement);

@@ -65,6 +65,8 @@ TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   EXPECT_EQ(a.rtcp_port, 5555);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:5\r\n")).ptime_ms, 10);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:200\r\n")).ptime_ms, 60);
+  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:20\r\na=maxptime:50\r\n")).ptime_ms, 20);
+  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:50\r\n")).ptime_ms, 40) << "which every codec can make";
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=rtcp:4001\r\n")).rtcp_port, 0);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8")).telephone_event, api::kNoPayloadType);
 }
