@@ -54,7 +54,9 @@ void EventMapper::map(std::uint32_t timestamp, bool marker, const TelephoneEvent
   const std::size_t full = std::min<std::size_t>(segment - sent_, max_reports == 1 ? (ended_ || first ? 0 : 1) : max_reports - 1);
   for (std::size_t i = full; i > 0; --i) report(segment - static_cast<std::uint32_t>(i), kSegment, false);
   sent_ = segment;
-  if (reports.size() < max_reports) report(segment, std::min(total - std::min(total, segment * kSegment), kSegment), ended_);
+  if (reports.size() == max_reports) return;
+  const std::uint64_t rest = total - std::min(total, segment * kSegment);
+  report(segment, std::clamp<std::uint64_t>(rest, total != 0 ? 1 : 0, kSegment), ended_);
 }
 
 void EventMapper::scale(std::span<std::uint8_t> payload) const noexcept {

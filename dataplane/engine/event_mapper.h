@@ -51,7 +51,9 @@ class EventMapper {
 
  private:
   bool continues(std::uint32_t timestamp, bool marker, std::uint8_t code) const noexcept;
-  std::uint32_t out_units(std::uint64_t event_units) const noexcept { return static_cast<std::uint32_t>(event_units * to_.audio / to_.event); }
+  std::uint32_t out_units(std::uint64_t event_units) const noexcept {
+    return static_cast<std::uint32_t>(event_units * to_.audio / to_.event);
+  }
 
   Clocks from_;
   Clocks to_;

@@ -41,6 +41,7 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       pool_(memory),
       coding_(legs.slots()),
       streams_(legs.slots()),
+      event_mappers_(legs.slots()),
       key_(config.hash_key) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
@@ -53,12 +54,11 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
     receive(*packets[i], now);
   }
   for (const Waiting& waiting : waiting_) {
-    if (legs_.rx(waiting.packet->leg_index).path != AudioPath::Transcode)
-      map(waiting, now);
-    else if (waiting.audio)
-      transcode(waiting, now, spare);
+    const bool transcoded = legs_.rx(waiting.packet->leg_index).path == AudioPath::Transcode;
+    if (waiting.audio)
+      transcoded ? transcode(waiting, now, spare) : map(waiting, now);
     else
-      transcoded_event(waiting, now);
+      transcoded ? transcoded_event(waiting, now, spare) : relayed_event(waiting, now);
   }
 }
 
@@ -89,7 +89,8 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
-    if (rx.path != AudioPath::Transcode) return relay(packet, outgoing, now);
+    if (!audio && !valid_telephone_events(rtp.payload_length)) return drop(packet, api::DropReason::BadPayload);
+    if (rx.path != AudioPath::Transcode && (audio || rx.map_events == 0)) return relay(packet, outgoing, now);
     IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
     return;
   }

@@ -16,6 +16,7 @@
 #include "dataplane/api/counters.h"
 #include "dataplane/engine/coder_pool.h"
 #include "dataplane/engine/config.h"
+#include "dataplane/engine/event_mapper.h"
 #include "dataplane/engine/event_sink.h"
 #include "dataplane/engine/leg_table.h"
 #include "dataplane/engine/next_hops.h"
@@ -44,7 +45,7 @@ class Media {
   void forget_reports() noexcept { ++report_; }
 
   // Of memory beside the leg table's, for every slot.
-  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut); }
+  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(EventMapper); }
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
@@ -64,7 +65,7 @@ class Media {
   struct Waiting {
     Packet* packet = nullptr;
     RtpHeader rtp;
-    bool audio = true;  // else a telephone-event beside transcoded audio: its number comes from the same row
+    bool audio = true;  // else a telephone-event, beside transcoded audio or of another clock
   };
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
@@ -75,10 +76,12 @@ class Media {
   void relay(Packet& packet, std::uint8_t payload_type, Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
-  void transcoded_event(const Waiting& waiting, Instant now) noexcept;
+  void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
+  void relayed_event(const Waiting& waiting, Instant now) noexcept;
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
   bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
+  void connect_events(std::uint32_t leg, std::uint32_t peer) noexcept;
   // A direction that is transcoded.
   struct Coding {
     CoderPool::Coder coder;
@@ -119,8 +122,9 @@ class Media {
   std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
   CoderPool pool_;
-  std::vector<Coding> coding_;   // by the leg whose party speaks
-  std::vector<RtpOut> streams_;  // by the leg whose party listens
+  std::vector<Coding> coding_;              // by the leg whose party speaks
+  std::vector<RtpOut> streams_;             // by the leg whose party listens
+  std::vector<EventMapper> event_mappers_;  // by the leg whose party sends
   HashKey key_;
   std::uint64_t legs_made_ = 0;
 };

@@ -89,8 +89,23 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   rx.peer = peer;
   set_out(leg);
   rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media, legs_.info(peer).media);
+  connect_events(leg, peer);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
+}
+
+void Media::connect_events(std::uint32_t leg, std::uint32_t peer) noexcept {
+  legs_.rx(leg).map_events = 0;
+  if (peer == kNoLeg) return;
+  const auto clocks = [](const api::MediaParams& media) {
+    const std::uint32_t audio = media.codec == api::Codec::None ? 8000 : audio::format(audio_codec(media.codec)).rtp_clock_hz;
+    return EventMapper::Clocks{audio, media.telephone_event_clock_hz};
+  };
+  const EventMapper::Clocks from = clocks(legs_.info(leg).media), to = clocks(legs_.info(peer).media);
+  legs_.rx(leg).map_events = from.event == to.event ? 0 : 1;
+  // A hold or a new address in the middle of an event does not begin it anew.
+  EventMapper& mapper = event_mappers_[leg];
+  if (mapper.from() != from || mapper.to() != to) mapper = EventMapper(from, to);
 }
 
 void Media::sweep(std::uint32_t slots, Instant now) noexcept {

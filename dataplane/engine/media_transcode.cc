@@ -84,23 +84,6 @@ bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transco
   return true;
 }
 
-// RFC 4733: the time stamp is that of the event's beginning, on all its packets; it moves with the audio's.
-void Media::transcoded_event(const Waiting& waiting, Instant now) noexcept {
-  Packet& packet = *waiting.packet;
-  const RtpHeader& rtp = waiting.rtp;
-  const std::uint32_t leg = packet.leg_index;
-  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
-  const std::uint32_t to = legs_.rx(leg).peer;
-  RtpOut& stream = streams_[to];
-  Transcoder::Output output;
-  if (!follow(coding_[leg], rtp.ssrc, now) || !coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output))
-    return drop(packet, api::DropReason::LateForDecoder);
-  output.size = rtp.payload_length;
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpBytes);  // where there were no CSRC or extension: itself
-  (void)send_stream(packet, legs_.out(leg).event_payload_type, output, stream.ssrc(), now);
-}
-
 bool Media::prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
   Coding forth;
   Coding back;

@@ -71,9 +71,9 @@ class Transcoder {
   // The next packet to send, its payload in `room` (audio::kMaxPayloadBytes, or what a datagram carries); false: none.
   bool next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
 
-  // A packet of the stream that is not audio (a telephone-event) and goes by: where it stands in the stream that is sent.
-  // False: older than what was sent.
-  bool pass(const Input& in, RtpOut& out, Instant now, Output& output) noexcept;
+  // A packet of the stream that is not audio (a telephone-event) and goes by: where its time stamp stands in the stream that
+  // is sent. Its number is the next one of `out`, which the caller tells what was sent. False: older than what was sent.
+  bool pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept;
 
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;

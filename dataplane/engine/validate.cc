@@ -63,6 +63,8 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
       (!valid_payload_type(media.telephone_event_payload_type) || media.telephone_event_payload_type == media.payload_type)) {
     return offsetof(M, telephone_event_payload_type);
   }
+  const std::uint16_t event_clock = media.telephone_event_clock_hz;
+  if (event_clock != 8000 && event_clock != 16'000 && event_clock != 48'000) return offsetof(M, telephone_event_clock_hz);
   if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0 || media.ptime_ms == 50) return offsetof(M, ptime_ms);
   if (!valid_flag(media.receive)) return offsetof(M, receive);
   if (!valid_flag(media.send)) return offsetof(M, send);

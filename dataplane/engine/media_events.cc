@@ -1,0 +1,73 @@
+// telephone-events (RFC 4733) through Media, where they are more than relayed: beside transcoded audio they take numbers of
+// its stream; between clocks their durations change. The time stamp is that of the event's beginning, on all its packets.
+#include <algorithm>
+
+#include "dataplane/engine/media.h"
+
+namespace ifgw::engine {
+
+// Beside transcoded audio.
+void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
+  Packet& packet = *waiting.packet;
+  const RtpHeader& rtp = waiting.rtp;
+  const std::uint32_t leg = packet.leg_index;
+  const std::uint8_t payload_type = legs_.out(leg).event_payload_type;
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  RtpOut& stream = streams_[legs_.rx(leg).peer];
+  std::uint32_t placed = 0;
+  if (!follow(coding_[leg], rtp.ssrc, now) || !coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, placed))
+    return drop(packet, api::DropReason::LateForDecoder);
+  std::uint8_t* at = packet.data + packet.payload_offset;
+  std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpFixedBytes);  // where there were no CSRC or extension: itself
+  const auto send = [&](Packet& target, const EventMapper::Report& report, std::size_t bytes) {
+    const Transcoder::Output output{bytes, stream.next_sequence(), report.timestamp, report.marker};
+    stream.sent(output.sequence, output.timestamp, report.length, now);
+    (void)send_stream(target, payload_type, output, stream.ssrc(), now);
+  };
+  if (rtp.payload_length != kTelephoneEventBytes) {
+    event_mappers_[leg].scale({at + kRtpFixedBytes, rtp.payload_length});
+    return send(packet, {placed, 0, rtp.marker, {}}, rtp.payload_length);
+  }
+  EventMapper::Reports reports;
+  event_mappers_[leg].map(rtp.timestamp, rtp.marker, read_telephone_event(at + kRtpFixedBytes), placed, EventMapper::kMaxReports, reports);
+  // The packet takes the first, spare packets the others.
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    Packet* target = i == 0 ? &packet : spare.take(packet);
+    if (target == nullptr ||
+        std::size_t{target->tailroom} + target->length - target->payload_offset < kRtpFixedBytes + kTelephoneEventBytes) {
+      block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
+      continue;
+    }
+    target->leg_index = leg;
+    write_telephone_event(target->data + target->payload_offset + kRtpFixedBytes, reports[i].event);
+    send(*target, reports[i], kTelephoneEventBytes);
+  }
+}
+
+// Beside relayed audio, between clocks: one packet leaves for one that came, with its number.
+void Media::relayed_event(const Waiting& waiting, Instant now) noexcept {
+  Packet& packet = *waiting.packet;
+  const RtpHeader& rtp = waiting.rtp;
+  const std::uint32_t leg = packet.leg_index;
+  const LegOut& out = legs_.out(leg);
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  if (rtp.ssrc == legs_.rx(leg).sequence.ssrc() && serial_newer(legs_.rx(leg).sequence.highest(), rtp.sequence))
+    return drop(packet, api::DropReason::LateForDecoder);  // durations may only grow
+  std::uint8_t* at = packet.data + packet.payload_offset;
+  std::uint8_t* events = at + rtp.payload_offset;
+  bool marker = rtp.marker;
+  if (rtp.payload_length == kTelephoneEventBytes) {
+    EventMapper::Reports reports;
+    event_mappers_[leg].map(rtp.timestamp, rtp.marker, read_telephone_event(events), rtp.timestamp, 1, reports);
+    write_telephone_event(events, reports[0].event);
+    store_be32(at + 4, reports[0].timestamp);
+    marker = reports[0].marker;
+  } else {
+    event_mappers_[leg].scale({events, rtp.payload_length});
+  }
+  at[1] = static_cast<std::uint8_t>((marker ? 0x80 : 0) | out.event_payload_type);
+  const Bytes datagram{at, packet.payload_length};
+  if (write_frame(packet, out.path, fresh_udp_checksum(out.path, datagram), now)) count_sent(packet, legs_.rx(leg).peer);
+}
+
+}  // namespace ifgw::engine
