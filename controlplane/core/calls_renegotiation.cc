@@ -25,6 +25,7 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.codec = side.agreed.codec;
   params.payload_type = side.agreed.payload_type;
   params.telephone_event_payload_type = side.agreed.telephone_event;
+  params.telephone_event_clock_hz = side.agreed.telephone_event_clock_hz;
   params.ptime_ms = side.agreed.ptime_ms;
   params.receive = receives(direction) ? 1 : 0;
   params.send = sends(direction) ? 1 : 0;

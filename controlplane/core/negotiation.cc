@@ -26,8 +26,19 @@ bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
          sdp::same_encoding(f.encoding, t.encoding);
 }
 
-bool is_telephone_event(const sdp::Format& f) noexcept {
-  return usable_payload_type(f.payload_type) && f.clock_rate == 8000 && sdp::same_encoding(f.encoding, "telephone-event");
+bool is_telephone_event(const sdp::Format& f) noexcept { return sdp::same_encoding(f.encoding, "telephone-event"); }
+
+// Events run in the clock of the audio (RFC 4733 section 2.1); many phones know them at 8000 Hz only, also beside Opus.
+void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept {
+  for (const std::uint32_t clock : {traits(agreement.codec).clock_rate, std::uint32_t{8000}}) {
+    const auto event = std::find_if(m.formats.begin(), m.formats.end(), [clock](const sdp::Format& f) {
+      return is_telephone_event(f) && usable_payload_type(f.payload_type) && f.clock_rate == clock;
+    });
+    if (event == m.formats.end()) continue;
+    agreement.telephone_event = event->payload_type;
+    agreement.telephone_event_clock_hz = static_cast<std::uint16_t>(clock);
+    return;
+  }
 }
 
 bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
@@ -105,8 +116,6 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
   Agreement a;
   a.direction = session.direction_of(m);
   a.ptime_ms = usable_ptime(m);
-  const auto event = std::find_if(m.formats.begin(), m.formats.end(), is_telephone_event);
-  if (event != m.formats.end()) a.telephone_event = event->payload_type;
   if (unspecified(where->ip)) {  // hold as RFC 2543 wrote it
     a.direction = sdp::make_direction(sdp::sends(a.direction), false);
     return a;
@@ -166,8 +175,8 @@ void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type, c
   m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, write_format_parameters(t.codec, asked)});
 }
 
-void add_telephone_event(sdp::Media& m, std::uint8_t payload_type) {
-  m.formats.push_back({payload_type, "telephone-event", 8000, 1, "0-15"});
+void add_telephone_event(sdp::Media& m, std::uint8_t payload_type, std::uint32_t clock_rate) {
+  m.formats.push_back({payload_type, "telephone-event", clock_rate, 1, "0-15"});
 }
 
 }  // namespace
@@ -219,6 +228,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
       agreement.codec = codec;
       agreement.payload_type = f->payload_type;
       agreement.wants = read_format_parameters(codec, f->fmtp);
+      choose_telephone_event(*it, agreement);
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -245,6 +255,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
       agreement.codec = codec;
       agreement.payload_type = f.payload_type;
       agreement.wants = read_format_parameters(codec, f.fmtp);
+      choose_telephone_event(m, agreement);
       return Understood{agreement, layout};
     }
   }
@@ -255,7 +266,8 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
   add_codec(m, traits(agreement.codec), agreement.payload_type, d.asked);
-  if (agreement.telephone_event != api::kNoPayloadType) add_telephone_event(m, agreement.telephone_event);
+  if (agreement.telephone_event != api::kNoPayloadType)
+    add_telephone_event(m, agreement.telephone_event, agreement.telephone_event_clock_hz);
   return sdp::write(session);
 }
 
@@ -263,7 +275,10 @@ std::string describe_offer(const Description& d, const Layout& layout, std::span
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
   for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
-  if (telephone_event) add_telephone_event(m, kTelephoneEventPayloadType);
+  if (!telephone_event) return sdp::write(session);
+  const bool wide = std::find(codecs.begin(), codecs.end(), api::Codec::Opus) != codecs.end();
+  if (wide) add_telephone_event(m, kTelephoneEvent48PayloadType, traits(api::Codec::Opus).clock_rate);
+  add_telephone_event(m, kTelephoneEventPayloadType, 8000);
   return sdp::write(session);
 }
 

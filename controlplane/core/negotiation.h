@@ -35,13 +35,15 @@ const CodecTraits& traits(api::Codec codec) noexcept;                   // any b
 std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // "PCMA", "opus"; without case
 std::string codec_list(std::span<const api::Codec> codecs);             // "PCMA, PCMU"
 
-inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;
+inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;    // telephone-event/8000
+inline constexpr std::uint8_t kTelephoneEvent48PayloadType = 102;  // telephone-event/48000, beside Opus
 
 // What was agreed with one party about its stream. Trivially small; the leg's MediaParams are made of it.
 struct Agreement {
   api::Codec codec = api::Codec::None;
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t telephone_event = api::kNoPayloadType;
+  std::uint16_t telephone_event_clock_hz = 8000;
   std::uint8_t ptime_ms = 20;
   std::uint16_t rtcp_port = 0;                // 0: port + 1
   Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
