@@ -88,7 +88,8 @@ struct MediaParams {
   std::uint16_t latch_window_ms = 0;   // 1..60000 with Latch
   std::uint32_t media_timeout_ms = 0;  // 0: never; else 1000..86400000 without a valid packet
   EncoderParams encoder;
-  std::uint16_t telephone_event_clock_hz = 8000;  // 8000, 16000 or 48000: of the events' durations; time stamps follow the audio
+  std::uint8_t comfort_noise_payload_type = kNoPayloadType;  // RFC 3389, clock 8000; with PCMU, PCMA and G722 only
+  std::uint16_t telephone_event_clock_hz = 8000;             // 8000, 16000 or 48000: of the events' durations; time stamps follow the audio
   friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };
 

@@ -17,10 +17,13 @@ constexpr AudioPath path_between(api::Codec from, api::Codec to) noexcept {
   return AudioPath::Transcode;
 }
 
-// Between two legs. A leg that may send SID frames (G.729 Annex B) is not relayed to one whose party refuses them.
+// Between two legs. What a leg may send and its peer refuses makes a transcoder needed also where the codec is the same:
+// SID frames (G.729 Annex B), comfort noise (RFC 3389).
 constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaParams& to) noexcept {
-  const bool sid_refused = from.codec == api::Codec::G729 && to.codec == api::Codec::G729 && from.encoder.annex_b > to.encoder.annex_b;
-  return sid_refused ? AudioPath::Transcode : path_between(from.codec, to.codec);
+  const AudioPath path = path_between(from.codec, to.codec);
+  const bool sid_refused = from.codec == api::Codec::G729 && from.encoder.annex_b > to.encoder.annex_b;
+  const bool noise_refused = from.comfort_noise_payload_type != api::kNoPayloadType && to.comfort_noise_payload_type == api::kNoPayloadType;
+  return path != AudioPath::None && (sid_refused || noise_refused) ? AudioPath::Transcode : path;
 }
 
 inline audio::AudioCodec audio_codec(api::Codec codec) noexcept {

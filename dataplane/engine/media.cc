@@ -55,10 +55,11 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
   }
   for (const Waiting& waiting : waiting_) {
     const bool transcoded = legs_.rx(waiting.packet->leg_index).path == AudioPath::Transcode;
-    if (waiting.audio)
-      transcoded ? transcode(waiting, now, spare) : map(waiting, now);
-    else
-      transcoded ? transcoded_event(waiting, now, spare) : relayed_event(waiting, now);
+    switch (waiting.kind) {
+      case Waiting::Kind::Audio: transcoded ? transcode(waiting, now, spare) : map(waiting, now); break;
+      case Waiting::Kind::Event: transcoded ? transcoded_event(waiting, now, spare) : relayed_event(waiting, now); break;
+      case Waiting::Kind::Noise: transcoded_noise(waiting, now, spare); break;
+    }
   }
 }
 
@@ -77,7 +78,8 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   RtpHeader rtp;
   if (!parse_rtp(payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
   const bool audio = rtp.payload_type == rx.payload_type;
-  if (!audio && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
+  const bool noise = !audio && rtp.payload_type == rx.noise_payload_type;
+  if (!audio && !noise && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (!expected && !latch(packet, rtp, now)) return drop(packet, api::DropReason::WrongMediaSource);
   if (rx.started == 0) first_packet(packet, now);
   count_rtp(leg, packet, rtp, now);
@@ -86,17 +88,21 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const LegOut& out = legs_.out(leg);
   if (out.send == 0) return drop(packet, api::DropReason::DirectionOff);
   if (!out.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
+  if (noise) {
+    if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
+    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Noise});
+    return relay(packet, out.noise_payload_type, now);  // who refuses it has a transcoder
+  }
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
     if (!audio && !valid_telephone_events(rtp.payload_length)) return drop(packet, api::DropReason::BadPayload);
     if (rx.path != AudioPath::Transcode && (audio || rx.map_events == 0)) return relay(packet, outgoing, now);
-    IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
-    return;
+    return wait({&packet, rtp, Waiting::Kind::Event});
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
-  IFGW_CHECK(waiting_.push_back({&packet, rtp}));
+  wait({&packet, rtp, Waiting::Kind::Audio});
 }
 
 void Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {

@@ -65,8 +65,9 @@ class Media {
   struct Waiting {
     Packet* packet = nullptr;
     RtpHeader rtp;
-    bool audio = true;  // else a telephone-event, beside transcoded audio or of another clock
+    enum class Kind : std::uint8_t { Audio, Event, Noise } kind = Kind::Audio;
   };
+  void wait(const Waiting& waiting) noexcept { IFGW_CHECK(waiting_.push_back(waiting)); }
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
@@ -77,6 +78,7 @@ class Media {
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
+  void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void relayed_event(const Waiting& waiting, Instant now) noexcept;
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
   bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;

@@ -1,5 +1,6 @@
-// telephone-events (RFC 4733) through Media, where they are more than relayed: beside transcoded audio they take numbers of
-// its stream; between clocks their durations change. The time stamp is that of the event's beginning, on all its packets.
+// What goes beside the audio through Media: comfort noise, and telephone-events (RFC 4733) where they are more than relayed: beside
+// transcoded audio they take numbers of its stream; between clocks their durations change. The time stamp is that of the event's beginning,
+// on all its packets.
 #include <algorithm>
 
 #include "dataplane/engine/media.h"
@@ -42,6 +43,29 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
     write_telephone_event(target->data + target->payload_offset + kRtpFixedBytes, reports[i].event);
     send(*target, reports[i], kTelephoneEventBytes);
   }
+}
+
+// To a party that knows comfort noise it goes on as such, without its spectrum where that was measured at another sampling
+// rate. To others it is audio, one frame of it: between its packets nothing comes, so nothing is sent.
+void Media::transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
+  Packet& packet = *waiting.packet;
+  const RtpHeader& rtp = waiting.rtp;
+  const std::uint32_t leg = packet.leg_index, to = legs_.rx(leg).peer;
+  const std::uint8_t payload_type = legs_.out(leg).noise_payload_type;
+  if (payload_type == api::kNoPayloadType) return transcode(waiting, now, spare);
+  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  RtpOut& stream = streams_[to];
+  Transcoder::Output output;
+  if (!follow(coding_[leg], rtp.ssrc, now) ||
+      !coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output.timestamp))
+    return drop(packet, api::DropReason::LateForDecoder);
+  const auto rate = [&](std::uint32_t of) { return audio::format(audio_codec(legs_.info(of).media.codec)).sample_rate_hz; };
+  output.size = rate(leg) == rate(to) ? rtp.payload_length : 1;
+  output.sequence = stream.next_sequence();
+  stream.sent(output.sequence, output.timestamp, 0, now);
+  std::uint8_t* at = packet.data + packet.payload_offset;
+  std::copy_n(at + rtp.payload_offset, output.size, at + kRtpFixedBytes);
+  (void)send_stream(packet, payload_type, output, stream.ssrc(), now);
 }
 
 // Beside relayed audio, between clocks: one packet leaves for one that came, with its number.

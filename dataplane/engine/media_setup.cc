@@ -35,6 +35,7 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   rx.latch = strict ? 0 : 1;
   rx.payload_type = media.payload_type;
   rx.event_payload_type = media.telephone_event_payload_type;
+  rx.noise_payload_type = media.comfort_noise_payload_type;
   cold.media_timeout_ms = media.media_timeout_ms;
   cold.timeout_report = 0;
   cold.quiet_since = now;
@@ -77,6 +78,7 @@ void Media::set_out(std::uint32_t leg) noexcept {
   const api::LegInfo& to = legs_.info(peer);
   out.payload_type = to.media.payload_type;
   out.event_payload_type = to.media.telephone_event_payload_type;
+  out.noise_payload_type = to.media.comfort_noise_payload_type;
   out.send = to.media.send;
   if (!to.current_remote.present()) return;
   out.path = make_udp_template(to.local, to.current_remote, to.media.dscp);

@@ -32,7 +32,8 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   if (!follow(coding, waiting.rtp.ssrc, now)) return drop(packet, api::DropReason::LateForDecoder);
-  switch (coder.take({waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload}, stream, now)) {
+  const Transcoder::Input in{waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload};
+  switch (waiting.kind == Waiting::Kind::Noise ? coder.take_noise(in, stream, now) : coder.take(in, stream, now)) {
     case Transcoder::Intake::Taken: break;
     case Transcoder::Intake::Late: return drop(packet, api::DropReason::LateForDecoder);
     case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);

@@ -63,6 +63,11 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
       (!valid_payload_type(media.telephone_event_payload_type) || media.telephone_event_payload_type == media.payload_type)) {
     return offsetof(M, telephone_event_payload_type);
   }
+  if (const std::uint8_t noise = media.comfort_noise_payload_type; noise != api::kNoPayloadType) {
+    const bool needed = media.codec == api::Codec::Pcmu || media.codec == api::Codec::Pcma || media.codec == api::Codec::G722;
+    if (!needed || !valid_payload_type(noise) || noise == media.payload_type || noise == media.telephone_event_payload_type)
+      return offsetof(M, comfort_noise_payload_type);
+  }
   const std::uint16_t event_clock = media.telephone_event_clock_hz;
   if (event_clock != 8000 && event_clock != 16'000 && event_clock != 48'000) return offsetof(M, telephone_event_clock_hz);
   if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0 || media.ptime_ms == 50) return offsetof(M, ptime_ms);
