@@ -148,6 +148,7 @@ class Loader {
     r.flag("latching", m.latching);
     r.duration("latch_window", milliseconds{100}, seconds{60}, m.latch_window);
     r.number("dscp", 0, 63, "", m.dscp);
+    r.flag("comfort_noise", m.comfort_noise);
     r.table("opus", [&](Reader& t) { opus(t, m.opus); });
     r.table("g729", [&](Reader& t) { t.flag("annex_b", m.g729_annex_b); });
     r.tables("address", 16, [&](Reader& t) {

@@ -25,6 +25,7 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.codec = side.agreed.codec;
   params.payload_type = side.agreed.payload_type;
   params.telephone_event_payload_type = side.agreed.telephone_event;
+  if (side.noise_told) params.comfort_noise_payload_type = side.agreed.comfort_noise;
   params.telephone_event_clock_hz = side.agreed.telephone_event_clock_hz;
   params.ptime_ms = side.agreed.ptime_ms;
   params.receive = receives(direction) ? 1 : 0;
@@ -76,6 +77,22 @@ FormatParameters Calls::asked_of(const Call& call, Party party) const {
   return asked;
 }
 
+// Comfort noise of a party is accepted unless it would have to be transcoded only because the other side refuses it.
+bool Calls::wants_noise(const Call& call, Party party) const {
+  const Agreement& near = call.side(party).agreed;
+  const Agreement& far = call.side(other(party)).agreed;
+  if (!call.settings->media.comfort_noise || near.comfort_noise == api::kNoPayloadType) return false;
+  const auto law = [](api::Codec codec) { return codec == api::Codec::Pcmu || codec == api::Codec::Pcma; };
+  const bool relayed = near.codec == far.codec || (law(near.codec) && law(far.codec));
+  return !relayed || far.comfort_noise != api::kNoPayloadType;
+}
+
+// What the next answer to the party, or offer within what was agreed, says.
+void Calls::settle_asked(Call& call, Party party) const {
+  call.side(party).asked = asked_of(call, party);
+  call.side(party).noise_told = wants_noise(call, party);
+}
+
 // The route's codecs that this dataplane can run, in the route's order.
 std::vector<api::Codec> Calls::codecs(const Call& call, Party party) const {
   const SideSettings& side = party == Party::Caller ? call.route->caller : call.route->callee;
@@ -95,9 +112,9 @@ MediaPath Calls::media_path(const Call& call, Party party) const {
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
   side.told = our_direction(call, party);
-  side.asked = asked_of(call, party);
+  settle_asked(call, party);
   const std::uint8_t ptime_ms = side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms;
-  Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked};
+  Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked, side.noise_told};
   const auto text = [&] {
     return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
                                                                : describe_agreed(d, side.layout, side.agreed);
@@ -148,7 +165,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   side.wish = understood.agreement.direction;
   side.layout = std::move(understood.layout);
   side.update_pending = true;
-  side.asked = asked_of(call, party);  // as the answer will say
+  settle_asked(call, party);
   if (!request_update(call, party, RequestKind::Renegotiate)) finish_renegotiation(call, party, now);
 }
 
@@ -170,10 +187,12 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
 // `changed` has other wishes than before: state, the other leg's flags, and what the other party was told.
 void Calls::apply_wishes(Call& call, Party changed, Instant) {
   post(call, call.held() ? CallEvent::Held : CallEvent::Resumed);
-  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
   Side& far = call.side(other(changed));
-  if (!far.signalling || far.offer_pending || far.update_pending || far.agreed.codec == api::Codec::None) return;
-  if (far.told == our_direction(call, other(changed))) return;
+  const bool free = far.signalling && !far.offer_pending && !far.update_pending && far.agreed.codec != api::Codec::None;
+  const bool tell = free && far.told != our_direction(call, other(changed));
+  if (tell) settle_asked(call, other(changed));
+  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
+  if (!tell) return;
   far.offer_pending = true;
   commands_.push_back(UpdateLeg{far.leg, description(call, other(changed), false)});
 }

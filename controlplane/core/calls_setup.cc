@@ -197,8 +197,9 @@ void Calls::offer_callee(Call& call, Instant now) {
   callee.told = our_direction(call, Party::Callee);
   callee.version = 1;
   callee.asked = asked_of(call, Party::Callee);
-  const std::uint8_t ptime_ms = call.side(Party::Caller).agreed.ptime_ms;
-  const Description d{callee.advertised, callee.session_id, callee.version, callee.told, ptime_ms, callee.asked};
+  const Agreement& caller = call.side(Party::Caller).agreed;
+  callee.noise_told = call.settings->media.comfort_noise && caller.comfort_noise != api::kNoPayloadType;
+  const Description d{callee.advertised, callee.session_id, callee.version, callee.told, caller.ptime_ms, callee.asked, callee.noise_told};
   offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event);
   // A backstop: core's own timer, which also covers the bridge, ends the leg first.
   offer.answer_timeout = call.settings->timers.answer + std::chrono::seconds{5};
@@ -222,7 +223,7 @@ std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& 
 
 // Both legs as agreed now, and joined; in order on one worker, so nothing needs to wait in between.
 void Calls::send_bridge_requests(Call& call) {
-  call.side(Party::Caller).asked = asked_of(call, Party::Caller);  // as the answer to the caller will say
+  settle_asked(call, Party::Caller);
   for (const Party party : {Party::Callee, Party::Caller}) {
     if (request_update(call, party, RequestKind::Bridge)) ++call.bridge_requests;
   }

@@ -41,6 +41,19 @@ void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept 
   }
 }
 
+bool needs_comfort_noise(api::Codec codec) noexcept {
+  return codec == api::Codec::Pcmu || codec == api::Codec::Pcma || codec == api::Codec::G722;
+}
+
+void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
+  if (!needs_comfort_noise(agreement.codec)) return;
+  for (const sdp::Format& f : m.formats) {
+    if (!usable_payload_type(f.payload_type) || f.clock_rate != 8000 || !sdp::same_encoding(f.encoding, "CN")) continue;
+    agreement.comfort_noise = f.payload_type;
+    return;
+  }
+}
+
 bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
 
 bool unspecified(const IpAddress& ip) noexcept {
@@ -175,6 +188,8 @@ void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type, c
   m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, write_format_parameters(t.codec, asked)});
 }
 
+void add_comfort_noise(sdp::Media& m, std::uint8_t payload_type) { m.formats.push_back({payload_type, "CN", 8000, 1, ""}); }
+
 void add_telephone_event(sdp::Media& m, std::uint8_t payload_type, std::uint32_t clock_rate) {
   m.formats.push_back({payload_type, "telephone-event", clock_rate, 1, "0-15"});
 }
@@ -229,6 +244,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
       agreement.payload_type = f->payload_type;
       agreement.wants = read_format_parameters(codec, f->fmtp);
       choose_telephone_event(*it, agreement);
+      choose_comfort_noise(*it, agreement);
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -256,6 +272,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
       agreement.payload_type = f.payload_type;
       agreement.wants = read_format_parameters(codec, f.fmtp);
       choose_telephone_event(m, agreement);
+      choose_comfort_noise(m, agreement);
       return Understood{agreement, layout};
     }
   }
@@ -266,6 +283,7 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
   add_codec(m, traits(agreement.codec), agreement.payload_type, d.asked);
+  if (d.comfort_noise && agreement.comfort_noise != api::kNoPayloadType) add_comfort_noise(m, agreement.comfort_noise);
   if (agreement.telephone_event != api::kNoPayloadType)
     add_telephone_event(m, agreement.telephone_event, agreement.telephone_event_clock_hz);
   return sdp::write(session);
@@ -275,6 +293,7 @@ std::string describe_offer(const Description& d, const Layout& layout, std::span
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
   for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
+  if (d.comfort_noise && std::any_of(codecs.begin(), codecs.end(), needs_comfort_noise)) add_comfort_noise(m, kComfortNoisePayloadType);
   if (!telephone_event) return sdp::write(session);
   const bool wide = std::find(codecs.begin(), codecs.end(), api::Codec::Opus) != codecs.end();
   if (wide) add_telephone_event(m, kTelephoneEvent48PayloadType, traits(api::Codec::Opus).clock_rate);

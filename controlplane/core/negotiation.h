@@ -38,12 +38,15 @@ std::string codec_list(std::span<const api::Codec> codecs);             // "PCMA
 inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;    // telephone-event/8000
 inline constexpr std::uint8_t kTelephoneEvent48PayloadType = 102;  // telephone-event/48000, beside Opus
 
+inline constexpr std::uint8_t kComfortNoisePayloadType = 13;  // RFC 3389
+
 // What was agreed with one party about its stream. Trivially small; the leg's MediaParams are made of it.
 struct Agreement {
   api::Codec codec = api::Codec::None;
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t telephone_event = api::kNoPayloadType;
   std::uint16_t telephone_event_clock_hz = 8000;
+  std::uint8_t comfort_noise = api::kNoPayloadType;  // that the party knows; with codecs without a noise of their own
   std::uint8_t ptime_ms = 20;
   std::uint16_t rtcp_port = 0;                // 0: port + 1
   Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
@@ -92,6 +95,7 @@ struct Description {
   Direction direction = Direction::SendRecv;  // our view
   std::uint8_t ptime_ms = 20;
   FormatParameters asked = {};  // what we want to receive
+  bool comfort_noise = false;   // offered, or accepted where the party knows it
 };
 // An answer, or a new offer within what was agreed.
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement);

@@ -68,6 +68,7 @@ struct MediaSettings {
   Duration latch_window = std::chrono::seconds{10};
   std::uint8_t dscp = 46;
   OpusSettings opus;
+  bool comfort_noise = true;                                // accepted and offered with PCMU, PCMA and G722 (RFC 3389)
   bool g729_annex_b = false;                                // silence as SID frames, where the party agrees
   std::vector<std::pair<IpAddress, IpAddress>> advertised;  // local address -> the address others must use
 };

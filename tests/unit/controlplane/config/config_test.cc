@@ -86,6 +86,7 @@ TEST(Config, TheFullExampleShowsTheDefaults) {
   EXPECT_EQ(full.calls->media.opus.expected_loss_percent, plain.calls->media.opus.expected_loss_percent);
   EXPECT_EQ(full.calls->media.opus.fec, plain.calls->media.opus.fec);
   EXPECT_EQ(full.calls->media.opus.dtx, plain.calls->media.opus.dtx);
+  EXPECT_EQ(full.calls->media.comfort_noise, plain.calls->media.comfort_noise);
   EXPECT_EQ(full.calls->media.g729_annex_b, plain.calls->media.g729_annex_b);
   EXPECT_EQ(full.pike.block, plain.pike.block);
   EXPECT_EQ(full.admin_mode, plain.admin_mode);

@@ -165,5 +165,37 @@ TEST_F(Parameters, ALaterRefusalLeavesTheOtherLegAsItWasTold) {
   EXPECT_EQ(encoder(Party::Caller).annex_b, 1) << "the caller still sends SID frames: the dataplane has to transcode them";
 }
 
+TEST_F(Parameters, ComfortNoiseIsAgreedWhereBothKnowItOrAudioIsTranscoded) {
+  struct Case {
+    Codec callee;
+    const char* answer;
+    bool caller, callee_noise;
+  };
+  const auto noise = [&](Party party) { return w->media.legs.at(w->only_call().side(party).media.value).media.comfort_noise_payload_type; };
+  for (const Case& c : {Case{Codec::Pcma, "8 13", true, true}, Case{Codec::Pcma, "8", false, false}, Case{Codec::G722, "9", true, false},
+                        Case{Codec::G729, "18", true, false}}) {
+    w = std::make_unique<CallWorld>();
+    settle(Codec::Pcmu, c.callee, {});
+    connect(audio_sdp("10.0.0.9", 4000, "0 13"), audio_sdp("192.0.2.7", 6000, c.answer));
+    EXPECT_EQ(w->last<OfferLeg>()->sdp.find(" 13\r\n") != std::string::npos, c.callee != Codec::G729) << c.answer;
+    EXPECT_EQ(w->last<AnswerLeg>()->sdp.find("RTP/AVP 0 13\r\n") != std::string::npos, c.caller) << c.answer;
+    EXPECT_EQ(noise(Party::Caller), c.caller ? 13 : api::kNoPayloadType) << c.answer;
+    EXPECT_EQ(noise(Party::Callee), c.callee_noise ? 13 : api::kNoPayloadType) << c.answer;
+  }
+}
+
+TEST_F(Parameters, ComfortNoiseThatWasNotOfferedIsNotAgreed) {
+  settle(Codec::Pcmu, Codec::Pcmu, {});
+  connect(audio_sdp("10.0.0.9", 4000, "0"), audio_sdp("192.0.2.7", 6000, "0 13"));
+  EXPECT_EQ(w->last<OfferLeg>()->sdp.find("CN/8000"), std::string::npos);
+  for (const auto& [id, leg] : w->media.legs) EXPECT_EQ(leg.media.comfort_noise_payload_type, api::kNoPayloadType);
+  MediaSettings off;
+  off.comfort_noise = false;
+  w = std::make_unique<CallWorld>();
+  settle(Codec::Pcmu, Codec::Pcmu, off);
+  connect(audio_sdp("10.0.0.9", 4000, "0 13"), audio_sdp("192.0.2.7", 6000, "0"));
+  EXPECT_EQ(w->last<AnswerLeg>()->sdp.find("CN/8000"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ifgw::core
