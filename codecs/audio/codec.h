@@ -43,11 +43,14 @@ const AudioFormat& format(AudioCodec codec) noexcept;
 
 // The rest of what the encoder of one direction is told. A codec reads what concerns it.
 struct OpusSettings {
-  std::uint32_t bitrate_bps = 0;           // 6000..128000; 0: 16000, 24000, 32000 for PCM at 8, 16, 48 kHz
-  std::uint8_t complexity = 5;             // 0..10
-  std::uint8_t expected_loss_percent = 0;  // 0..100; what the encoder protects against
-  bool fec = false;                        // in-band FEC; sent only when loss is expected
-  bool dtx = false;                        // nothing is sent during silence
+  std::uint32_t bitrate_bps = 0;                // 6000..128000; 0: 16000, 24000, 32000 for PCM at 8, 16, 48 kHz
+  std::uint32_t max_bitrate_bps = 0;            // 6000..510000: what the above is cut to; 0: nothing
+  std::uint32_t max_playback_rate_hz = 48'000;  // 8000..48000: the next lower of Opus's bandwidths is the widest that is coded
+  std::uint8_t complexity = 5;                  // 0..10
+  std::uint8_t expected_loss_percent = 0;       // 0..100; what the encoder protects against
+  bool fec = false;                             // in-band FEC; sent only when loss is expected
+  bool dtx = false;                             // nothing is sent during silence
+  bool cbr = false;                             // every packet of one duration has one size
   friend bool operator==(const OpusSettings&, const OpusSettings&) = default;
 };
 struct CodecSettings {

@@ -83,17 +83,29 @@ OpusDecoder* OpusFrameDecoder::state() noexcept {
   return reinterpret_cast<OpusDecoder*>(reinterpret_cast<std::byte*>(this) + behind(sizeof *this));
 }
 
+// RFC 7587 section 3.1.1: the widest audio that fits a playback rate.
+opus_int32 bandwidth(std::uint32_t playback_rate_hz) noexcept {
+  if (playback_rate_hz >= 48'000) return OPUS_BANDWIDTH_FULLBAND;
+  if (playback_rate_hz >= 24'000) return OPUS_BANDWIDTH_SUPERWIDEBAND;
+  // Not mediumband: where the library codes with CELT it makes wideband of it.
+  return playback_rate_hz >= 16'000 ? OPUS_BANDWIDTH_WIDEBAND : OPUS_BANDWIDTH_NARROWBAND;
+}
+
 class OpusFrameEncoder final : public Encoder {
  public:
   OpusFrameEncoder(std::uint32_t rate_hz, const OpusSettings& settings) noexcept : tenth_(rate_hz / 100), dtx_(settings.dtx) {
     IFGW_CHECK(opus_encoder_init(state(), static_cast<opus_int32>(rate_hz), 1, OPUS_APPLICATION_VOIP) == OPUS_OK);
     const std::uint32_t usual_bps = rate_hz == 8000 ? 16'000 : rate_hz == 16'000 ? 24'000 : 32'000;
-    const auto bitrate = static_cast<opus_int32>(settings.bitrate_bps != 0 ? settings.bitrate_bps : usual_bps);
+    const std::uint32_t wanted_bps = settings.bitrate_bps != 0 ? settings.bitrate_bps : usual_bps;
+    const auto bitrate =
+        static_cast<opus_int32>(settings.max_bitrate_bps != 0 ? std::min(wanted_bps, settings.max_bitrate_bps) : wanted_bps);
     bool ok = opus_encoder_ctl(state(), OPUS_SET_BITRATE(bitrate)) == OPUS_OK;
     ok = ok && opus_encoder_ctl(state(), OPUS_SET_COMPLEXITY(settings.complexity)) == OPUS_OK;
     ok = ok && opus_encoder_ctl(state(), OPUS_SET_PACKET_LOSS_PERC(settings.expected_loss_percent)) == OPUS_OK;
     ok = ok && opus_encoder_ctl(state(), OPUS_SET_INBAND_FEC(settings.fec ? 1 : 0)) == OPUS_OK;
     ok = ok && opus_encoder_ctl(state(), OPUS_SET_DTX(settings.dtx ? 1 : 0)) == OPUS_OK;
+    ok = ok && opus_encoder_ctl(state(), OPUS_SET_VBR(settings.cbr ? 0 : 1)) == OPUS_OK;
+    ok = ok && opus_encoder_ctl(state(), OPUS_SET_MAX_BANDWIDTH(bandwidth(settings.max_playback_rate_hz))) == OPUS_OK;
     IFGW_CHECK(ok);
   }
 
@@ -176,7 +188,9 @@ std::uint32_t opus_rate_hz(const CodecSettings& settings) noexcept {
   if (rate != 8000 && rate != 16'000 && rate != 48'000) return 0;
   const OpusSettings& s = settings.opus;
   const bool bitrate_ok = s.bitrate_bps == 0 || (s.bitrate_bps >= 6000 && s.bitrate_bps <= 128'000);
-  return bitrate_ok && s.complexity <= 10 && s.expected_loss_percent <= 100 ? rate : 0;
+  const bool max_ok = s.max_bitrate_bps == 0 || (s.max_bitrate_bps >= 6000 && s.max_bitrate_bps <= 510'000);
+  const bool playback_ok = s.max_playback_rate_hz >= 8000 && s.max_playback_rate_hz <= 48'000;
+  return bitrate_ok && max_ok && playback_ok && s.complexity <= 10 && s.expected_loss_percent <= 100 ? rate : 0;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The codecs that are ours, behind the interface: G.711, G.722, G.726 and L16.
 #include "codecs/audio/codec_row.h"
+#include "codecs/audio/concealment.h"
 #include "codecs/audio/g711.h"
 #include "codecs/audio/g722.h"
 #include "codecs/audio/g726.h"
@@ -18,9 +19,14 @@ class G711Decoder final : public Decoder {
     if (payload.empty()) return {0, CodecError::BadPayload};
     if (payload.size() > pcm.size()) return {0, CodecError::TooLong};
     Frame(payload, pcm.first(payload.size()));
+    concealment_.good(pcm.first(payload.size()));
     return {payload.size()};
   }
-  void reset() noexcept override {}
+  void conceal(std::span<std::int16_t> pcm) noexcept override { concealment_.lost(pcm); }
+  void reset() noexcept override { concealment_ = {}; }
+
+ private:
+  Concealment<8000> concealment_;
 };
 
 template <EncodeFrame Frame>
@@ -41,12 +47,19 @@ class G722Decoder final : public Decoder {
     if (payload.empty()) return {0, CodecError::BadPayload};
     if (2 * payload.size() > pcm.size()) return {0, CodecError::TooLong};
     g722_decode(state_, payload, pcm.first(2 * payload.size()));
+    concealment_.good(pcm.first(2 * payload.size()));
     return {2 * payload.size()};
   }
-  void reset() noexcept override { state_ = {}; }
+  // The predictors rest meanwhile: they find back within a few milliseconds, under the blend of the concealment.
+  void conceal(std::span<std::int16_t> pcm) noexcept override { concealment_.lost(pcm); }
+  void reset() noexcept override {
+    state_ = {};
+    concealment_ = {};
+  }
 
  private:
   G722State state_;
+  Concealment<16'000> concealment_;
 };
 
 class G722Encoder final : public Encoder {

@@ -148,6 +148,9 @@ class Loader {
     r.flag("latching", m.latching);
     r.duration("latch_window", milliseconds{100}, seconds{60}, m.latch_window);
     r.number("dscp", 0, 63, "", m.dscp);
+    r.flag("comfort_noise", m.comfort_noise);
+    r.table("opus", [&](Reader& t) { opus(t, m.opus); });
+    r.table("g729", [&](Reader& t) { t.flag("annex_b", m.g729_annex_b); });
     r.tables("address", 16, [&](Reader& t) {
       std::optional<IpAddress> local, advertised;
       t.require("local");
@@ -158,6 +161,16 @@ class Loader {
       if (local->family != advertised->family) t.problem("advertised", "is of another IP version than local");
       m.advertised.emplace_back(*local, *advertised);
     });
+  }
+
+  static void opus(Reader& r, core::OpusSettings& o) {
+    r.number("complexity", 0, api::kMaxComplexity, "", o.complexity);
+    r.number("bitrate", 0, api::kMaxOpusBitrate, "bit/s", o.bitrate_bps);
+    if (o.bitrate_bps != 0 && o.bitrate_bps < api::kMinOpusBitrate)
+      r.problem("bitrate", "value " + std::to_string(o.bitrate_bps) + " is not 0 or in 6000..128000 bit/s");
+    r.flag("fec", o.fec);
+    r.number("expected_loss", 0, 100, "%", o.expected_loss_percent);
+    r.flag("dtx", o.dtx);
   }
 
   void pike(Reader& r) {

@@ -31,6 +31,8 @@ struct Side {
 
   Agreement agreed;                      // codec None: nothing agreed yet
   Direction wish = Direction::SendRecv;  // what the party wants, its view
+  FormatParameters asked;                // what the party was, or is about to be, told that we want to receive
+  bool noise_told = false;               // likewise: that comfort noise may be sent
   Layout layout = Layout::one_audio();
   std::uint64_t session_id = 0;
   std::uint32_t version = 0;

@@ -203,6 +203,10 @@ class Calls {
   void note_hold(Call& call, Instant now);
   Direction our_direction(const Call& call, Party party) const noexcept;
   api::MediaParams media_params(const Call& call, Party party) const;
+  api::EncoderParams encoder_params(const Call& call, Party party) const;
+  FormatParameters asked_of(const Call& call, Party party) const;
+  bool wants_noise(const Call& call, Party party) const;
+  void settle_asked(Call& call, Party party) const;
   std::vector<api::Codec> codecs(const Call& call, Party party) const;
   MediaPath media_path(const Call& call, Party party) const;
   std::string description(Call& call, Party party, bool full_offer);

@@ -137,6 +137,7 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   Side& side = call.side(request.party);
   if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::NoTranscoder || e.status == MediaStatus::Overloaded)) {
     side.agreed = side.agreed_before;
+    settle_asked(call, request.party);
     side.wish = side.wish_before;
     side.update_pending = false;
     side.params = media_params(call, request.party);  // the dataplane kept what it had

@@ -25,6 +25,8 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.codec = side.agreed.codec;
   params.payload_type = side.agreed.payload_type;
   params.telephone_event_payload_type = side.agreed.telephone_event;
+  if (side.noise_told) params.comfort_noise_payload_type = side.agreed.comfort_noise;
+  params.telephone_event_clock_hz = side.agreed.telephone_event_clock_hz;
   params.ptime_ms = side.agreed.ptime_ms;
   params.receive = receives(direction) ? 1 : 0;
   params.send = sends(direction) ? 1 : 0;
@@ -34,8 +36,61 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.dscp = settings.dscp;
   // Silence is a fault only when both have answered and nobody holds (many phones send nothing while they hold).
   const bool expect_media = call.answered && !call.held() && receives(direction);
+  params.encoder = encoder_params(call, party);
   params.media_timeout_ms = expect_media ? static_cast<std::uint32_t>(settings.timeout / std::chrono::milliseconds{1}) : 0;
   return params;
+}
+
+// Towards the party: the operator's choice within what the party wants to receive.
+api::EncoderParams Calls::encoder_params(const Call& call, Party party) const {
+  const Side& side = call.side(party);
+  const FormatParameters& wants = side.agreed.wants;
+  const MediaSettings& settings = call.settings->media;
+  api::EncoderParams params;
+  // A party that was not asked for SID frames is not sent any either: the format parameter speaks of both directions.
+  if (side.agreed.codec == api::Codec::G729) params.annex_b = settings.g729_annex_b && wants.annex_b && side.asked.annex_b ? 1 : 0;
+  if (side.agreed.codec != api::Codec::Opus) return params;
+  params.bitrate_bps = settings.opus.bitrate_bps;
+  params.max_bitrate_bps = wants.max_bitrate_bps;
+  params.max_playback_rate_hz = wants.max_playback_rate_hz;
+  params.complexity = settings.opus.complexity;
+  params.expected_loss_percent = settings.opus.expected_loss_percent;
+  params.fec = settings.opus.fec && wants.fec ? 1 : 0;
+  params.dtx = settings.opus.dtx && wants.dtx ? 1 : 0;
+  params.cbr = wants.cbr ? 1 : 0;
+  return params;
+}
+
+// What the party shall send: the operator's choice and, of a codec that both sides speak and that is relayed therefore,
+// what the other side wants.
+FormatParameters Calls::asked_of(const Call& call, Party party) const {
+  const MediaSettings& settings = call.settings->media;
+  FormatParameters asked;
+  asked.max_bitrate_bps = settings.opus.bitrate_bps;
+  asked.fec = settings.opus.fec;
+  asked.dtx = settings.opus.dtx;
+  asked.annex_b = settings.g729_annex_b;
+  const Agreement& far = call.side(other(party)).agreed;
+  asked = narrowed(asked, far.wants, far.codec);
+  const Agreement& near = call.side(party).agreed;
+  if (near.codec == api::Codec::G729) asked.annex_b = asked.annex_b && near.wants.annex_b;
+  return asked;
+}
+
+// Comfort noise of a party is accepted unless it would have to be transcoded only because the other side refuses it.
+bool Calls::wants_noise(const Call& call, Party party) const {
+  const Agreement& near = call.side(party).agreed;
+  const Agreement& far = call.side(other(party)).agreed;
+  if (!call.settings->media.comfort_noise || near.comfort_noise == api::kNoPayloadType) return false;
+  const auto law = [](api::Codec codec) { return codec == api::Codec::Pcmu || codec == api::Codec::Pcma; };
+  const bool relayed = near.codec == far.codec || (law(near.codec) && law(far.codec));
+  return !relayed || far.comfort_noise != api::kNoPayloadType;
+}
+
+// What the next answer to the party, or offer within what was agreed, says.
+void Calls::settle_asked(Call& call, Party party) const {
+  call.side(party).asked = asked_of(call, party);
+  call.side(party).noise_told = wants_noise(call, party);
 }
 
 // The route's codecs that this dataplane can run, in the route's order.
@@ -57,8 +112,9 @@ MediaPath Calls::media_path(const Call& call, Party party) const {
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
   side.told = our_direction(call, party);
-  Description d{side.advertised, side.session_id, side.version, side.told,
-                side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms};
+  settle_asked(call, party);
+  const std::uint8_t ptime_ms = side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms;
+  Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked, side.noise_told};
   const auto text = [&] {
     return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
                                                                : describe_agreed(d, side.layout, side.agreed);
@@ -109,6 +165,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   side.wish = understood.agreement.direction;
   side.layout = std::move(understood.layout);
   side.update_pending = true;
+  settle_asked(call, party);
   if (!request_update(call, party, RequestKind::Renegotiate)) finish_renegotiation(call, party, now);
 }
 
@@ -130,10 +187,12 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
 // `changed` has other wishes than before: state, the other leg's flags, and what the other party was told.
 void Calls::apply_wishes(Call& call, Party changed, Instant) {
   post(call, call.held() ? CallEvent::Held : CallEvent::Resumed);
-  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
   Side& far = call.side(other(changed));
-  if (!far.signalling || far.offer_pending || far.update_pending || far.agreed.codec == api::Codec::None) return;
-  if (far.told == our_direction(call, other(changed))) return;
+  const bool free = far.signalling && !far.offer_pending && !far.update_pending && far.agreed.codec != api::Codec::None;
+  const bool tell = free && far.told != our_direction(call, other(changed));
+  if (tell) settle_asked(call, other(changed));
+  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
+  if (!tell) return;
   far.offer_pending = true;
   commands_.push_back(UpdateLeg{far.leg, description(call, other(changed), false)});
 }

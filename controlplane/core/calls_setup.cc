@@ -196,7 +196,10 @@ void Calls::offer_callee(Call& call, Instant now) {
   call.headers = Headers{};
   callee.told = our_direction(call, Party::Callee);
   callee.version = 1;
-  const Description d{callee.advertised, callee.session_id, callee.version, callee.told, call.side(Party::Caller).agreed.ptime_ms};
+  callee.asked = asked_of(call, Party::Callee);
+  const Agreement& caller = call.side(Party::Caller).agreed;
+  callee.noise_told = call.settings->media.comfort_noise && caller.comfort_noise != api::kNoPayloadType;
+  const Description d{callee.advertised, callee.session_id, callee.version, callee.told, caller.ptime_ms, callee.asked, callee.noise_told};
   offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event);
   // A backstop: core's own timer, which also covers the bridge, ends the leg first.
   offer.answer_timeout = call.settings->timers.answer + std::chrono::seconds{5};
@@ -220,6 +223,7 @@ std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& 
 
 // Both legs as agreed now, and joined; in order on one worker, so nothing needs to wait in between.
 void Calls::send_bridge_requests(Call& call) {
+  settle_asked(call, Party::Caller);
   for (const Party party : {Party::Callee, Party::Caller}) {
     if (request_update(call, party, RequestKind::Bridge)) ++call.bridge_requests;
   }

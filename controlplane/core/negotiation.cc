@@ -9,11 +9,11 @@ namespace {
 namespace sdp = wire::sdp;
 
 constexpr std::array<CodecTraits, api::kMaxCodec> kTraits{{
-    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType, ""},
-    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType, ""},
-    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType, ""},
-    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType, "annexb=no"},
-    {api::Codec::Opus, "opus", 48000, 2, 96, "useinbandfec=1"},
+    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType},
+    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType},
+    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType},
+    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType},
+    {api::Codec::Opus, "opus", 48000, 2, 96},
 }};
 
 constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
@@ -26,8 +26,32 @@ bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
          sdp::same_encoding(f.encoding, t.encoding);
 }
 
-bool is_telephone_event(const sdp::Format& f) noexcept {
-  return usable_payload_type(f.payload_type) && f.clock_rate == 8000 && sdp::same_encoding(f.encoding, "telephone-event");
+bool is_telephone_event(const sdp::Format& f) noexcept { return sdp::same_encoding(f.encoding, "telephone-event"); }
+
+// Events run in the clock of the audio (RFC 4733 section 2.1); many phones know them at 8000 Hz only, also beside Opus.
+void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept {
+  for (const std::uint32_t clock : {traits(agreement.codec).clock_rate, std::uint32_t{8000}}) {
+    const auto event = std::find_if(m.formats.begin(), m.formats.end(), [clock](const sdp::Format& f) {
+      return is_telephone_event(f) && usable_payload_type(f.payload_type) && f.clock_rate == clock;
+    });
+    if (event == m.formats.end()) continue;
+    agreement.telephone_event = event->payload_type;
+    agreement.telephone_event_clock_hz = static_cast<std::uint16_t>(clock);
+    return;
+  }
+}
+
+bool needs_comfort_noise(api::Codec codec) noexcept {
+  return codec == api::Codec::Pcmu || codec == api::Codec::Pcma || codec == api::Codec::G722;
+}
+
+void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
+  if (!needs_comfort_noise(agreement.codec)) return;
+  for (const sdp::Format& f : m.formats) {
+    if (!usable_payload_type(f.payload_type) || f.clock_rate != 8000 || !sdp::same_encoding(f.encoding, "CN")) continue;
+    agreement.comfort_noise = f.payload_type;
+    return;
+  }
 }
 
 bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
@@ -68,7 +92,8 @@ std::string format_list(const sdp::Media& m, std::span<const api::Codec> codecs)
 std::uint8_t usable_ptime(const sdp::Media& m) noexcept {
   unsigned ptime = m.ptime_ms == 0 ? 20u : m.ptime_ms;
   if (m.maxptime_ms != 0) ptime = std::min<unsigned>(ptime, m.maxptime_ms);
-  return static_cast<std::uint8_t>(std::clamp(ptime / 10 * 10, 10u, 60u));
+  const unsigned usable = std::clamp(ptime / 10 * 10, 10u, 60u);
+  return static_cast<std::uint8_t>(usable == 50 ? 40 : usable);  // which not every codec has
 }
 
 Layout layout_of(const sdp::Session& session, std::size_t audio) {
@@ -104,8 +129,6 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
   Agreement a;
   a.direction = session.direction_of(m);
   a.ptime_ms = usable_ptime(m);
-  const auto event = std::find_if(m.formats.begin(), m.formats.end(), is_telephone_event);
-  if (event != m.formats.end()) a.telephone_event = event->payload_type;
   if (unspecified(where->ip)) {  // hold as RFC 2543 wrote it
     a.direction = sdp::make_direction(sdp::sends(a.direction), false);
     return a;
@@ -163,12 +186,14 @@ sdp::Session skeleton(const Description& d, const Layout& layout) {
   return session;
 }
 
-void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type) {
-  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, std::string{t.fmtp}});
+void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type, const FormatParameters& asked) {
+  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, write_format_parameters(t.codec, asked)});
 }
 
-void add_telephone_event(sdp::Media& m, std::uint8_t payload_type) {
-  m.formats.push_back({payload_type, "telephone-event", 8000, 1, "0-15"});
+void add_comfort_noise(sdp::Media& m, std::uint8_t payload_type) { m.formats.push_back({payload_type, "CN", 8000, 1, ""}); }
+
+void add_telephone_event(sdp::Media& m, std::uint8_t payload_type, std::uint32_t clock_rate) {
+  m.formats.push_back({payload_type, "telephone-event", clock_rate, 1, "0-15"});
 }
 
 }  // namespace
@@ -219,6 +244,9 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
     if (const sdp::Format* f = find_codec(*it, traits(codec))) {
       agreement.codec = codec;
       agreement.payload_type = f->payload_type;
+      agreement.wants = read_format_parameters(codec, f->fmtp);
+      choose_telephone_event(*it, agreement);
+      choose_comfort_noise(*it, agreement);
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -244,6 +272,9 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
       if (!is_codec(f, traits(codec))) continue;
       agreement.codec = codec;
       agreement.payload_type = f.payload_type;
+      agreement.wants = read_format_parameters(codec, f.fmtp);
+      choose_telephone_event(m, agreement);
+      choose_comfort_noise(m, agreement);
       return Understood{agreement, layout};
     }
   }
@@ -253,8 +284,10 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
-  add_codec(m, traits(agreement.codec), agreement.payload_type);
-  if (agreement.telephone_event != api::kNoPayloadType) add_telephone_event(m, agreement.telephone_event);
+  add_codec(m, traits(agreement.codec), agreement.payload_type, d.asked);
+  if (d.comfort_noise && agreement.comfort_noise != api::kNoPayloadType) add_comfort_noise(m, agreement.comfort_noise);
+  if (agreement.telephone_event != api::kNoPayloadType)
+    add_telephone_event(m, agreement.telephone_event, agreement.telephone_event_clock_hz);
   m.rtcp_mux = agreement.rtcp_mux;
   return sdp::write(session);
 }
@@ -262,9 +295,13 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
 std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
-  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type);
-  if (telephone_event) add_telephone_event(m, kTelephoneEventPayloadType);
   m.rtcp_mux = true;  // who does not know it uses two ports, which are there as well (RFC 5761 section 5.1.1)
+  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
+  if (d.comfort_noise && std::any_of(codecs.begin(), codecs.end(), needs_comfort_noise)) add_comfort_noise(m, kComfortNoisePayloadType);
+  if (!telephone_event) return sdp::write(session);
+  const bool wide = std::find(codecs.begin(), codecs.end(), api::Codec::Opus) != codecs.end();
+  if (wide) add_telephone_event(m, kTelephoneEvent48PayloadType, traits(api::Codec::Opus).clock_rate);
+  add_telephone_event(m, kTelephoneEventPayloadType, 8000);
   return sdp::write(session);
 }
 

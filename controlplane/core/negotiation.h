@@ -15,6 +15,7 @@
 
 #include "codecs/base/ip.h"
 #include "codecs/wire/sdp.h"
+#include "controlplane/core/format_parameters.h"
 #include "controlplane/core/refusal.h"
 #include "dataplane/api/messages.h"
 
@@ -29,24 +30,29 @@ struct CodecTraits {
   std::uint32_t clock_rate;
   std::uint16_t channels;
   std::uint8_t payload_type;  // static, or the one we offer
-  std::string_view fmtp;      // that we state; empty: none
 };
 const CodecTraits& traits(api::Codec codec) noexcept;                   // any but None
 std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // "PCMA", "opus"; without case
 std::string codec_list(std::span<const api::Codec> codecs);             // "PCMA, PCMU"
 
-inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;
+inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;    // telephone-event/8000
+inline constexpr std::uint8_t kTelephoneEvent48PayloadType = 102;  // telephone-event/48000, beside Opus
+
+inline constexpr std::uint8_t kComfortNoisePayloadType = 13;  // RFC 3389
 
 // What was agreed with one party about its stream. Trivially small; the leg's MediaParams are made of it.
 struct Agreement {
   api::Codec codec = api::Codec::None;
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t telephone_event = api::kNoPayloadType;
+  std::uint16_t telephone_event_clock_hz = 8000;
+  std::uint8_t comfort_noise = api::kNoPayloadType;  // that the party knows; with codecs without a noise of their own
   std::uint8_t ptime_ms = 20;
   std::uint16_t rtcp_port = 0;                // 0: port + 1
   bool rtcp_mux = false;                      // RTCP on the RTP port, both ways (RFC 5761); then rtcp_port is that port
   Endpoint remote;                            // absent: nowhere to send to (c=0.0.0.0)
   Direction direction = Direction::SendRecv;  // the party's view
+  FormatParameters wants;                     // of the codec: what the party wants to receive
   friend bool operator==(const Agreement&, const Agreement&) = default;
 };
 
@@ -89,6 +95,8 @@ struct Description {
   std::uint32_t version = 1;
   Direction direction = Direction::SendRecv;  // our view
   std::uint8_t ptime_ms = 20;
+  FormatParameters asked = {};  // what we want to receive
+  bool comfort_noise = false;   // offered, or accepted where the party knows it
 };
 // An answer, or a new offer within what was agreed.
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement);

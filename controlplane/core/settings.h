@@ -53,11 +53,23 @@ struct CallLimits {
   std::uint32_t retry_after_s = 5;       // in these 503
 };
 
+// Of encoders, and what parties are asked to send. What a party says it does not want, it is not sent.
+struct OpusSettings {
+  std::uint32_t bitrate_bps = 0;           // 6000..128000; 0: by the sampling rate, and none is asked for
+  std::uint8_t complexity = 5;             // 0..10
+  std::uint8_t expected_loss_percent = 5;  // 0..100; 0: no FEC is sent
+  bool fec = true;
+  bool dtx = false;
+};
+
 struct MediaSettings {
   Duration timeout = std::chrono::seconds{60};  // zero: never. Without media for so long, a call ends
   bool latching = false;
   Duration latch_window = std::chrono::seconds{10};
   std::uint8_t dscp = 46;
+  OpusSettings opus;
+  bool comfort_noise = true;                                // accepted and offered with PCMU, PCMA and G722 (RFC 3389)
+  bool g729_annex_b = false;                                // silence as SID frames, where the party agrees
   std::vector<std::pair<IpAddress, IpAddress>> advertised;  // local address -> the address others must use
 };
 

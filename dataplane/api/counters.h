@@ -91,7 +91,7 @@ struct alignas(64) LegRow {
   Counter rtt_ns;         // to the party and back, by RTCP; 0: not known
   Counter remote_report;  // what the party says of what it hears; see remote_report()
 };
-static_assert(sizeof(LegRow) == 256);
+static_assert(sizeof(LegRow) == 320);
 
 // Of arrival of the party's stream, in units of its RTP clock.
 inline std::uint32_t jitter_units(const LegRow& row) noexcept { return static_cast<std::uint32_t>(row.jitter.get()) >> 4; }

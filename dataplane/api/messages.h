@@ -21,7 +21,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 5;
+inline constexpr std::uint32_t kContractVersion = 6;
 
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
@@ -52,6 +52,27 @@ enum class SourcePolicy : std::uint8_t {
 
 inline constexpr std::uint8_t kNoPayloadType = 0xFF;
 
+// How audio is encoded for the party: what the operator chose, within what the party said it wants to receive (RFC 7587
+// section 6.1; RFC 4856, audio/G729). Used where audio is transcoded; a codec reads what concerns it.
+struct EncoderParams {
+  std::uint32_t bitrate_bps = 0;                // Opus: 6000..128000; 0: by the sampling rate (audio::OpusSettings)
+  std::uint32_t max_bitrate_bps = 0;            // Opus: the most the party takes on average, 6000..510000; 0: it did not say
+  std::uint16_t max_playback_rate_hz = 48'000;  // Opus: 8000..48000; no wider audio than the party can play
+  std::uint8_t complexity = 5;                  // Opus: 0..10
+  std::uint8_t expected_loss_percent = 0;       // Opus: 0..100; what FEC protects against
+  std::uint8_t fec = 0;                         // Opus: 1: in-band FEC
+  std::uint8_t dtx = 0;                         // Opus: 1: silence is not sent
+  std::uint8_t cbr = 0;                         // Opus: 1: constant bit rate
+  std::uint8_t annex_b = 0;                     // G.729: 1: SID frames pass on this leg, both ways; 0: none is sent to the party
+  friend bool operator==(const EncoderParams&, const EncoderParams&) = default;
+};
+inline constexpr std::uint32_t kMinOpusBitrate = 6000;
+inline constexpr std::uint32_t kMaxOpusBitrate = 128'000;         // that we send at
+inline constexpr std::uint32_t kMaxOpusReceiveBitrate = 510'000;  // that a party may name
+inline constexpr std::uint16_t kMinPlaybackRate = 8000;
+inline constexpr std::uint16_t kMaxPlaybackRate = 48'000;
+inline constexpr std::uint8_t kMaxComplexity = 10;
+
 // What one side of a call agreed on. Direction flags are from the gateway's point of view.
 struct MediaParams {
   Endpoint remote;                     // where this leg's party wants RTP; absent until known
@@ -59,13 +80,16 @@ struct MediaParams {
   Codec codec = Codec::None;
   std::uint8_t payload_type = kNoPayloadType;  // 0..127; 64..95 are refused (RFC 5761 section 4)
   std::uint8_t telephone_event_payload_type = kNoPayloadType;
-  std::uint8_t ptime_ms = 20;  // what we send: 10..60, a multiple of 10
+  std::uint8_t ptime_ms = 20;  // what we send: 10, 20, 30, 40 or 60
   std::uint8_t receive = 1;    // 1: packets from the party are accepted; 0: not (hold)
   std::uint8_t send = 1;       // 1: packets are sent to the party; 0: not
   SourcePolicy source_policy = SourcePolicy::Strict;
   std::uint8_t dscp = 46;              // 0..63 (RFC 4594: EF for telephony)
   std::uint16_t latch_window_ms = 0;   // 1..60000 with Latch
   std::uint32_t media_timeout_ms = 0;  // 0: never; else 1000..86400000 without a valid packet
+  EncoderParams encoder;
+  std::uint8_t comfort_noise_payload_type = kNoPayloadType;  // RFC 3389, clock 8000; with PCMU, PCMA and G722 only
+  std::uint16_t telephone_event_clock_hz = 8000;             // 8000, 16000 or 48000: of the events' durations; time stamps follow the audio
   friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };
 

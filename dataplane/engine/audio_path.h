@@ -17,6 +17,15 @@ constexpr AudioPath path_between(api::Codec from, api::Codec to) noexcept {
   return AudioPath::Transcode;
 }
 
+// Between two legs. What a leg may send and its peer refuses makes a transcoder needed also where the codec is the same:
+// SID frames (G.729 Annex B), comfort noise (RFC 3389).
+constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaParams& to) noexcept {
+  const AudioPath path = path_between(from.codec, to.codec);
+  const bool sid_refused = from.codec == api::Codec::G729 && from.encoder.annex_b > to.encoder.annex_b;
+  const bool noise_refused = from.comfort_noise_payload_type != api::kNoPayloadType && to.comfort_noise_payload_type == api::kNoPayloadType;
+  return path != AudioPath::None && (sid_refused || noise_refused) ? AudioPath::Transcode : path;
+}
+
 inline audio::AudioCodec audio_codec(api::Codec codec) noexcept {
   switch (codec) {
     case api::Codec::Pcmu: return audio::AudioCodec::Pcmu;
@@ -28,6 +37,17 @@ inline audio::AudioCodec audio_codec(api::Codec codec) noexcept {
   }
   IFGW_CHECK(false);
   return audio::AudioCodec::Pcmu;
+}
+
+// Of the encoder towards a leg's party. The PCM rate is the transcoder's to choose.
+inline audio::CodecSettings encoder_settings(const api::MediaParams& to) noexcept {
+  audio::CodecSettings settings{audio_codec(to.codec)};
+  const api::EncoderParams& e = to.encoder;
+  if (to.codec == api::Codec::Opus)
+    settings.opus = {e.bitrate_bps, e.max_bitrate_bps, e.max_playback_rate_hz, e.complexity, e.expected_loss_percent, e.fec != 0,
+                     e.dtx != 0,    e.cbr != 0};
+  settings.g729_annex_b = to.codec == api::Codec::G729 && e.annex_b != 0;
+  return settings;
 }
 
 }  // namespace ifgw::engine

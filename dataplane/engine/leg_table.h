@@ -44,8 +44,10 @@ struct alignas(64) LegRx {
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
-  std::uint8_t goes_on = 0;      // 1: `map` continues what was heard before, by earlier numbers
-  std::uint8_t wide_clock = 0;   // 1: the RTP clock is 48 kHz; 0: 8 kHz
+  std::uint8_t goes_on : 1 = 0;     // 1: `map` continues what was heard before, by earlier numbers
+  std::uint8_t wide_clock : 1 = 0;  // 1: the RTP clock is 48 kHz; 0: 8 kHz
+  std::uint8_t map_events : 1 = 0;  // 1: telephone-events change their clock on the way to the peer
+  std::uint8_t noise_payload_type = api::kNoPayloadType;
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
   StreamMap map;  // with AudioPath::Relay and the G.711 laws
@@ -60,7 +62,7 @@ struct alignas(64) LegOut {
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t send = 0;
-  std::uint8_t reserved = 0;
+  std::uint8_t noise_payload_type = api::kNoPayloadType;
   NextHopIndex next_hop = kNoNextHop;  // the peer's LegCold::next_hop
 };
 static_assert(sizeof(LegOut) == 64);

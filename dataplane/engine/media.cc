@@ -25,6 +25,7 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       coding_(legs.slots()),
       streams_(legs.slots()),
       rtcp_(legs.slots()),
+      event_mappers_(legs.slots()),
       key_(config.hash_key) {}
 
 void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
@@ -38,12 +39,12 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
     receive(*packets[i], now);
   }
   for (const Waiting& waiting : waiting_) {
-    if (legs_.rx(waiting.packet->leg_index).path != AudioPath::Transcode)
-      map(waiting, now);
-    else if (waiting.audio)
-      transcode(waiting, now, spare);
-    else
-      transcoded_event(waiting, now);
+    const bool transcoded = legs_.rx(waiting.packet->leg_index).path == AudioPath::Transcode;
+    switch (waiting.kind) {
+      case Waiting::Kind::Audio: transcoded ? transcode(waiting, now, spare) : map(waiting, now); break;
+      case Waiting::Kind::Event: transcoded ? transcoded_event(waiting, now, spare) : relayed_event(waiting, now); break;
+      case Waiting::Kind::Noise: transcoded_noise(waiting, now, spare); break;
+    }
   }
 }
 
@@ -62,7 +63,8 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   RtpHeader rtp;
   if (!parse_rtp(udp_payload(packet), rtp)) return drop(packet, api::DropReason::MalformedRtp);
   const bool audio = rtp.payload_type == rx.payload_type;
-  if (!audio && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
+  const bool noise = !audio && rtp.payload_type == rx.noise_payload_type;
+  if (!audio && !noise && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (!expected && !latch(packet, rtp, now)) return drop(packet, api::DropReason::WrongMediaSource);
   if (rx.started == 0) first_packet(packet, rtp, now);
   if (__builtin_expect(rtp.ssrc != rx.sequence.ssrc(), 0) && rx.sequence.started() && straggler(leg, rtp.ssrc, now))
@@ -74,20 +76,25 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const LegOut& out = legs_.out(leg);
   if (out.send == 0) return drop(packet, api::DropReason::DirectionOff);
   if (!out.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
+  if (noise) {
+    if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
+    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Noise});
+    if (!number(leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
+    return relay(packet, rtp, out.noise_payload_type, now);  // who refuses it has a transcoder
+  }
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
-    if (rx.path == AudioPath::Transcode) {
-      IFGW_CHECK(waiting_.push_back({&packet, rtp, false}));
-      return;
-    }
+    if (!audio && !valid_telephone_events(rtp.payload_length)) return drop(packet, api::DropReason::BadPayload);
+    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Event});
     if (!number(leg, rtp, order, before, audio, now)) return drop(packet, api::DropReason::OutOfSequence);
+    if (!audio && rx.map_events != 0) return wait({&packet, rtp, Waiting::Kind::Event});
     return relay(packet, rtp, outgoing, now);
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
   if (rx.path != AudioPath::Transcode && !number(leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
-  IFGW_CHECK(waiting_.push_back({&packet, rtp}));
+  wait({&packet, rtp, Waiting::Kind::Audio});
 }
 
 SequenceTracker::Order Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {

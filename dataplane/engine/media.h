@@ -17,6 +17,7 @@
 #include "dataplane/api/counters.h"
 #include "dataplane/engine/coder_pool.h"
 #include "dataplane/engine/config.h"
+#include "dataplane/engine/event_mapper.h"
 #include "dataplane/engine/event_sink.h"
 #include "dataplane/engine/leg_table.h"
 #include "dataplane/engine/next_hops.h"
@@ -48,7 +49,7 @@ class Media {
   void forget_reports() noexcept { ++report_; }
 
   // Of memory beside the leg table's, for every slot.
-  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(Rtcp); }
+  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(Rtcp) + sizeof(EventMapper); }
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
@@ -69,9 +70,10 @@ class Media {
   // A frame that waits until the relays of its burst are done.
   struct Waiting {
     Packet* packet = nullptr;
-    RtpHeader rtp;      // as received, to transcode; else as it will be sent
-    bool audio = true;  // else a telephone-event beside transcoded audio: its number comes from the same row
+    RtpHeader rtp;  // as received, to transcode; else as it will be sent
+    enum class Kind : std::uint8_t { Audio, Event, Noise } kind = Kind::Audio;
   };
+  void wait(const Waiting& waiting) noexcept { IFGW_CHECK(waiting_.push_back(waiting)); }
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
@@ -94,7 +96,9 @@ class Media {
   void relay(Packet& packet, const RtpHeader& rtp, std::uint8_t payload_type, Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
-  void transcoded_event(const Waiting& waiting, Instant now) noexcept;
+  void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
+  void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
+  void relayed_event(const Waiting& waiting, Instant now) noexcept;
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
   bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
@@ -121,6 +125,7 @@ class Media {
   bool report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
   void send_rtcp(Packet& packet, std::uint32_t to, Bytes compound, Instant now) noexcept;
 
+  void connect_events(std::uint32_t leg, std::uint32_t peer) noexcept;
   // A direction that is transcoded.
   struct Coding {
     CoderPool::Coder coder;
@@ -158,10 +163,11 @@ class Media {
   std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
   CoderPool pool_;
-  std::vector<Coding> coding_;   // by the leg whose party speaks
-  std::vector<RtpOut> streams_;  // by the leg whose party listens
+  std::vector<Coding> coding_;              // by the leg whose party speaks
+  std::vector<RtpOut> streams_;             // by the leg whose party listens
   std::vector<Rtcp> rtcp_;
-  std::uint32_t arrival_ = 0;  // of this burst, in units of an 8 kHz clock
+  std::vector<EventMapper> event_mappers_;  // by the leg whose party sends
+  std::uint32_t arrival_ = 0;               // of this burst, in units of an 8 kHz clock
   HashKey key_;
   std::uint64_t legs_made_ = 0;
 };

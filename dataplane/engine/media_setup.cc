@@ -39,6 +39,7 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   rx.latch = strict ? 0 : 1;
   rx.payload_type = media.payload_type;
   rx.event_payload_type = media.telephone_event_payload_type;
+  rx.noise_payload_type = media.comfort_noise_payload_type;
   cold.media_timeout_ms = media.media_timeout_ms;
   cold.timeout_report = 0;
   cold.quiet_since = now;
@@ -81,6 +82,7 @@ void Media::set_out(std::uint32_t leg) noexcept {
   const api::LegInfo& to = legs_.info(peer);
   out.payload_type = to.media.payload_type;
   out.event_payload_type = to.media.telephone_event_payload_type;
+  out.noise_payload_type = to.media.comfort_noise_payload_type;
   out.send = to.media.send;
   if (!to.current_remote.present()) return;
   out.path = make_udp_template(to.local, to.current_remote, to.media.dscp);
@@ -90,7 +92,7 @@ void Media::set_out(std::uint32_t leg) noexcept {
 void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   LegRx& rx = legs_.rx(leg);
   api::LegInfo& info = legs_.info(leg);
-  const AudioPath path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
+  const AudioPath path = peer == kNoLeg ? AudioPath::None : path_between(info.media, legs_.info(peer).media);
   // What comes while nothing is sent must not be a gap in what is.
   const bool flows = peer != kNoLeg && rx.receive != 0 && legs_.info(peer).media.send != 0;
   if (peer != rx.peer || path != rx.path || !flows) end_map(leg, received(leg));
@@ -98,6 +100,7 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   rx.path = path;
   rx.wide_clock = info.media.codec == api::Codec::Opus ? 1 : 0;
   set_out(leg);
+  connect_events(leg, peer);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
 }

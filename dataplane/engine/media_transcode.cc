@@ -30,7 +30,8 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   follow(coding, waiting.rtp.ssrc);
-  switch (coder.take({waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload}, stream, now)) {
+  const Transcoder::Input in{waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload};
+  switch (waiting.kind == Waiting::Kind::Noise ? coder.take_noise(in, stream, now) : coder.take(in, stream, now)) {
     case Transcoder::Intake::Taken: break;
     case Transcoder::Intake::Late: return drop(packet, api::DropReason::OutOfSequence);
     case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);
@@ -73,24 +74,6 @@ bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transco
   return true;
 }
 
-// RFC 4733: the time stamp is that of the event's beginning, on all its packets; it moves with the audio's.
-void Media::transcoded_event(const Waiting& waiting, Instant now) noexcept {
-  Packet& packet = *waiting.packet;
-  const RtpHeader& rtp = waiting.rtp;
-  const std::uint32_t leg = packet.leg_index;
-  if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
-  const std::uint32_t to = legs_.rx(leg).peer;
-  RtpOut& stream = streams_[to];
-  Transcoder::Output output;
-  follow(coding_[leg], rtp.ssrc);
-  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output))
-    return drop(packet, api::DropReason::OutOfSequence);
-  output.size = rtp.payload_length;
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpBytes);  // where there were no CSRC or extension: itself
-  (void)send_stream(packet, legs_.out(leg).event_payload_type, output, stream.ssrc(), now);
-}
-
 bool Media::prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
   Coding forth;
   Coding back;
@@ -109,9 +92,9 @@ void Media::unprepare(std::uint32_t leg, std::uint32_t peer) noexcept {
 // there, made for the same two legs, will do: a hold or a new address must not begin the stream anew.
 bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to,
                         Coding& made) noexcept {
-  if (path_between(from.codec, to.codec) != AudioPath::Transcode) return true;
+  if (path_between(from, to) != AudioPath::Transcode) return true;
   made.peer = peer;
-  made.settings = {{audio_codec(from.codec)}, {audio_codec(to.codec)}, to.ptime_ms};
+  made.settings = {{audio_codec(from.codec)}, encoder_settings(to), to.ptime_ms};
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);

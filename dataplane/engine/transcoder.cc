@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "codecs/audio/comfort_noise.h"
 #include "codecs/base/check.h"
 
 namespace ifgw::engine {
@@ -105,9 +106,12 @@ void Transcoder::begin(const Input& in, RtpOut& out, Instant now) noexcept {
   started_ = marker_ = true;
 }
 
-Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
-  const std::int32_t gap = serial_distance(expected_timestamp_, in.timestamp);
-  if (started_ && !continues(in.sequence, gap)) return Intake::Late;
+// The packet's place among those before it. False: late. From here on the packet itself may still turn out to be bad: then
+// it is the next gap.
+bool Transcoder::arrive(const Input& in, RtpOut& out, Instant now) noexcept {
+  std::int32_t gap = serial_distance(expected_timestamp_, in.timestamp);
+  if (started_ && !continues(in.sequence, gap)) return false;
+  if (gap < 0 && gap >= -static_cast<std::int32_t>(noise_units_)) gap = 0;
   if (started_ && (gap < 0 || static_cast<std::uint32_t>(gap) > kMaxGapSeconds * from_clock_hz_)) restart();
   if (!started_) {
     begin(in, out, now);
@@ -115,16 +119,39 @@ Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) n
     compact();
     if (gap > 0) bridge(static_cast<std::uint32_t>(gap), in.sequence != expected_sequence_, in, out);
   }
-  // From here on the packet itself may still turn out to be bad: then it is the next gap.
   expected_sequence_ = in.sequence;
   expected_timestamp_ = in.timestamp;
+  noise_units_ = 0;
+  return true;
+}
+
+// So much of decoded_ came of it.
+void Transcoder::taken(std::size_t samples) noexcept {
+  append(decoded_.first(samples));
+  last_samples_ = samples;
+  ++expected_sequence_;
+  expected_timestamp_ += static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
+}
+
+Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
+  if (!arrive(in, out, now)) return Intake::Late;
   const audio::Decoded decoded = decoder_->decode(in.payload, decoded_);
   if (decoded.error != audio::CodecError::None || resampler_.output_size(decoded.samples) == 0) return Intake::BadPayload;
-  append(decoded_.first(decoded.samples));
-  last_samples_ = decoded.samples;
-  ++expected_sequence_;
-  expected_timestamp_ += static_cast<std::uint32_t>(decoded.samples * from_clock_hz_ / from_rate_hz_);
+  taken(decoded.samples);
   marker_ = marker_ || in.marker;
+  return Intake::Taken;
+}
+
+Transcoder::Intake Transcoder::take_noise(const Input& in, RtpOut& out, Instant now) noexcept {
+  if (!arrive(in, out, now)) return Intake::Late;
+  audio::NoiseGenerator noise(std::uint64_t{in.timestamp} << 16 | in.sequence);
+  if (!noise.update(in.payload)) return Intake::BadPayload;
+  const std::size_t open = (end_ - begin_) % frame_samples_;
+  const std::size_t samples = (frame_samples_ - open) * from_rate_hz_ / to_rate_hz_;
+  if (resampler_.output_size(samples) == 0) return Intake::BadPayload;
+  noise.generate(decoded_.first(samples));
+  taken(samples);
+  noise_units_ = static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
   return Intake::Taken;
 }
 
@@ -183,15 +210,14 @@ void Transcoder::substitute(std::size_t samples, std::span<const std::uint8_t> n
 void Transcoder::append(std::span<const std::int16_t> decoded) noexcept { end_ += resampler_.process(decoded, pcm_.subspan(end_)); }
 
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
-bool Transcoder::pass(const Input& in, RtpOut& out, Instant now, Output& output) noexcept {
+bool Transcoder::pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
   if (!started_) begin(in, out, now);
   const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
   if (ahead < 0) return false;
   const std::int64_t since = serial_distance(expected_timestamp_, in.timestamp);
   const auto open = static_cast<std::int64_t>(out_units(end_ - begin_));  // taken, and not sent yet
   out.skip(static_cast<std::uint16_t>(ahead));                            // lost before it
-  output = {0, out.next_sequence(), static_cast<std::uint32_t>(position_ + open + since * to_clock_hz_ / from_clock_hz_), in.marker};
-  out.sent(output.sequence, output.timestamp, 0, now);
+  timestamp = static_cast<std::uint32_t>(position_ + open + since * to_clock_hz_ / from_clock_hz_);
   expected_sequence_ = static_cast<std::uint16_t>(in.sequence + 1);
   return true;
 }

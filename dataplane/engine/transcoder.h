@@ -68,12 +68,15 @@ class Transcoder {
 
   // One packet of the received stream. Then call next() until it says false.
   Intake take(const Input& in, RtpOut& out, Instant now) noexcept;
+  // One packet of comfort noise (RFC 3389) in its place: as much of the noise as completes the frame that has begun, or makes
+  // one. What comes until the next packet is silence that was not sent.
+  Intake take_noise(const Input& in, RtpOut& out, Instant now) noexcept;
   // The next packet to send, its payload in `room` (audio::kMaxPayloadBytes, or what a datagram carries); false: none.
   bool next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
 
-  // A packet of the stream that is not audio (a telephone-event) and goes by: where it stands in the stream that is sent.
-  // False: older than what was sent.
-  bool pass(const Input& in, RtpOut& out, Instant now, Output& output) noexcept;
+  // A packet of the stream that is not audio (a telephone-event) and goes by: where its time stamp stands in the stream that
+  // is sent. Its number is the next one of `out`, which the caller tells what was sent. False: older than what was sent.
+  bool pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept;
 
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;
@@ -84,6 +87,8 @@ class Transcoder {
   struct Parts;  // how memory is divided
   Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept;
   void begin(const Input& in, RtpOut& out, Instant now) noexcept;
+  bool arrive(const Input& in, RtpOut& out, Instant now) noexcept;
+  void taken(std::size_t samples) noexcept;
   bool continues(std::uint16_t sequence, std::int32_t gap) noexcept;
   void bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept;
   void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
@@ -120,6 +125,7 @@ class Transcoder {
   Jump jump_;
   std::size_t last_samples_ = 0;  // of the packet before, as decoded
   std::uint32_t expected_timestamp_ = 0;
+  std::uint32_t noise_units_ = 0;  // of the received time stamp, that noise was made for: audio may come before it is over
   std::uint16_t expected_sequence_ = 0;
   std::uint16_t after_jump_ = 0;
   bool jump_pending_ = false;

@@ -21,6 +21,22 @@ bool is_local(const IpAddress& address, const EngineConfig& config) noexcept {
   return std::find(config.local_addresses.begin(), config.local_addresses.end(), address) != config.local_addresses.end();
 }
 
+BadField check_encoder(const api::EncoderParams& encoder) noexcept {
+  using E = api::EncoderParams;
+  const auto in = [](auto value, auto low, auto high) { return value >= low && value <= high; };
+  if (encoder.bitrate_bps != 0 && !in(encoder.bitrate_bps, api::kMinOpusBitrate, api::kMaxOpusBitrate)) return offsetof(E, bitrate_bps);
+  if (encoder.max_bitrate_bps != 0 && !in(encoder.max_bitrate_bps, api::kMinOpusBitrate, api::kMaxOpusReceiveBitrate))
+    return offsetof(E, max_bitrate_bps);
+  if (!in(encoder.max_playback_rate_hz, api::kMinPlaybackRate, api::kMaxPlaybackRate)) return offsetof(E, max_playback_rate_hz);
+  if (encoder.complexity > api::kMaxComplexity) return offsetof(E, complexity);
+  if (encoder.expected_loss_percent > 100) return offsetof(E, expected_loss_percent);
+  if (!valid_flag(encoder.fec)) return offsetof(E, fec);
+  if (!valid_flag(encoder.dtx)) return offsetof(E, dtx);
+  if (!valid_flag(encoder.cbr)) return offsetof(E, cbr);
+  if (!valid_flag(encoder.annex_b)) return offsetof(E, annex_b);
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool valid_flag(std::uint8_t flag) noexcept { return flag <= 1; }
@@ -47,7 +63,14 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
       (!valid_payload_type(media.telephone_event_payload_type) || media.telephone_event_payload_type == media.payload_type)) {
     return offsetof(M, telephone_event_payload_type);
   }
-  if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0) return offsetof(M, ptime_ms);
+  if (const std::uint8_t noise = media.comfort_noise_payload_type; noise != api::kNoPayloadType) {
+    const bool needed = media.codec == api::Codec::Pcmu || media.codec == api::Codec::Pcma || media.codec == api::Codec::G722;
+    if (!needed || !valid_payload_type(noise) || noise == media.payload_type || noise == media.telephone_event_payload_type)
+      return offsetof(M, comfort_noise_payload_type);
+  }
+  const std::uint16_t event_clock = media.telephone_event_clock_hz;
+  if (event_clock != 8000 && event_clock != 16'000 && event_clock != 48'000) return offsetof(M, telephone_event_clock_hz);
+  if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0 || media.ptime_ms == 50) return offsetof(M, ptime_ms);
   if (!valid_flag(media.receive)) return offsetof(M, receive);
   if (!valid_flag(media.send)) return offsetof(M, send);
   if (media.source_policy != api::SourcePolicy::Strict && media.source_policy != api::SourcePolicy::Latch) {
@@ -60,6 +83,7 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
   if (media.media_timeout_ms != 0 && (media.media_timeout_ms < 1000 || media.media_timeout_ms > 86'400'000)) {
     return offsetof(M, media_timeout_ms);
   }
+  if (const BadField bad = check_encoder(media.encoder)) return offsetof(M, encoder) + *bad;
   return std::nullopt;
 }
 

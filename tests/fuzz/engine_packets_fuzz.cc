@@ -36,6 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   api::MediaParams latching = test::media_to("[2001:db8::99]:40000", api::Codec::Pcma);
   latching.source_policy = api::SourcePolicy::Latch;
   latching.latch_window_ms = 1000;
+  latching.telephone_event_payload_type = 101;
+  latching.telephone_event_clock_hz = 48'000;
   const api::CommandDone a = plane.add(pcmu);
   const api::CommandDone b = plane.add(latching, 1);
   (void)plane.join(a.leg, b.leg);

@@ -160,11 +160,16 @@ TEST(Codec, MemoryIsTheCallers) {
 
 TEST(Codec, SettingsOutOfRangeCannotBeRun) {
   ifgw::test::AlignedBytes memory(1 << 17);
-  const std::vector<CodecSettings> wrong = {
-      {.codec = AudioCodec::Pcmu, .pcm_rate_hz = 16'000},         {.codec = AudioCodec::G722, .pcm_rate_hz = 8000},
-      {.codec = AudioCodec::G729, .pcm_rate_hz = 48'000},         {.codec = AudioCodec::Opus, .pcm_rate_hz = 44'100},
-      {.codec = AudioCodec::Opus, .opus = {.bitrate_bps = 5999}}, {.codec = AudioCodec::Opus, .opus = {.bitrate_bps = 128'001}},
-      {.codec = AudioCodec::Opus, .opus = {.complexity = 11}},    {.codec = AudioCodec::Opus, .opus = {.expected_loss_percent = 101}}};
+  const std::vector<CodecSettings> wrong = {{.codec = AudioCodec::Pcmu, .pcm_rate_hz = 16'000},
+                                            {.codec = AudioCodec::G722, .pcm_rate_hz = 8000},
+                                            {.codec = AudioCodec::G729, .pcm_rate_hz = 48'000},
+                                            {.codec = AudioCodec::Opus, .pcm_rate_hz = 44'100},
+                                            {.codec = AudioCodec::Opus, .opus = {.bitrate_bps = 5999}},
+                                            {.codec = AudioCodec::Opus, .opus = {.bitrate_bps = 128'001}},
+                                            {.codec = AudioCodec::Opus, .opus = {.complexity = 11}},
+                                            {.codec = AudioCodec::Opus, .opus = {.expected_loss_percent = 101}},
+                                            {.codec = AudioCodec::Opus, .opus = {.max_bitrate_bps = 5999}},
+                                            {.codec = AudioCodec::Opus, .opus = {.max_playback_rate_hz = 7999}}};
   for (const CodecSettings& settings : wrong) {
     EXPECT_EQ(pcm_rate_hz(settings), 0U);
     EXPECT_EQ(decoder_bytes(settings), 0U);

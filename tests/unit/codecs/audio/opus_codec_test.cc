@@ -192,6 +192,27 @@ TEST(Opus, SettingsReachTheEncoder) {
   EXPECT_NE(bytes({.bitrate_bps = 24'000, .complexity = 0}), bytes({.bitrate_bps = 24'000, .complexity = 10}));
 }
 
+// What a party said about what it receives (RFC 7587 section 6.1).
+TEST(Opus, StaysWithinWhatTheReceiverWants) {
+  const Pcm pcm = test::noise(8000, 48'000);
+  const auto packets = [&](OpusSettings settings) { return encode_all(test::OwnedEncoder(opus(48'000, settings)), pcm, 960); };
+  std::size_t bits = 0;
+  for (const Bytes& packet : packets({.bitrate_bps = 100'000, .max_bitrate_bps = 20'000})) bits += 8 * packet.size();
+  EXPECT_LT(bits, 22'000U) << "in a second";
+  for (const Bytes& packet : packets({.bitrate_bps = 32'000, .cbr = true})) EXPECT_EQ(packet.size(), 80U);
+  const std::vector<std::pair<std::uint32_t, int>> widest = {{8000, OPUS_BANDWIDTH_NARROWBAND},
+                                                             {12'000, OPUS_BANDWIDTH_NARROWBAND},
+                                                             {16'000, OPUS_BANDWIDTH_WIDEBAND},
+                                                             {44'100, OPUS_BANDWIDTH_SUPERWIDEBAND},
+                                                             {48'000, OPUS_BANDWIDTH_FULLBAND}};
+  for (const auto& [rate, bandwidth] : widest) {
+    int found = OPUS_BANDWIDTH_NARROWBAND;
+    for (const Bytes& packet : packets({.bitrate_bps = 100'000, .max_playback_rate_hz = rate}))
+      found = std::max(found, opus_packet_get_bandwidth(packet.data()));
+    EXPECT_EQ(found, bandwidth) << rate;
+  }
+}
+
 // A stereo peer is heard in mono, through the same decoder.
 TEST(Opus, StereoIsMixedDown) {
   OpusEncoder* encoder = opus_encoder_create(48'000, 2, OPUS_APPLICATION_AUDIO, nullptr);

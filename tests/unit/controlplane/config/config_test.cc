@@ -81,8 +81,28 @@ TEST(Config, TheFullExampleShowsTheDefaults) {
   EXPECT_EQ(full.calls->timers.answer, plain.calls->timers.answer);
   EXPECT_EQ(full.calls->timers.max_duration, plain.calls->timers.max_duration);
   EXPECT_EQ(full.calls->media.timeout, plain.calls->media.timeout);
+  EXPECT_EQ(full.calls->media.opus.complexity, plain.calls->media.opus.complexity);
+  EXPECT_EQ(full.calls->media.opus.bitrate_bps, plain.calls->media.opus.bitrate_bps);
+  EXPECT_EQ(full.calls->media.opus.expected_loss_percent, plain.calls->media.opus.expected_loss_percent);
+  EXPECT_EQ(full.calls->media.opus.fec, plain.calls->media.opus.fec);
+  EXPECT_EQ(full.calls->media.opus.dtx, plain.calls->media.opus.dtx);
+  EXPECT_EQ(full.calls->media.comfort_noise, plain.calls->media.comfort_noise);
+  EXPECT_EQ(full.calls->media.g729_annex_b, plain.calls->media.g729_annex_b);
   EXPECT_EQ(full.pike.block, plain.pike.block);
   EXPECT_EQ(full.admin_mode, plain.admin_mode);
+}
+
+TEST(Config, EncodersAreSet) {
+  const Config c = good(std::string(kGood) +
+                        "[media.opus]\ncomplexity = 10\nbitrate = 24000\nfec = false\nexpected_loss = 20\ndtx = true\n"
+                        "[media.g729]\nannex_b = true\n");
+  const core::MediaSettings& media = c.calls->media;
+  EXPECT_EQ(media.opus.complexity, 10);
+  EXPECT_EQ(media.opus.bitrate_bps, 24'000U);
+  EXPECT_FALSE(media.opus.fec);
+  EXPECT_EQ(media.opus.expected_loss_percent, 20);
+  EXPECT_TRUE(media.opus.dtx);
+  EXPECT_TRUE(media.g729_annex_b);
 }
 
 struct BadCase {
@@ -105,6 +125,13 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
       {"[limits]\nsip_message = \"1MB\"\n", "limits.sip_message: value 1MB is not in 4096..65536 B"},
       {"[limits]\ncalls = 100\nsip_legs = 150\n", "limits.sip_legs: value 150 is below two per call"},
       {"[media]\ntimeout = \"10ms\"\n", "media.timeout: value 10ms is not 0s or in 1s..24h"},
+      {"[media.opus]\ncomplexity = 11\n", "x.toml:9:14: media.opus.complexity: value 11 is not in 0..10"},
+      {"[media.opus]\nbitrate = 500\n", "media.opus.bitrate: value 500 is not 0 or in 6000..128000 bit/s"},
+      {"[media.opus]\nbitrate = 200000\n", "media.opus.bitrate: value 200000 is not in 0..128000 bit/s"},
+      {"[media.opus]\nexpected_loss = 101\n", "media.opus.expected_loss: value 101 is not in 0..100 %"},
+      {"[media.opus]\nfec = 1\n", "media.opus.fec: is a number, must be true or false"},
+      {"[media.opus]\ncbr = true\n", "media.opus.cbr: unknown key"},
+      {"[media.g729]\nannex_b = \"no\"\n", "media.g729.annex_b: is a text, must be true or false"},
       {"[media]\nlatching = 1\n", "media.latching: is a number, must be true or false"},
       {"[[pike.exempt]]\nprefix = \"10.0.0.1/8\"\n", "pike.exempt[1].prefix: value \"10.0.0.1/8\" is no prefix"},
       {"[[pike.prefix]]\nprefix = \"10.0.0.0/8\"\n", "pike.prefix[1].requests: is missing"},

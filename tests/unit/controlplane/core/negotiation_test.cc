@@ -65,8 +65,36 @@ TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   EXPECT_EQ(a.rtcp_port, 5555);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:5\r\n")).ptime_ms, 10);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:200\r\n")).ptime_ms, 60);
+  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:20\r\na=maxptime:50\r\n")).ptime_ms, 20);
+  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:50\r\n")).ptime_ms, 40) << "which every codec can make";
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=rtcp:4001\r\n")).rtcp_port, 0);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8")).telephone_event, api::kNoPayloadType);
+}
+
+TEST(ReadOffer, TelephoneEventsFollowTheAudiosClock) {
+  const std::string both = "a=rtpmap:101 telephone-event/8000\r\na=rtpmap:102 telephone-event/48000\r\n";
+  const std::string opus = "a=rtpmap:111 opus/48000/2\r\n";
+  const Agreement wide = agreed(audio_sdp("10.0.0.9", 4000, "111 101 102", opus + both));
+  EXPECT_EQ(wide.telephone_event, 102);
+  EXPECT_EQ(wide.telephone_event_clock_hz, 48'000);
+  const Agreement narrow = agreed(audio_sdp("10.0.0.9", 4000, "8 102 101", both));
+  EXPECT_EQ(narrow.telephone_event, 101);
+  EXPECT_EQ(narrow.telephone_event_clock_hz, 8000);
+  const Agreement old = agreed(audio_sdp("10.0.0.9", 4000, "111 101", opus + "a=rtpmap:101 telephone-event/8000\r\n"));
+  EXPECT_EQ(old.telephone_event, 101) << "all that many phones know";
+  EXPECT_EQ(old.telephone_event_clock_hz, 8000);
+  const Agreement none = agreed(audio_sdp("10.0.0.9", 4000, "8 102", "a=rtpmap:102 telephone-event/48000\r\n"));
+  EXPECT_EQ(none.telephone_event, api::kNoPayloadType) << "PCMA has no clock of 48 kHz";
+}
+
+TEST(Describe, AnOfferOfOpusHasEventsOfBothClocks) {
+  const Description d{*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20, {}};
+  const std::string text = describe_offer(d, Layout::one_audio(), kAccepted, true);
+  EXPECT_NE(text.find("RTP/AVP 8 96 0 102 101\r\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\n"), std::string::npos) << text;
+  const std::vector<api::Codec> narrow = {api::Codec::G722};
+  EXPECT_NE(describe_offer(d, Layout::one_audio(), narrow, true).find("RTP/AVP 9 101\r\n"), std::string::npos);
+  EXPECT_EQ(describe_offer(d, Layout::one_audio(), kAccepted, false).find("telephone-event"), std::string::npos);
 }
 
 TEST(ReadOffer, OtherStreamsAreSkippedAndSecureOnesNamed) {

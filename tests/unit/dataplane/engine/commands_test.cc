@@ -83,6 +83,16 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused([](M& m) { m.payload_type = 128; }, offsetof(M, payload_type));
   refused([](M& m) { m.payload_type = 72; }, offsetof(M, payload_type));
   refused([](M& m) { m.telephone_event_payload_type = 0; }, offsetof(M, telephone_event_payload_type));
+  refused([](M& m) { m.comfort_noise_payload_type = 0; }, offsetof(M, comfort_noise_payload_type));
+  refused([](M& m) { m.comfort_noise_payload_type = 72; }, offsetof(M, comfort_noise_payload_type));
+  refused([](M& m) { m.comfort_noise_payload_type = m.telephone_event_payload_type = 101; }, offsetof(M, comfort_noise_payload_type));
+  refused(
+      [](M& m) {
+        m.codec = api::Codec::G729;
+        m.comfort_noise_payload_type = 13;
+      },
+      offsetof(M, comfort_noise_payload_type));
+  refused([](M& m) { m.telephone_event_clock_hz = 44'100; }, offsetof(M, telephone_event_clock_hz));
   refused([](M& m) { m.ptime_ms = 25; }, offsetof(M, ptime_ms));
   refused([](M& m) { m.receive = 7; }, offsetof(M, receive));
   refused([](M& m) { m.send = 2; }, offsetof(M, send));
@@ -90,9 +100,25 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused([](M& m) { m.dscp = 64; }, offsetof(M, dscp));
   refused([](M& m) { m.source_policy = api::SourcePolicy::Latch; }, offsetof(M, latch_window_ms));
   refused([](M& m) { m.media_timeout_ms = 999; }, offsetof(M, media_timeout_ms));
+  using E = api::EncoderParams;
+  const auto refused_encoder = [&](const auto& change, std::size_t offset) {
+    refused([&](M& m) { change(m.encoder); }, offsetof(M, encoder) + offset);
+  };
+  refused_encoder([](E& e) { e.bitrate_bps = 5999; }, offsetof(E, bitrate_bps));
+  refused_encoder([](E& e) { e.bitrate_bps = 128'001; }, offsetof(E, bitrate_bps));
+  refused_encoder([](E& e) { e.max_bitrate_bps = 510'001; }, offsetof(E, max_bitrate_bps));
+  refused_encoder([](E& e) { e.max_playback_rate_hz = 7999; }, offsetof(E, max_playback_rate_hz));
+  refused_encoder([](E& e) { e.max_playback_rate_hz = 48'001; }, offsetof(E, max_playback_rate_hz));
+  refused_encoder([](E& e) { e.complexity = 11; }, offsetof(E, complexity));
+  refused_encoder([](E& e) { e.expected_loss_percent = 101; }, offsetof(E, expected_loss_percent));
+  refused_encoder([](E& e) { e.fec = 2; }, offsetof(E, fec));
+  refused_encoder([](E& e) { e.dtx = 2; }, offsetof(E, dtx));
+  refused_encoder([](E& e) { e.cbr = 2; }, offsetof(E, cbr));
+  refused_encoder([](E& e) { e.annex_b = 2; }, offsetof(E, annex_b));
+  refused([](M& m) { m.ptime_ms = 50; }, offsetof(M, ptime_ms));
   EXPECT_EQ(plane.add(media_to("198.51.100.10:40000"), 2).value, offsetof(api::AddLeg, local_address));
   EXPECT_EQ(plane.block->legs_in_use.get(), 0U);
-  EXPECT_EQ(plane.block->invalid_messages.get(), 19U);
+  EXPECT_EQ(plane.block->invalid_messages.get(), 36U);
 }
 
 TEST(Commands, JoinKnowsWhatCanBeConnected) {

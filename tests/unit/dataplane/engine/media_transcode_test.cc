@@ -198,6 +198,36 @@ TEST_F(MediaTranscode, MemoryIsBoundedAndComesBack) {
   EXPECT_EQ(plane.join(a, b).status, CommandStatus::Ok) << "what the removed leg had is free again";
 }
 
+TEST_F(MediaTranscode, EncoderParametersReachTheEncoder) {
+  api::MediaParams to = params("203.0.113.20:50000", Codec::Opus, 96);
+  to.encoder.bitrate_bps = 16'000;
+  to.encoder.cbr = 1;
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), to);
+  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(rtp(from_alice(rtp_packet(0, i, 160 * i, 7, speech())).frame).payload, 40U);
+  to.encoder.max_bitrate_bps = 8000;
+  ASSERT_EQ(plane.update(bob, to).status, CommandStatus::Ok);
+  EXPECT_EQ(rtp(from_alice(rtp_packet(0, 5, 800, 7, speech())).frame).payload, 20U);
+}
+
+TEST_F(MediaTranscode, SidFramesGoOnlyToWhoeverAgreedToThem) {
+  api::MediaParams a = params("198.51.100.10:40000", Codec::G729, 18), b = params("203.0.113.20:50000", Codec::G729, 18);
+  connect(a, b);
+  const Frame silence = {0x12, 0x34};
+  const auto transcoded = [&] { return plane.engine.row(bob.index()).transcoded.get(); };
+  (void)from_alice(rtp_packet(18, 1, 0, 7, Frame(20, 0x11)));
+  EXPECT_EQ(transcoded(), 0U) << "relayed";
+  a.encoder.annex_b = b.encoder.annex_b = 1;
+  ASSERT_EQ(plane.update(alice, a).status, CommandStatus::Ok);
+  (void)from_alice(rtp_packet(18, 2, 160, 7, Frame(20, 0x11)));
+  EXPECT_EQ(transcoded(), 1U) << "she may send what he refuses";
+  EXPECT_EQ(from_alice(rtp_packet(18, 3, 320, 7, silence)).packet.verdict, engine::PacketVerdict::Kept);
+  const Rtp made = rtp(from_alice(rtp_packet(18, 4, 400, 7, silence)).frame);
+  EXPECT_EQ(made.payload, 20U) << "two frames of the noise she described";
+  ASSERT_EQ(plane.update(bob, b).status, CommandStatus::Ok);
+  EXPECT_EQ(rtp(from_alice(rtp_packet(18, 5, 480, 7, silence)).frame).payload, 2U);
+  EXPECT_EQ(transcoded(), 2U);
+}
+
 TEST_F(MediaTranscode, BadPayloadsAreCounted) {
   connect(params("198.51.100.10:40000", Codec::G729, 18), params("203.0.113.20:50000", Codec::Pcmu, 0));
   EXPECT_EQ(from_alice(rtp_packet(18, 1, 0, 7, Frame(13, 1))).packet.drop, api::DropReason::BadPayload);

@@ -295,12 +295,12 @@ TEST(Transcoder, EventsTakeNumbersOfTheirOwnAndAudioGoesOnBehindThem) {
   Speaker speaker(AudioCodec::Pcmu, 20);
   for (int i = 0; i < 3; ++i) d.feed(speaker.packet());
   const std::uint32_t began = speaker.timestamp;
-  Transcoder::Output event;
+  std::uint32_t timestamp = 0;
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, d.out, d.now, event));
-    EXPECT_EQ(event.sequence, static_cast<std::uint16_t>(65533 + 3 + i));
-    EXPECT_EQ(event.timestamp, static_cast<std::uint32_t>(0xFFFFFE00 + 3 * 960)) << "where the audio stopped";
-    EXPECT_EQ(event.marker, i == 0);
+    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, d.out, d.now, timestamp));
+    EXPECT_EQ(d.out.next_sequence(), static_cast<std::uint16_t>(65533 + 3 + i));
+    EXPECT_EQ(timestamp, static_cast<std::uint32_t>(0xFFFFFE00 + 3 * 960)) << "where the audio stopped";
+    d.out.sent(d.out.next_sequence(), timestamp, 0, d.now);
   }
   speaker.pause(100);
   d.feed(speaker.packet());

@@ -1,0 +1,123 @@
+// telephone-events through the whole engine, where their clock changes: frames in, frames out.
+#include <gtest/gtest.h>
+
+#include "codecs/wire/telephone_event.h"
+#include "tests/support/plane.h"
+
+namespace ifgw::test {
+namespace {
+
+using api::Codec;
+using api::CommandStatus;
+
+class MediaEvents : public ::testing::Test {
+ protected:
+  static engine::EngineConfig config() {
+    engine::EngineConfig c = small_config();
+    c.transcoding_mb = 1;
+    return c;
+  }
+  static api::MediaParams params(const char* remote, Codec codec, std::uint8_t payload_type, std::uint16_t event_clock) {
+    api::MediaParams p = media_to(remote, codec);
+    p.payload_type = payload_type;
+    p.telephone_event_payload_type = event_clock == 8000 ? 101 : 102;
+    p.telephone_event_clock_hz = event_clock;
+    return p;
+  }
+  void connect(const api::MediaParams& a, const api::MediaParams& b) {
+    const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
+    alice_port = added_a.local;
+    ASSERT_EQ(plane.join(added_a.leg, added_b.leg).status, CommandStatus::Ok);
+  }
+  Plane::Sent from_alice(Frame rtp, bool marker = false) {
+    if (marker) rtp[1] |= 0x80;
+    return plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice_port, rtp));
+  }
+  static Frame event(std::uint8_t code, bool end, std::uint16_t duration) {
+    Frame payload(kTelephoneEventBytes);
+    write_telephone_event(payload.data(), {code, end, 10, duration});
+    return payload;
+  }
+  struct Seen {
+    RtpHeader rtp;
+    TelephoneEvent event;
+  };
+  static Seen seen(const Frame& frame) {
+    const Datagram d = read_udp(frame.data(), frame.size());
+    EXPECT_TRUE(d.ok);
+    Seen s;
+    EXPECT_TRUE(parse_rtp(d.payload, s.rtp));
+    EXPECT_EQ(s.rtp.payload_length, kTelephoneEventBytes);
+    s.event = read_telephone_event(d.payload.data() + s.rtp.payload_offset);
+    return s;
+  }
+
+  Plane plane{config()};
+  Endpoint alice_port;
+};
+
+TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
+  const Seen first = seen(from_alice(rtp_packet(101, 1, 160, 7, event(3, false, 10'400)), true).frame);
+  EXPECT_EQ(first.rtp.payload_type, 102);
+  EXPECT_TRUE(first.rtp.marker);
+  EXPECT_EQ(first.event.duration, 62'400);
+  const Plane::Sent over = from_alice(rtp_packet(101, 2, 160, 7, event(3, false, 11'200)));
+  const Seen full = seen(over.frame);
+  EXPECT_EQ(full.rtp.timestamp, first.rtp.timestamp);
+  EXPECT_EQ(full.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 1));
+  EXPECT_EQ(full.event, (TelephoneEvent{3, false, 10, 0xFFFF}));
+  ASSERT_EQ(plane.spares.packets.size(), 1U);
+  const engine::Packet& spare = plane.spares.packets[0].packet;
+  ASSERT_EQ(spare.verdict, engine::PacketVerdict::Transmit);
+  const Seen next = seen(Frame(spare.data, spare.data + spare.length));
+  EXPECT_EQ(next.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 2));
+  EXPECT_EQ(next.rtp.timestamp, first.rtp.timestamp + 0xFFFF);
+  EXPECT_EQ(next.event, (TelephoneEvent{3, false, 10, 67'200 - 0xFFFF}));
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    const Seen end = seen(from_alice(rtp_packet(101, 3U + i, 160, 7, event(3, true, 12'000))).frame);
+    EXPECT_EQ(end.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 3 + i));
+    EXPECT_EQ(end.event, (TelephoneEvent{3, true, 10, 72'000 - 0xFFFF}));
+  }
+  EXPECT_EQ(from_alice(rtp_packet(101, 4, 160, 7, event(3, true, 12'000))).packet.drop, api::DropReason::OutOfSequence) << "once";
+}
+
+TEST_F(MediaEvents, WithoutABufferTheEndOfASegmentLeavesAndTheRestIsCounted) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
+  (void)from_alice(rtp_packet(101, 1, 160, 7, event(3, false, 10'400)), true);
+  plane.spares.limit = 0;
+  EXPECT_EQ(seen(from_alice(rtp_packet(101, 2, 160, 7, event(3, false, 11'200))).frame).event.duration, 0xFFFF);
+  EXPECT_EQ(plane.drops(api::DropReason::NoBuffer), 1U);
+}
+
+TEST_F(MediaEvents, BesideRelayedOpusTheClockChangesToo) {
+  connect(params("198.51.100.10:40000", Codec::Opus, 96, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
+  const Seen first = seen(from_alice(rtp_packet(101, 1, 9600, 7, event(3, false, 400)), true).frame);
+  EXPECT_EQ(first.rtp.payload_type, 102);
+  EXPECT_TRUE(first.rtp.marker);
+  EXPECT_EQ(first.event.duration, 2400);
+  const Seen third = seen(from_alice(rtp_packet(101, 3, 9600, 7, event(3, true, 800))).frame);
+  EXPECT_EQ(third.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 2));
+  EXPECT_EQ(third.rtp.timestamp, first.rtp.timestamp);
+  EXPECT_EQ(third.event, (TelephoneEvent{3, true, 10, 4800}));
+  EXPECT_EQ(from_alice(rtp_packet(101, 2, 9600, 7, event(3, false, 600))).packet.drop, api::DropReason::OutOfSequence);
+}
+
+TEST_F(MediaEvents, PayloadsThatAreNoEventsAreRefused) {
+  for (const Codec codec : {Codec::Pcmu, Codec::Pcma, Codec::G722}) {
+    Plane other{config()};
+    const api::CommandDone a = other.add(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000));
+    const api::CommandDone b = other.add(params("203.0.113.20:50000", codec, codec == Codec::Pcmu ? 0 : 8, 8000));
+    ASSERT_EQ(other.join(a.leg, b.leg).status, CommandStatus::Ok);
+    std::uint16_t sequence = 0;
+    for (const std::size_t bytes : {0U, 1U, 3U, 5U, 7U}) {
+      const Frame frame = udp_frame(*Endpoint::parse("198.51.100.10:40000"), a.local, rtp_packet(101, ++sequence, 160, 7, Frame(bytes, 0)));
+      EXPECT_EQ(other.send(frame).packet.drop, api::DropReason::BadPayload) << bytes;
+    }
+    const Frame two = udp_frame(*Endpoint::parse("198.51.100.10:40000"), a.local, rtp_packet(101, ++sequence, 160, 7, Frame(8, 1)));
+    EXPECT_EQ(other.send(two).packet.verdict, engine::PacketVerdict::Transmit) << "two events in one packet";
+  }
+}
+
+}  // namespace
+}  // namespace ifgw::test
