@@ -38,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   latching.latch_window_ms = 1000;
   latching.telephone_event_payload_type = 101;
   latching.telephone_event_clock_hz = 48'000;
+  pcmu.comfort_noise_payload_type = latching.comfort_noise_payload_type = 13;
   const api::CommandDone a = plane.add(pcmu);
   const api::CommandDone b = plane.add(latching, 1);
   (void)plane.join(a.leg, b.leg);
