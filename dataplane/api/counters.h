@@ -16,16 +16,21 @@
 namespace ifgw::api {
 
 // Single writer, any readers. add() is a plain load and store, not a locked instruction.
-class Counter {
+template <typename Number>
+class BasicCounter {
+  static_assert(std::atomic<Number>::is_always_lock_free);
+
  public:
-  void add(std::uint64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void set(std::uint64_t v) noexcept { value_.store(v, std::memory_order_relaxed); }
-  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  void add(Number n) noexcept { value_.store(static_cast<Number>(value_.load(std::memory_order_relaxed) + n), std::memory_order_relaxed); }
+  void set(Number v) noexcept { value_.store(v, std::memory_order_relaxed); }
+  Number get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
-  std::atomic<std::uint64_t> value_{0};
+  std::atomic<Number> value_{0};
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+using Counter = BasicCounter<std::uint64_t>;
+// Where a cache line has no room for more. Wraps: of one leg's packets, at 50 a second, after 2.7 years.
+using Counter32 = BasicCounter<std::uint32_t>;
 
 // Log-linear histogram of nanoseconds: 32 sub-buckets per power of two, so a bucket is at most 3.2 % wide.
 // Values below 32 ns are exact; values of 2^32 ns (4.3 s) and more share the last bucket.
@@ -52,6 +57,31 @@ struct LatencyHistogram {
   void record(std::uint64_t ns, std::uint64_t count) noexcept {
     counts[bucket(ns)].add(count);
     if (ns > maximum_ns.get()) maximum_ns.set(ns);
+  }
+};
+
+// What a cache line of a leg has room for: packets by the power of two of their nanoseconds. Bucket b counts those of at
+// most 2^(12 + b) ns (4.1 us to 1.05 ms), the last one all that took longer.
+struct LegLatency {
+  static constexpr unsigned kFirstBits = 12;
+  static constexpr unsigned kBuckets = 10;
+  std::array<Counter32, kBuckets> counts;
+  Counter32 maximum_ns;  // exact; 4.29 s and more read as 2^32 - 1
+
+  static constexpr unsigned bucket(std::uint64_t ns) noexcept {
+    const unsigned bits = ns <= 1 ? 0 : 64u - static_cast<unsigned>(__builtin_clzll(ns - 1));
+    return bits <= kFirstBits ? 0 : bits < kFirstBits + kBuckets ? bits - kFirstBits : kBuckets - 1;
+  }
+  // Largest value of bucket `b`; the last one has none and says 0.
+  static constexpr std::uint64_t upper_bound(unsigned b) noexcept { return b + 1 < kBuckets ? std::uint64_t{1} << (kFirstBits + b) : 0; }
+  static constexpr std::uint32_t clamp(std::uint64_t ns) noexcept { return ns < 0xFFFFFFFF ? static_cast<std::uint32_t>(ns) : 0xFFFFFFFF; }
+  void record(std::uint64_t ns) noexcept {
+    counts[bucket(ns)].add(1);
+    if (clamp(ns) > maximum_ns.get()) maximum_ns.set(clamp(ns));
+  }
+  void clear() noexcept {
+    for (Counter32& count : counts) count.set(0);
+    maximum_ns.set(0);
   }
 };
 
@@ -82,11 +112,11 @@ struct alignas(64) LegRow {
   Counter last_rx_ns;  // 0: nothing yet
   Counter expected;    // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
+  Counter tx_rtcp;                 // here, because the other line is full
   alignas(64) Counter tx_packets;  // RTP sent to the party
   Counter tx_bytes;
-  Counter tx_rtcp;
-  Counter transcoded;     // frames decoded and encoded on the way to the party
-  Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
+  Counter32 transcoded;  // frames decoded and encoded on the way to the party
+  LegLatency inside;     // of RTP sent to the party: from its rx burst to its tx burst
 };
 static_assert(sizeof(LegRow) == 256);
 
@@ -136,7 +166,8 @@ struct alignas(64) WorkerBlock {
   Counter limiter_admitted;
   Counter heartbeat_ns;  // time of the last iteration
   std::array<Counter, kDropReasonCount> drops;
-  LatencyHistogram inside;    // rx burst to tx burst, RTP packets
+  // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
+  std::array<LatencyHistogram, kCodecPairs> inside;
   LatencyHistogram poll_gap;  // between two iterations that found packets waiting, so preemption can be told from queueing
 };
 

@@ -21,7 +21,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 5;
+inline constexpr std::uint32_t kContractVersion = 6;
 
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
@@ -44,6 +44,14 @@ using CallTag = std::array<std::uint8_t, 16>;
 // The codecs the contract can name. The dataplane says in Welcome which of them it can run.
 enum class Codec : std::uint8_t { None = 0, Pcmu = 1, Pcma = 2, G722 = 3, G729 = 4, Opus = 5 };
 inline constexpr std::uint8_t kMaxCodec = 5;
+
+// Directed pairs of codecs, None included, as an index of counters. Both must be at most kMaxCodec.
+inline constexpr std::size_t kCodecPairs = std::size_t{kMaxCodec + 1} * (kMaxCodec + 1);
+constexpr std::uint8_t codec_pair(Codec from, Codec to) noexcept {
+  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from) * (kMaxCodec + 1) + static_cast<std::uint8_t>(to));
+}
+constexpr Codec pair_from(std::size_t pair) noexcept { return static_cast<Codec>(pair / (kMaxCodec + 1)); }
+constexpr Codec pair_to(std::size_t pair) noexcept { return static_cast<Codec>(pair % (kMaxCodec + 1)); }
 
 enum class SourcePolicy : std::uint8_t {
   Strict = 1,  // only the remote address of the session description

@@ -16,7 +16,7 @@
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
 // and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
-// WorkerBlock is the shell's, also LegRow::inside_max_ns (Packet::tx_leg names the row).
+// WorkerBlock is the shell's, also LegRow::inside (Packet::tx_leg names the row).
 //
 // Thread: one. Cost: see bench/micro.
 #pragma once

@@ -34,7 +34,8 @@ struct alignas(64) LegRx {
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
-  std::uint16_t reserved = 0;
+  std::uint8_t codec_pair = 0;   // api::codec_pair() of this leg and its peer
+  std::uint8_t reserved = 0;
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
 };

@@ -105,6 +105,7 @@ class Media {
     legs_.row(to).tx_packets.add(1);
     legs_.row(to).tx_bytes.add(packet.payload_length);
     packet.tx_leg = to;
+    packet.codec_pair = legs_.rx(packet.leg_index).codec_pair;
   }
   void drop(Packet& packet, api::DropReason reason) noexcept;
   api::Event event(api::EventType type, Instant now) const noexcept;

@@ -88,7 +88,9 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   api::LegInfo& info = legs_.info(leg);
   rx.peer = peer;
   set_out(leg);
-  rx.path = peer == kNoLeg ? AudioPath::None : path_between(info.media.codec, legs_.info(peer).media.codec);
+  const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
+  rx.path = path_between(info.media.codec, to);
+  rx.codec_pair = api::codec_pair(info.media.codec, to);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
 }

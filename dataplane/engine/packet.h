@@ -67,7 +67,8 @@ struct Packet {
   PacketVerdict verdict = PacketVerdict::Pending;
   api::DropReason drop{};            // with Drop
   std::uint16_t tx_port = 0;         // with Transmit
-  std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
+  std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for LegRow::inside
+  std::uint8_t codec_pair = 0;       // with tx_leg: of WorkerBlock::inside
 };
 static_assert(sizeof(Packet) <= 64);
 

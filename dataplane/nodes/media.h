@@ -36,8 +36,8 @@ class SparePackets final : public engine::PacketSource {
 inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant now, Tx& tx) noexcept {
   rte_mbuf* buffer = settle(packet);
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(buffer);
-  const bool rtp = packet.tx_leg != engine::kNoLegRow;
-  tx.add(buffer, packet.tx_port, rtp ? now : kNever, rtp ? &engine.row(packet.tx_leg) : nullptr);
+  if (packet.tx_leg == engine::kNoLegRow) return tx.add(buffer, packet.tx_port);
+  tx.add_rtp(buffer, packet.tx_port, {now, &engine.row(packet.tx_leg), packet.codec_pair});
 }
 
 // `packets`: kind Media, owned by this worker, received at `now`. Every buffer is sent or freed; `spare` is left empty.

@@ -4,11 +4,10 @@
 
 namespace ifgw::nodes {
 
-void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg) noexcept {
+void Tx::add(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept {
   Queue& queue = queues_[device];
   queue.buffers[queue.size] = buffer;
-  queue.received[queue.size] = received;
-  queue.legs[queue.size] = leg;
+  queue.rtp[queue.size] = rtp;
   if (++queue.size == kBurst) send(device);
 }
 
@@ -29,22 +28,22 @@ void Tx::send(std::uint16_t device) noexcept {
   queue.size = 0;
 }
 
-// Packets of one burst share their arrival time: one histogram update stands for all of them.
+// Packets of one burst share their arrival time: one histogram update stands for all neighbours of one pair of codecs.
 void Tx::record(const Queue& queue, std::uint16_t sent) noexcept {
   Instant now = kNever;
   std::uint16_t i = 0;
   while (i < sent) {
-    const Instant received = queue.received[i];
-    if (received == kNever) {
+    const Rtp& first = queue.rtp[i];
+    if (first.received == kNever) {
       ++i;
       continue;
     }
     if (now == kNever) now = clock_();
-    const auto inside = static_cast<std::uint64_t>((now - received).count());
+    const auto inside = static_cast<std::uint64_t>((now - first.received).count());
     std::uint64_t same = 0;
-    for (; i < sent && queue.received[i] == received; ++i, ++same)
-      if (queue.legs[i] != nullptr && inside > queue.legs[i]->inside_max_ns.get()) queue.legs[i]->inside_max_ns.set(inside);
-    block_.inside.record(inside, same);
+    for (; i < sent && queue.rtp[i].received == first.received && queue.rtp[i].codec_pair == first.codec_pair; ++i, ++same)
+      queue.rtp[i].leg->inside.record(inside);
+    block_.inside[first.codec_pair].record(inside, same);
   }
 }
 

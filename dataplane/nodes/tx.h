@@ -19,19 +19,25 @@ class Tx {
   // `queue` of every device is this worker's alone.
   Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
 
-  // Takes the buffer over. `received`: when the RTP packet came in, and `leg` the row of the leg it goes to; kNever
-  // and nullptr for everything whose time inside is not measured.
-  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr) noexcept;
+  // Takes the buffer over.
+  void add(rte_mbuf* buffer, std::uint16_t device) noexcept { add(buffer, device, {kNever, nullptr, 0}); }
+  // The same for RTP, whose time inside is measured: since when, and for whom.
+  struct Rtp {
+    Instant received;
+    api::LegRow* leg;         // that it goes to
+    std::uint8_t codec_pair;  // of WorkerBlock::inside
+  };
+  void add_rtp(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept { add(buffer, device, rtp); }
   // Sends everything collected. At the end of each iteration.
   void flush() noexcept;
 
  private:
   struct Queue {
     std::array<rte_mbuf*, kBurst> buffers;
-    std::array<Instant, kBurst> received;
-    std::array<api::LegRow*, kBurst> legs;
+    std::array<Rtp, kBurst> rtp;  // received kNever: something else
     std::uint16_t size = 0;
   };
+  void add(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept;
   void send(std::uint16_t device) noexcept;
   void record(const Queue& queue, std::uint16_t sent) noexcept;
 

@@ -33,7 +33,9 @@ const std::vector<Column> kLegs = {
     {"REORDERED", "/reordered"},
     {"DROPPED", "/dropped"},
     {"TRANSCODED", "/transcoded"},
-    {"INSIDE MAX us", "/inside_max_us"},
+    {"INSIDE p50 us", "/inside/p50_us"},
+    {"p99", "/inside/p99_us"},
+    {"max", "/inside/max_us"},
     {"SILENT ms", "/silent_ms"},
     {"AGE s", "/age_s"},
 };
@@ -62,6 +64,14 @@ const std::vector<Column> kWorkers = {
     {"max", "/poll_gap/max_us"},
     {"EVENTS LOST", "/events_lost"},
 };
+const std::vector<Column> kPairs = {
+    {"WORKER", "/worker"}, {"FROM", "/from"},  {"TO", "/to"},         {"PACKETS", "/count"}, {"INSIDE p50 us", "/p50_us"},
+    {"p90", "/p90_us"},    {"p99", "/p99_us"}, {"p99.9", "/p999_us"}, {"max", "/max_us"},
+};
+const std::vector<Column> kLatency = {
+    {"INSIDE", "/what"}, {"CODECS", "/codecs"}, {"COUNT", "/count"},   {"p50 us", "/p50_us"},
+    {"p90", "/p90_us"},  {"p99", "/p99_us"},    {"p99.9", "/p999_us"}, {"max", "/max_us"},
+};
 const std::vector<Column> kPorts = {
     {"PORT", "/port"},        {"NAME", "/name"},
     {"DRIVER", "/driver"},    {"KIND", "/kind"},
@@ -82,7 +92,8 @@ const std::vector<Column>* columns_of(std::string_view command, bool other) {
   if (command == "calls show") return other ? &kEnded : &kCalls;
   if (command == "legs show") return &kLegs;
   if (command == "pike show") return other ? &kPrefixes : &kSources;
-  if (command == "core show") return &kWorkers;
+  if (command == "calls latency") return &kLatency;
+  if (command == "core show") return other ? &kPairs : &kWorkers;
   if (command == "port show") return &kPorts;
   if (command == "drops show") return &kDrops;
   return nullptr;

@@ -87,10 +87,13 @@ CLI::App* verb(CLI::App* parent, const char* name, const char* text, Options& o,
 }
 
 void add_calls(CLI::App& app, Options& o) {
-  CLI::App* calls = noun(app, "calls", "calls: show, kill");
+  CLI::App* calls = noun(app, "calls", "calls: show, latency, kill");
   CLI::App* show = verb(calls, "show", "the calls there are", o, "calls show");
   show->add_flag("--ended", o.other, "those that ended last, and why");
   show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
+  verb(calls, "latency", "how long its packets are inside, beside what its worker measured of all calls", o, "calls latency")
+      ->add_option("CALL", o.number, "number of the call (ifgw calls show)")
+      ->required();
   CLI::App* kill = verb(calls, "kill", "end a call", o, "calls kill");
   kill->add_option("CALL", o.number, "number of the call (ifgw calls show)")->required();
 }
@@ -122,7 +125,8 @@ void add_pike(CLI::App& app, Options& o) {
 void add_tables(CLI::App& app, Options& o) {
   CLI::App* legs = verb(noun(app, "legs", "media legs: show"), "show", "media legs with their counters", o, "legs show");
   legs->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
-  (void)verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show");
+  verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show")
+      ->add_flag("--pairs", o.other, "latency of each pair of codecs instead");
   (void)verb(noun(app, "port", "network ports: show"), "show", "ports with their counters", o, "port show");
   CLI::App* drops = verb(noun(app, "drops", "dropped packets: show"), "show", "dropped packets by reason", o, "drops show");
   drops->add_flag("--all", o.flag, "also reasons without a packet");
@@ -132,7 +136,8 @@ void add_tables(CLI::App& app, Options& o) {
 void fill_args(Options& o) {
   if (o.command.ends_with("show")) o.args["limit"] = o.rows;
   if (o.command == "calls show") o.args["ended"] = o.other;
-  if (o.command == "calls kill") o.args["call"] = o.number;
+  if (o.command == "calls kill" || o.command == "calls latency") o.args["call"] = o.number;
+  if (o.command == "core show") o.args["pairs"] = o.other;
   if (o.command == "pike show") o.args.update({{"blocked", o.flag}, {"prefixes", o.other}});
   if (o.command == "pike block") o.args = {{"source", o.text}, {"duration_s", o.number}};
   if (o.command == "pike unblock") o.args = {{"source", o.text}};
