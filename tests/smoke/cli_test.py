@@ -147,6 +147,12 @@ class Cli(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("as root", done.stderr)
 
+    def test_codec_matrix_warns_beside_a_dataplane(self):
+        done = lab.run(self.control.build / "tools/ifgw/ifgw", "codec", "matrix", "--rounds", 1, "-j", check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("a dataplane is running here", done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["rows"]), 25)
+
     def test_doctor_needs_no_daemon(self):
         done = lab.run(self.control.build / "tools/ifgw/ifgw", "doctor", "-j", check=False)
         self.assertIn(done.returncode, (0, 1), done.stderr)

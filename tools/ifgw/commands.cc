@@ -72,6 +72,9 @@ const std::vector<Column> kLatency = {
     {"INSIDE", "/what"}, {"CODECS", "/codecs"}, {"COUNT", "/count"},   {"p50 us", "/p50_us"},
     {"p90", "/p90_us"},  {"p99", "/p99_us"},    {"p99.9", "/p999_us"}, {"max", "/max_us"},
 };
+const std::vector<Column> kMatrix = {
+    {"FROM", "/from"}, {"TO", "/to"}, {"ns A PACKET", "/ns"}, {"STREAMS A CORE", "/streams"}, {"INSTRUCTIONS", "/instructions"},
+};
 const std::vector<Column> kPorts = {
     {"PORT", "/port"},        {"NAME", "/name"},
     {"DRIVER", "/driver"},    {"KIND", "/kind"},
@@ -94,6 +97,7 @@ const std::vector<Column>* columns_of(std::string_view command, bool other) {
   if (command == "pike show") return other ? &kPrefixes : &kSources;
   if (command == "calls latency") return &kLatency;
   if (command == "core show") return other ? &kPairs : &kWorkers;
+  if (command == "codec matrix") return &kMatrix;
   if (command == "port show") return &kPorts;
   if (command == "drops show") return &kDrops;
   return nullptr;

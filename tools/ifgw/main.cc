@@ -1,4 +1,5 @@
-// ifgw: the operator's tool. Speaks the admin protocol only; `doctor` looks at the machine and needs no daemon.
+// ifgw: the operator's tool. Speaks the admin protocol only; `doctor` and `codec matrix` look at the machine and need no
+// daemon.
 //
 // Exit: 0 done, 1 failed (also: doctor found a FAIL), 2 usage.
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include "tools/ifgw/client.h"
 #include "tools/ifgw/commands.h"
 #include "tools/ifgw/doctor.h"
+#include "tools/ifgw/matrix.h"
 
 namespace ifgw::cli {
 namespace {
@@ -26,6 +28,7 @@ struct Options {
   bool flag = false;
   std::uint64_t rows = admin::kDefaultRows;
   std::uint64_t number = 0;
+  unsigned rounds = 20;
   std::string text;
 };
 
@@ -52,19 +55,30 @@ int doctor(bool json) {
   return failed ? 1 : 0;
 }
 
-int once(const Options& o) {
-  const auto result = ask(o.socket, o.command, o.args);
-  if (!result.ok()) {
-    std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
-    return static_cast<int>(result.error().position);
-  }
-  const std::string text = o.json ? result->dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.other, *result);
+int print(const Options& o, const Json& result) {
+  const std::string text = o.json ? result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.other, result);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
+int matrix(const Options& o) {
+  if (const auto running = process_named("/", "ifgw-dataplane"))
+    std::fprintf(stderr,
+                 "ifgw: a dataplane is running here (pid %llu): it takes part of what is measured, and this takes part of its time\n",
+                 static_cast<unsigned long long>(*running));
+  return print(o, codec_matrix(o.rounds));
+}
+
+int once(const Options& o) {
+  const auto result = ask(o.socket, o.command, o.args);
+  if (result.ok()) return print(o, *result);
+  std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
+  return static_cast<int>(result.error().position);
+}
+
 int run(const Options& o) {
   if (o.command == "doctor") return doctor(o.json);
+  if (o.command == "codec matrix") return matrix(o);
   if (o.watch_s <= 0) return once(o);
   for (;;) {
     if (!o.json) std::printf("\033[H\033[2J");
@@ -128,6 +142,11 @@ void add_tables(CLI::App& app, Options& o) {
   verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show")
       ->add_flag("--pairs", o.other, "latency of each pair of codecs instead");
   (void)verb(noun(app, "port", "network ports: show"), "show", "ports with their counters", o, "port show");
+  verb(noun(app, "codec", "codecs: matrix"), "matrix", "what each pair of codecs costs on this machine, measured now (needs no daemon)", o,
+       "codec matrix")
+      ->add_option("--rounds", o.rounds, "measurements of each pair; the least counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   CLI::App* drops = verb(noun(app, "drops", "dropped packets: show"), "show", "dropped packets by reason", o, "drops show");
   drops->add_flag("--all", o.flag, "also reasons without a packet");
 }
