@@ -170,6 +170,8 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.
   row["busy_percent"] = w.polls == 0 ? Json(nullptr) : Json(static_cast<double>(w.busy_polls * 10000 / w.polls) / 100.0);
+  row["booked_percent"] = static_cast<double>(w.load_booked_ppm / 100) / 100.0;
+  row["booked_limit_percent"] = static_cast<double>(w.load_limit_ppm / 100) / 100.0;
   row["sleeps"] = w.sleeps;
   row["rx_packets"] = w.rx_packets;
   row["tx_packets"] = w.tx_packets;

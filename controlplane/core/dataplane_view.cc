@@ -68,6 +68,8 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.limiter_blocked = block.limiter_blocked.get();
   view.limiter_admitted = block.limiter_admitted.get();
   view.heartbeat_ns = block.heartbeat_ns.get();
+  view.load_booked_ppm = block.load_booked_ppm.get();
+  view.load_limit_ppm = block.load_limit_ppm.get();
   for (std::size_t i = 0; i < view.drops.size(); ++i) view.drops[i] = block.drops[i].get();
   view.inside = summarise(block.inside);
   for (std::size_t pair = 0; pair < block.inside.size(); ++pair)

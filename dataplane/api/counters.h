@@ -165,6 +165,11 @@ struct alignas(64) WorkerBlock {
   Counter limiter_blocked;
   Counter limiter_admitted;
   Counter heartbeat_ns;  // time of the last iteration
+  // What calls were promised of this worker's time, and the most they may be; parts per million. By what a packet of 20 ms
+  // of each codec_pair() was measured to cost.
+  Counter load_booked_ppm;
+  Counter load_limit_ppm;
+  std::array<Counter, kCodecPairs> pair_cost_ns;
   std::array<Counter, kDropReasonCount> drops;
   // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
   std::array<LatencyHistogram, kCodecPairs> inside;

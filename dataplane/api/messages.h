@@ -183,6 +183,7 @@ enum class CommandStatus : std::uint8_t {
   NoTranscoder = 5,     // no memory left for the transcoder that the legs need
   NotFound = 6,         // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
+  NoHeadroom = 8,  // the worker's time is promised to other calls (WorkerBlock::load_booked_ppm)
 };
 
 enum class EventType : std::uint8_t {

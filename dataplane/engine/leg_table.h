@@ -65,6 +65,7 @@ struct alignas(64) LegCold {
   std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
+  std::uint32_t load_ppm = 0;          // booked for the way from this leg to its peer
   Instant latch_until{};               // Latch: when the address is final
   Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};

@@ -38,12 +38,14 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       block_(block),
       worker_(config.worker),
       mtu_(config.mtu),
+      headroom_(config.pair_costs_ns, config.max_load_percent),
+      late_(config.late),
       pool_(memory),
       coding_(legs.slots()),
       streams_(legs.slots()),
       key_(config.hash_key) {}
 
-void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
+void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
   // Far enough ahead for a line to arrive, near enough to leave the processor room for what classify() asked for.
   constexpr std::size_t kAhead = 8;
   for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) legs_.prefetch_peer(packets[i]->leg_index);
@@ -52,14 +54,29 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
     receive(*packets[i], now);
   }
-  for (const Waiting& waiting : waiting_) {
-    if (legs_.rx(waiting.packet->leg_index).path != AudioPath::Transcode)
-      map(waiting, now);
-    else if (waiting.audio)
-      transcode(waiting, now, spare);
+  order_.clear();
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    const std::uint32_t leg = waiting_[i].packet->leg_index;
+    const LegRx& rx = legs_.rx(leg);
+    if (rx.path == AudioPath::Transcode)
+      order_.add(i, headroom_.heavy(rx.codec_pair), coding_[leg].born);
     else
-      transcoded_event(waiting, now);
+      map(waiting_[i], now);
   }
+  order_.sort();
+}
+
+Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
+  if (order_.waiting() == 0) return nullptr;
+  const bool given_up = order_.heavy() && time.current - time.due > late_;
+  const Waiting& waiting = waiting_[order_.take()];
+  if (!waiting.audio)
+    transcoded_event(waiting, time.received);
+  else if (given_up)
+    drop(*waiting.packet, api::DropReason::Overloaded);
+  else
+    transcode(waiting, time.received, spare);
+  return waiting.packet;
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {

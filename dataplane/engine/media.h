@@ -17,6 +17,8 @@
 #include "dataplane/engine/coder_pool.h"
 #include "dataplane/engine/config.h"
 #include "dataplane/engine/event_sink.h"
+#include "dataplane/engine/frame_order.h"
+#include "dataplane/engine/headroom.h"
 #include "dataplane/engine/leg_table.h"
 #include "dataplane/engine/next_hops.h"
 #include "dataplane/engine/packet.h"
@@ -34,9 +36,11 @@ class Media {
   Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& legs, NextHops& next_hops, EventSink& events,
         api::WorkerBlock& block);
 
-  // Decides every packet (at most kMaxBurst): Transmit, Drop or Kept. Relays first, then frames to transcode. Packets
-  // taken from `spare` are decided as well.
-  void burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
+  // As Engine::begin_media() and the like.
+  void begin(std::span<Packet* const> packets, Instant now) noexcept;
+  std::size_t frames_waiting() const noexcept { return order_.waiting(); }
+  bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
+  Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
 
   // Reports silent legs; visits the next `slots` slots.
   void sweep(std::uint32_t slots, Instant now) noexcept;
@@ -58,6 +62,10 @@ class Media {
   // Makes what audio needs between two legs of these parameters, before they are configured and connected; keeps what
   // fits already. False, and nothing changed: not possible, or no memory for it.
   bool prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept;
+
+  // Whether the worker has the time for two legs of these codecs, when they are joined or changed so.
+  bool affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept;
+  const Headroom& headroom() const noexcept { return headroom_; }
 
  private:
   // A frame that waits until the relays of its burst are done.
@@ -87,6 +95,7 @@ class Media {
     std::uint32_t ssrc = 0;       // of the stream that is decoded now
     std::uint32_t old_ssrc = 0;   // and of the one before
     bool started = false;
+    std::uint64_t born = 0;  // rises from one coder to the next
     Instant last{};
   };
   bool follow(Coding& coding, std::uint32_t ssrc, Instant now) noexcept;
@@ -119,11 +128,15 @@ class Media {
   std::uint32_t sweep_at_ = 0;
   std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
+  FrameOrder<kMaxBurst> order_;  // of those that are to be transcoded
+  Headroom headroom_;
+  Duration late_;
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks
   std::vector<RtpOut> streams_;  // by the leg whose party listens
   HashKey key_;
   std::uint64_t legs_made_ = 0;
+  std::uint64_t coders_made_ = 0;
 };
 
 }  // namespace ifgw::engine

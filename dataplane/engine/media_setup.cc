@@ -1,5 +1,6 @@
 // The rare half of Media: taking over parameters, joining, watching for silence.
 #include <algorithm>
+#include <utility>
 
 #include "codecs/base/check.h"
 #include "dataplane/engine/media.h"
@@ -91,8 +92,24 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
   rx.path = path_between(info.media.codec, to);
   rx.codec_pair = api::codec_pair(info.media.codec, to);
+  const std::uint32_t load = peer == kNoLeg ? 0 : headroom_.load_ppm(rx.codec_pair);
+  headroom_.rebook(std::exchange(legs_.cold(leg).load_ppm, load), load);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
+}
+
+bool Media::affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept {
+  // A relay takes next to nothing, and is what everything else is given up for.
+  if (path_between(at_a, at_b) != AudioPath::Transcode) return true;
+  std::uint64_t freed = 0;
+  for (const auto& [leg, other] : {std::pair{a, b}, std::pair{b, a}}) {
+    const std::uint32_t peer = legs_.rx(leg).peer;
+    freed += legs_.cold(leg).load_ppm;
+    if (peer != kNoLeg && peer != other) freed += legs_.cold(peer).load_ppm;
+  }
+  const std::uint64_t added =
+      std::uint64_t{headroom_.load_ppm(api::codec_pair(at_a, at_b))} + headroom_.load_ppm(api::codec_pair(at_b, at_a));
+  return headroom_.fits(freed, added);
 }
 
 void Media::sweep(std::uint32_t slots, Instant now) noexcept {

@@ -125,6 +125,7 @@ bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::ui
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);
+  made.born = ++coders_made_;
   return made.coder != nullptr;
 }
 

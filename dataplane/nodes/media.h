@@ -8,28 +8,23 @@
 
 namespace ifgw::nodes {
 
-// Buffers for the packets that a burst makes beyond those it consists of, from the pools of those.
+// Buffers for the packets that one frame makes beyond that which brought it, from the pool of that.
 class SparePackets final : public engine::PacketSource {
  public:
-  struct Spare {
-    engine::Packet packet;
-    const engine::Packet* made_from;
-  };
   engine::Packet* take(const engine::Packet& made_from) noexcept override {
     if (size_ == spares_.size()) return nullptr;
     rte_mbuf* buffer = rte_pktmbuf_alloc(buffer_of(made_from)->pool);
     if (buffer == nullptr) return nullptr;
-    Spare& spare = spares_[size_++];
-    view(buffer, made_from.rx_port, spare.packet);
-    spare.made_from = &made_from;
-    return &spare.packet;
+    engine::Packet& spare = spares_[size_++];
+    view(buffer, made_from.rx_port, spare);
+    return &spare;
   }
-  // In the order in which they were taken, which is that of the packets they were made from.
-  std::span<const Spare> all() const noexcept { return {spares_.data(), size_}; }
+  // In the order in which they were taken.
+  std::span<const engine::Packet> all() const noexcept { return {spares_.data(), size_}; }
   void clear() noexcept { size_ = 0; }
 
  private:
-  std::array<Spare, std::size_t{2} * kBurst> spares_;
+  std::array<engine::Packet, 32> spares_;  // 120 ms, and as much concealed, in frames of 10 ms
   std::size_t size_ = 0;
 };
 
@@ -40,16 +35,20 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
   tx.add_rtp(buffer, packet.tx_port, {now, &engine.row(packet.tx_leg), packet.codec_pair});
 }
 
-// `packets`: kind Media, owned by this worker, received at `now`. Every buffer is sent or freed; `spare` is left empty.
-inline void media(engine::Engine& engine, const PacketList& packets, Instant now, SparePackets& spare, Tx& tx) noexcept {
+// `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent or freed;
+// `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for one.
+inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare,
+                  Tx& tx) noexcept {
   if (packets.empty()) return;
-  engine.media(packets.all(), now, spare);
-  auto more = spare.all();
-  for (const engine::Packet* packet : packets.all()) {
-    finish(engine, *packet, now, tx);
-    for (; !more.empty() && more.front().made_from == packet; more = more.subspan(1)) finish(engine, more.front().packet, now, tx);
+  engine.begin_media(packets.all(), received);
+  for (const engine::Packet* packet : packets.all())
+    if (packet->verdict != engine::PacketVerdict::Pending) finish(engine, *packet, received, tx);
+  while (engine.frames_waiting() != 0) {
+    if (engine.next_is_heavy()) tx.flush();
+    finish(engine, *engine.next_frame({received, due, clock()}, spare), received, tx);
+    for (const engine::Packet& more : spare.all()) finish(engine, more, received, tx);
+    spare.clear();
   }
-  spare.clear();
 }
 
 }  // namespace ifgw::nodes

@@ -51,6 +51,7 @@ const std::vector<Column> kWorkers = {
     {"WORKER", "/worker"},
     {"CPU", "/cpu"},
     {"BUSY %", "/busy_percent"},
+    {"BOOKED %", "/booked_percent"},
     {"RX", "/rx_packets"},
     {"TX", "/tx_packets"},
     {"LEGS", "/legs"},

@@ -107,6 +107,8 @@ struct WorkerView {
   std::uint64_t limiter_blocked = 0;
   std::uint64_t limiter_admitted = 0;
   std::uint64_t heartbeat_ns = 0;
+  std::uint64_t load_booked_ppm = 0;  // of the worker's time, promised to calls
+  std::uint64_t load_limit_ppm = 0;
   std::array<std::uint64_t, api::kDropReasonCount> drops{};
   LatencyView inside;           // of all pairs
   std::vector<PairView> pairs;  // those that had packets

@@ -199,8 +199,9 @@ TEST_F(AdminTest, LatencyOfACallNamesBothDirectionsAndItsWorkersPairsAndGap) {
   callee.inside.counts[3] = 2;
   callee.inside.max_ns = 30'000;
   view.all_legs = {caller, callee};
-  view.all_workers.resize(2);
-  core::WorkerView& worker = view.all_workers[w.only_call().worker];
+  view.all_workers.resize(std::size_t{w.only_call().worker} + 1);
+  core::WorkerView& worker = view.all_workers.back();
+  worker.worker = w.only_call().worker;
   core::LatencyView all;
   all.count = 90;
   all.max_ns = 70'000;
