@@ -75,9 +75,11 @@ struct LegLatency {
   // Largest value of bucket `b`; the last one has none and says 0.
   static constexpr std::uint64_t upper_bound(unsigned b) noexcept { return b + 1 < kBuckets ? std::uint64_t{1} << (kFirstBits + b) : 0; }
   static constexpr std::uint32_t clamp(std::uint64_t ns) noexcept { return ns < 0xFFFFFFFF ? static_cast<std::uint32_t>(ns) : 0xFFFFFFFF; }
-  void record(std::uint64_t ns) noexcept {
-    counts[bucket(ns)].add(1);
-    if (clamp(ns) > maximum_ns.get()) maximum_ns.set(clamp(ns));
+  void record(std::uint64_t ns) noexcept { record(bucket(ns), clamp(ns)); }
+  // The same, for many that took as long.
+  void record(unsigned bucket_of_ns, std::uint32_t clamped_ns) noexcept {
+    counts[bucket_of_ns].add(1);
+    if (clamped_ns > maximum_ns.get()) maximum_ns.set(clamped_ns);
   }
   void clear() noexcept {
     for (Counter32& count : counts) count.set(0);

@@ -61,6 +61,7 @@ struct Packet {
   std::uint16_t payload_length = 0;
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
+  std::uint8_t codec_pair = 0;  // out, with tx_leg: of WorkerBlock::inside; here it fits between others
   std::uint32_t leg_index = 0;  // Media: index of the leg that owns the port, in the owner's table
 
   // out
@@ -68,8 +69,7 @@ struct Packet {
   api::DropReason drop{};            // with Drop
   std::uint16_t tx_port = 0;         // with Transmit
   std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for LegRow::inside
-  std::uint8_t codec_pair = 0;       // with tx_leg: of WorkerBlock::inside
 };
-static_assert(sizeof(Packet) <= 64);
+static_assert(sizeof(Packet) <= 56);
 
 }  // namespace ifgw::engine

@@ -32,7 +32,7 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
   rte_mbuf* buffer = settle(packet);
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(buffer);
   if (packet.tx_leg == engine::kNoLegRow) return tx.add(buffer, packet.tx_port);
-  tx.add_rtp(buffer, packet.tx_port, {now, &engine.row(packet.tx_leg), packet.codec_pair});
+  tx.add(buffer, packet.tx_port, now, &engine.row(packet.tx_leg), packet.codec_pair);
 }
 
 // `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent or freed;

@@ -4,10 +4,12 @@
 
 namespace ifgw::nodes {
 
-void Tx::add(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept {
+void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
   Queue& queue = queues_[device];
   queue.buffers[queue.size] = buffer;
-  queue.rtp[queue.size] = rtp;
+  queue.received[queue.size] = received;
+  queue.legs[queue.size] = leg;
+  queue.pairs[queue.size] = codec_pair;
   if (++queue.size == kBurst) send(device);
 }
 
@@ -33,17 +35,19 @@ void Tx::record(const Queue& queue, std::uint16_t sent) noexcept {
   Instant now = kNever;
   std::uint16_t i = 0;
   while (i < sent) {
-    const Rtp& first = queue.rtp[i];
-    if (first.received == kNever) {
+    const Instant received = queue.received[i];
+    if (received == kNever) {
       ++i;
       continue;
     }
     if (now == kNever) now = clock_();
-    const auto inside = static_cast<std::uint64_t>((now - first.received).count());
+    const auto inside = static_cast<std::uint64_t>((now - received).count());
+    const unsigned bucket = api::LegLatency::bucket(inside);
+    const std::uint32_t clamped = api::LegLatency::clamp(inside);
+    const std::uint8_t pair = queue.pairs[i];
     std::uint64_t same = 0;
-    for (; i < sent && queue.rtp[i].received == first.received && queue.rtp[i].codec_pair == first.codec_pair; ++i, ++same)
-      queue.rtp[i].leg->inside.record(inside);
-    block_.inside[first.codec_pair].record(inside, same);
+    for (; i < sent && queue.received[i] == received && queue.pairs[i] == pair; ++i, ++same) queue.legs[i]->inside.record(bucket, clamped);
+    block_.inside[pair].record(inside, same);
   }
 }
 

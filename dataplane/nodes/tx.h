@@ -19,25 +19,21 @@ class Tx {
   // `queue` of every device is this worker's alone.
   Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
 
-  // Takes the buffer over.
-  void add(rte_mbuf* buffer, std::uint16_t device) noexcept { add(buffer, device, {kNever, nullptr, 0}); }
-  // The same for RTP, whose time inside is measured: since when, and for whom.
-  struct Rtp {
-    Instant received;
-    api::LegRow* leg;         // that it goes to
-    std::uint8_t codec_pair;  // of WorkerBlock::inside
-  };
-  void add_rtp(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept { add(buffer, device, rtp); }
+  // Takes the buffer over. For RTP, whose time inside is measured: when it was received, the row of the leg it goes to, and
+  // its pair of WorkerBlock::inside.
+  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr,
+           std::uint8_t codec_pair = 0) noexcept;
   // Sends everything collected. At the end of each iteration.
   void flush() noexcept;
 
  private:
   struct Queue {
     std::array<rte_mbuf*, kBurst> buffers;
-    std::array<Rtp, kBurst> rtp;  // received kNever: something else
+    std::array<Instant, kBurst> received;  // kNever: no RTP
+    std::array<api::LegRow*, kBurst> legs;
+    std::array<std::uint8_t, kBurst> pairs;
     std::uint16_t size = 0;
   };
-  void add(rte_mbuf* buffer, std::uint16_t device, const Rtp& rtp) noexcept;
   void send(std::uint16_t device) noexcept;
   void record(const Queue& queue, std::uint16_t sent) noexcept;
 
