@@ -37,7 +37,7 @@ class OneHop : public engine::NextHops {
 // One packet in makes one packet out here.
 class NoSpares : public engine::PacketSource {
  public:
-  engine::Packet* take(const engine::Packet*) noexcept override { return nullptr; }
+  engine::Packet* take() noexcept override { return nullptr; }
 };
 
 class Answers : public engine::EventSink {

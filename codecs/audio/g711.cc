@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "codecs/audio/cpu.h"
 #include "codecs/base/check.h"
 
 #if defined(__x86_64__)
@@ -49,12 +50,6 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi"))) void map_vbmi(const std::
     _mm512_mask_storeu_epi8(codes + i, lanes, _mm512_mask_blend_epi8(_mm512_movepi8_mask(in), low, high));
   }
 }
-
-bool detect_vbmi() noexcept {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vbmi") != 0;
-}
-const bool g_has_vbmi = detect_vbmi();
 #endif
 
 void map_codes(const CodeMap& map, std::span<std::uint8_t> codes) noexcept {
@@ -69,7 +64,7 @@ void map_codes_portable(const CodeMap& map, std::span<std::uint8_t> codes) noexc
 
 bool map_codes_vbmi([[maybe_unused]] const CodeMap& map, [[maybe_unused]] std::span<std::uint8_t> codes) noexcept {
 #if defined(__x86_64__)
-  if (!g_has_vbmi) return false;
+  if (cpu() != Cpu::Avx512Vbmi) return false;
   map_vbmi(map.data(), codes.data(), codes.size());
   return true;
 #else

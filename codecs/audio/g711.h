@@ -62,7 +62,7 @@ void alaw_to_mulaw(std::span<std::uint8_t> codes) noexcept;
 // Both variants of the code map, for the test that holds them against each other.
 using CodeMap = std::array<std::uint8_t, 256>;
 void map_codes_portable(const CodeMap& map, std::span<std::uint8_t> codes) noexcept;
-// False, nothing done: the processor cannot.
+// False, nothing done: the processor cannot, or may not (cpu.h).
 bool map_codes_vbmi(const CodeMap& map, std::span<std::uint8_t> codes) noexcept;
 
 }  // namespace ifgw::audio

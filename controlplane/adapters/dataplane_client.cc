@@ -5,14 +5,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace ifgw::adapters {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetryInterval = 200ms;
-constexpr Duration kAnswerTime = 1s;    // microseconds with a live dataplane; the rest is for a machine under load
-constexpr int kDatagramsPerRound = 64;  // per worker, so that timers and other descriptors get their turn
+constexpr Duration kAnswerTime = 1s;            // microseconds with a live dataplane; the rest is for a machine under load
+constexpr int kDatagramsPerRound = 64;          // per worker, so that timers and other descriptors get their turn
+constexpr std::uint64_t kNsPerPpm = 20;         // of 20 ms: what a pair's cost is of
+constexpr std::uint64_t kSameLoadPpm = 10'000;  // workers whose load differs by less than a hundredth take turns by legs
 constexpr std::size_t kIpUdpBytesV4 = 28;
 constexpr std::size_t kIpUdpBytesV6 = 48;
 
@@ -23,6 +26,7 @@ core::MediaStatus media_status(api::CommandStatus status) {
     case api::CommandStatus::TableFull: return core::MediaStatus::TableFull;
     case api::CommandStatus::PortsExhausted: return core::MediaStatus::PortsExhausted;
     case api::CommandStatus::NoTranscoder: return core::MediaStatus::NoTranscoder;
+    case api::CommandStatus::NoHeadroom: return core::MediaStatus::NoHeadroom;
     default: return core::MediaStatus::InvalidArgument;
   }
 }
@@ -236,9 +240,20 @@ void DataplaneClient::submit_media(core::MediaRequestId request, std::uint32_t w
 
 std::uint8_t DataplaneClient::choose_worker() {
   std::uint8_t best = 0;
+  const auto load = [this](std::uint32_t w) {
+    const api::WorkerBlock& block = link_->worker(w);
+    return std::pair{block.load_booked_ppm.get() / kSameLoadPpm, block.legs_in_use.get()};
+  };
   for (std::uint32_t w = 1; link_ && w < workers_.size(); ++w)
-    if (link_->worker(w).legs_in_use.get() < link_->worker(best).legs_in_use.get()) best = static_cast<std::uint8_t>(w);
+    if (load(w) < load(best)) best = static_cast<std::uint8_t>(w);
   return best;
+}
+
+bool DataplaneClient::has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const {
+  if (!link_ || worker >= workers_.size() || a == b) return true;
+  const api::WorkerBlock& block = link_->worker(worker);
+  const std::uint64_t cost = block.pair_cost_ns[api::codec_pair(a, b)].get() + block.pair_cost_ns[api::codec_pair(b, a)].get();
+  return block.load_booked_ppm.get() + cost / kNsPerPpm <= block.load_limit_ppm.get();
 }
 
 void DataplaneClient::add_leg(core::MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) {

@@ -61,6 +61,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   // core::Media
   bool attached() const override { return link_ != nullptr; }
   std::uint8_t choose_worker() override;
+  bool has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const override;
   const std::vector<IpAddress>& local_addresses() const override { return local_addresses_; }
   std::uint32_t codec_mask() const override { return link_ ? link_->welcome().codec_mask : 0; }
   void add_leg(core::MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) override;

@@ -102,7 +102,7 @@ std::vector<core::PortView> DataplaneClient::ports() const {
     view.port = static_cast<unsigned>(i);
     view.name = text_of(block.name);
     view.driver = text_of(block.driver);
-    view.mac = fmt::format("{:02x}", fmt::join(block.mac, ":"));
+    for (const std::uint8_t byte : block.mac) view.mac += fmt::format("{}{:02x}", view.mac.empty() ? "" : ":", byte);
     view.is_exception = block.is_exception != 0;
     view.mtu = block.mtu;
     // A tap that was moved to another namespace cannot be asked from here.

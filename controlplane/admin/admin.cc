@@ -46,9 +46,10 @@ struct Admin::Command {
 };
 
 const Admin::Command* Admin::find(std::string_view name) {
-  static constexpr std::array<Command, 11> commands{{{"status", &Admin::status},
+  static constexpr std::array<Command, 12> commands{{{"status", &Admin::status},
                                                      {"calls show", &Admin::calls_show},
                                                      {"calls kill", &Admin::calls_kill},
+                                                     {"calls latency", &Admin::calls_latency},
                                                      {"legs show", &Admin::legs_show},
                                                      {"pike show", &Admin::pike_show},
                                                      {"pike block", &Admin::pike_block},
@@ -129,6 +130,20 @@ void Admin::calls_kill(const Request& r) {
   r.ok({{"killed", *call}});
 }
 
+void Admin::calls_latency(const Request& r) {
+  const auto number = r.number("call");
+  if (!number) return r.refuse(kUsage, "\"call\" must be the number of a call (ifgw calls show)");
+  const core::Call* call = ports_.calls.find(*number);
+  if (call == nullptr) return r.refuse(kFailed, "there is no call " + std::to_string(*number) + " (ifgw calls show)");
+  const auto caller = ports_.dataplane.leg(call->side(core::Party::Caller).media);
+  const auto callee = ports_.dataplane.leg(call->side(core::Party::Callee).media);
+  const std::vector<core::WorkerView> workers = ports_.dataplane.workers();
+  if (!caller || !callee || call->worker >= workers.size())
+    return r.refuse(kFailed, "call " + std::to_string(*number) + " has no media legs yet, or no longer (ifgw legs show)");
+  Json rows = call_latency_rows(*caller, *callee, workers[call->worker]);
+  r.ok({{"call", call->id}, {"trace_id", call->trace_id}, {"worker", call->worker}, {"total", rows.size()}, {"rows", std::move(rows)}});
+}
+
 void Admin::legs_show(const Request& r) {
   const std::vector<core::LegView> legs = ports_.dataplane.legs(r.limit());
   Json rows = Json::array();
@@ -192,7 +207,12 @@ void Admin::pike_exempt(const Request& r) {
 
 void Admin::core_show(const Request& r) {
   Json rows = Json::array();
-  for (const core::WorkerView& w : ports_.dataplane.workers()) rows.push_back(worker_row(w, r.now));
+  for (const core::WorkerView& w : ports_.dataplane.workers()) {
+    if (r.flag("pairs"))
+      add_pair_rows(w, rows);
+    else
+      rows.push_back(worker_row(w, r.now));
+  }
   r.ok({{"total", rows.size()}, {"rows", std::move(rows)}});
 }
 

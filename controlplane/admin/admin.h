@@ -53,6 +53,7 @@ class Admin {
   void status(const Request& r);
   void calls_show(const Request& r);
   void calls_kill(const Request& r);
+  void calls_latency(const Request& r);
   void legs_show(const Request& r);
   void pike_show(const Request& r);
   void pike_block(const Request& r);

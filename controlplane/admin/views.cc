@@ -30,6 +30,26 @@ Json side(const core::Side& s) {
   return row;
 }
 
+Json codec_names(api::Codec from, api::Codec to) {
+  const auto text = [](api::Codec codec) {
+    const Json name = codec_name(codec);
+    return name.is_null() ? std::string{"-"} : name.get<std::string>();
+  };
+  return text(from) + " > " + text(to);
+}
+
+// With the buckets themselves: packets that took at most `le_us`; null: longer than all of these.
+Json leg_latency(const core::LegLatencyView& leg) {
+  Json row = latency(core::summarise(leg));
+  Json buckets = Json::array();
+  for (unsigned b = 0; b < leg.counts.size(); ++b) {
+    const std::uint64_t bound = api::LegLatency::upper_bound(b);
+    buckets.push_back({{"le_us", bound == 0 ? Json(nullptr) : Json(static_cast<double>(bound) / 1000.0)}, {"packets", leg.counts[b]}});
+  }
+  row["buckets"] = std::move(buckets);
+  return row;
+}
+
 Json refusal(const std::optional<core::Refusal>& r) {
   if (!r) return nullptr;
   return {{"status", r->status},     {"layer", r->layer}, {"rule", r->rule},
@@ -101,7 +121,7 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
   row["rtt_ms"] = leg.rtt_ns == 0 ? Json(nullptr) : Json(static_cast<double>(leg.rtt_ns) / 1e6);
   row["remote_lost"] = leg.remote_report ? Json(leg.remote_report->lost) : Json(nullptr);
   row["remote_jitter_ms"] = leg.remote_report ? Json(leg.remote_report->jitter / units_per_ms) : Json(nullptr);
-  row["inside_max_us"] = leg.tx_packets == 0 ? Json(nullptr) : Json(static_cast<double>(leg.inside_max_ns) / 1000.0);
+  row["inside"] = leg_latency(leg.inside);
   row["silent_ms"] = leg.last_rx_ns == 0 ? Json(nullptr) : Json((to_ns(now) - static_cast<std::int64_t>(leg.last_rx_ns)) / 1'000'000);
   row["age_s"] = seconds(now - from_ns(static_cast<std::int64_t>(info.created_ns)));
   return row;
@@ -109,11 +129,43 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
 
 Json latency(const core::LatencyView& view) {
   const auto us = [](const std::optional<std::uint64_t>& ns) { return ns ? Json(static_cast<double>(*ns) / 1000.0) : Json(nullptr); };
-  return {{"count", view.count},
-          {"p50_us", us(view.p50_ns)},
-          {"p99_us", us(view.p99_ns)},
-          {"p999_us", us(view.p999_ns)},
-          {"max_us", us(view.max_ns)}};
+  return {{"count", view.count},       {"p50_us", us(view.p50_ns)},   {"p90_us", us(view.p90_ns)},
+          {"p99_us", us(view.p99_ns)}, {"p999_us", us(view.p999_ns)}, {"max_us", us(view.max_ns)}};
+}
+
+Json call_latency_rows(const core::LegView& caller, const core::LegView& callee, const core::WorkerView& worker) {
+  Json rows = Json::array();
+  const auto add = [&rows](std::string what, Json codecs, const core::LatencyView& view) {
+    Json row;
+    row["what"] = std::move(what);
+    row["codecs"] = std::move(codecs);
+    row.update(latency(view));
+    rows.push_back(std::move(row));
+  };
+  const std::string here = "worker " + std::to_string(worker.worker);
+  const std::array<std::pair<const core::LegView*, const core::LegView*>, 2> ways{{{&caller, &callee}, {&callee, &caller}}};
+  for (const auto& [from, to] : ways)
+    add(from == &caller ? "caller > callee" : "callee > caller", codec_names(from->info.media.codec, to->info.media.codec),
+        core::summarise(to->inside));
+  for (const auto& [from, to] : ways)
+    for (const core::PairView& pair : worker.pairs) {
+      if (pair.from != from->info.media.codec || pair.to != to->info.media.codec) continue;
+      if (from == &callee && pair.from == pair.to) continue;  // a relay's directions are of one pair
+      add(here + ", all calls", codec_names(pair.from, pair.to), pair.inside);
+    }
+  add(here + ", poll gap", nullptr, worker.poll_gap);
+  return rows;
+}
+
+void add_pair_rows(const core::WorkerView& worker, Json& rows) {
+  for (const core::PairView& pair : worker.pairs) {
+    Json row;
+    row["worker"] = worker.worker;
+    row["from"] = codec_name(pair.from);
+    row["to"] = codec_name(pair.to);
+    row.update(latency(pair.inside));
+    rows.push_back(std::move(row));
+  }
 }
 
 Json worker_row(const core::WorkerView& w, Instant now) {
@@ -123,6 +175,8 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.
   row["busy_percent"] = w.polls == 0 ? Json(nullptr) : Json(static_cast<double>(w.busy_polls * 10000 / w.polls) / 100.0);
+  row["booked_percent"] = static_cast<double>(w.load_booked_ppm / 100) / 100.0;
+  row["booked_limit_percent"] = static_cast<double>(w.load_limit_ppm / 100) / 100.0;
   row["sleeps"] = w.sleeps;
   row["rx_packets"] = w.rx_packets;
   row["tx_packets"] = w.tx_packets;

@@ -20,6 +20,11 @@ Json port_row(const core::PortView& port);
 Json source_row(const core::SourceView& source, Instant now);
 Json prefix_row(const core::PrefixView& prefix);
 Json latency(const core::LatencyView& view);
+// Both directions of a call, what its worker measured of the same pairs of codecs, and that worker's poll gap: rows of
+// "what" and a latency(). `legs`: of caller and callee, as read; `worker`: the one that carries them.
+Json call_latency_rows(const core::LegView& caller, const core::LegView& callee, const core::WorkerView& worker);
+// A row per pair of codecs of the worker.
+void add_pair_rows(const core::WorkerView& worker, Json& rows);
 Json attach_state(const core::AttachState& state, Instant now);
 // One row per drop reason, summed over workers, in the order of the contract; all when `all`, else those above zero.
 Json drop_rows(const std::vector<core::WorkerView>& workers, bool all);

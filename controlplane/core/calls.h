@@ -193,6 +193,7 @@ class Calls {
   void answer_caller(Call& call, Instant now);
   void refuse_later(Call& call, Refusal refusal);
   static Refusal witness_refusal();
+  static Refusal no_headroom(const Call& call);
 
   // calls_renegotiation.cc: what happens inside an answered call
   void renegotiate(Call& call, const Input& input, Instant now);

@@ -63,6 +63,10 @@ void Calls::forget_media(Call& call, Party party) {
 
 void Calls::media_failed(Call& call, Party party, std::string_view what, MediaStatus status) {
   const int sip_status = status == MediaStatus::InvalidArgument ? 500 : 503;
+  if (status == MediaStatus::NoHeadroom) {
+    call.refusal = no_headroom(call);
+    return post(call, CallEvent::MediaFailed);
+  }
   call.refusal = Refusal{sip_status,
                          "media",
                          std::string{what} + "-failed",
@@ -135,13 +139,14 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   }
   if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) return retry_later(request, now);
   Side& side = call.side(request.party);
-  if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::NoTranscoder || e.status == MediaStatus::Overloaded)) {
+  if (request.kind == RequestKind::Renegotiate &&
+      (e.status == MediaStatus::NoTranscoder || e.status == MediaStatus::NoHeadroom || e.status == MediaStatus::Overloaded)) {
     side.agreed = side.agreed_before;
     settle_asked(call, request.party);
     side.wish = side.wish_before;
     side.update_pending = false;
     side.params = media_params(call, request.party);  // the dataplane kept what it had
-    const int status = e.status == MediaStatus::Overloaded ? 503 : 488;
+    const int status = e.status == MediaStatus::NoTranscoder ? 488 : 503;
     return refuse_update(call, request.party,
                          Refusal{status, "media", "update-failed", std::string{name(e.status)}, "", "try again, or offer another codec", 0},
                          now);

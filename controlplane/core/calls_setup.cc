@@ -30,6 +30,16 @@ Refusal Calls::witness_refusal() {
                  30};
 }
 
+Refusal Calls::no_headroom(const Call& call) {
+  return Refusal{503,
+                 "media",
+                 "no-headroom",
+                 "worker " + std::to_string(call.worker) + " has no time left for these codecs",
+                 "the load that calls may be promised (--max-load)",
+                 "wait for calls to end, use codecs that need no transcoding, or add workers (ifgw core show)",
+                 call.settings->limits.retry_after_s};
+}
+
 std::optional<Refusal> Calls::admit(Instant now) {
   const CallLimits& limits = settings_->limits;
   if (stopping_)
@@ -169,6 +179,10 @@ void Calls::allocate_media(Call& call, Instant) {
                                       "set media_address of the route to one of the dataplane's (ifgw status)", 0});
   }
   call.worker = ports_.media.choose_worker();
+  // Which codec the callee takes is not known yet; when none of them fits, its phone need not ring.
+  const std::vector<api::Codec> far_codecs = codecs(call, Party::Callee);
+  const auto fits = [&](api::Codec codec) { return ports_.media.has_headroom(call.worker, caller.agreed.codec, codec); };
+  if (!call.late_offer && std::none_of(far_codecs.begin(), far_codecs.end(), fits)) return refuse_later(call, no_headroom(call));
   request_add(call, Party::Caller, *near);
   request_add(call, Party::Callee, *far);
 }

@@ -1,33 +1,50 @@
 #include "controlplane/core/ports/dataplane_view.h"
 
+#include <algorithm>
+
 namespace ifgw::core {
 namespace {
 
-std::optional<std::uint64_t> quantile(const api::LatencyHistogram& histogram, std::uint64_t total, std::uint64_t per_mille) {
-  if (total == 0) return std::nullopt;
-  const std::uint64_t rank = (total * per_mille + 999) / 1000;
-  const std::uint64_t maximum = histogram.maximum_ns.get();
-  std::uint64_t seen = 0;
-  for (unsigned b = 0; b < api::LatencyHistogram::kBuckets; ++b) {
-    seen += histogram.counts[b].get();
-    if (seen < rank) continue;
-    const std::uint64_t bound = api::LatencyHistogram::upper_bound(b);
-    return bound < maximum ? bound : maximum;
-  }
-  return maximum;
+// `bound(b)`: the largest value of bucket b, or less than it; at most `maximum`.
+template <typename Counts, typename Bound>
+LatencyView quantiles(const Counts& counts, std::uint64_t maximum, Bound bound) {
+  LatencyView view;
+  for (const auto count : counts) view.count += count;
+  if (view.count == 0) return view;
+  const auto quantile = [&](std::uint64_t per_mille) {
+    const std::uint64_t rank = (view.count * per_mille + 999) / 1000;
+    std::uint64_t seen = 0;
+    for (unsigned b = 0; b < counts.size(); ++b) {
+      seen += counts[b];
+      if (seen >= rank) return std::min(bound(b), maximum);
+    }
+    return maximum;
+  };
+  view.p50_ns = quantile(500);
+  view.p90_ns = quantile(900);
+  view.p99_ns = quantile(990);
+  view.p999_ns = quantile(999);
+  view.max_ns = maximum;
+  return view;
 }
 
 }  // namespace
 
-LatencyView summarise(const api::LatencyHistogram& histogram) {
-  LatencyView view;
-  for (const api::Counter& count : histogram.counts) view.count += count.get();
-  if (view.count == 0) return view;
-  view.p50_ns = quantile(histogram, view.count, 500);
-  view.p99_ns = quantile(histogram, view.count, 990);
-  view.p999_ns = quantile(histogram, view.count, 999);
-  view.max_ns = histogram.maximum_ns.get();
-  return view;
+LatencyView summarise(std::span<const api::LatencyHistogram> histograms) {
+  std::array<std::uint64_t, api::LatencyHistogram::kBuckets> counts{};
+  std::uint64_t maximum = 0;
+  for (const api::LatencyHistogram& histogram : histograms) {
+    for (std::size_t b = 0; b < counts.size(); ++b) counts[b] += histogram.counts[b].get();
+    maximum = std::max(maximum, histogram.maximum_ns.get());
+  }
+  return quantiles(counts, maximum, api::LatencyHistogram::upper_bound);
+}
+
+LatencyView summarise(const LegLatencyView& leg) {
+  return quantiles(leg.counts, leg.max_ns, [&](unsigned b) {
+    const std::uint64_t bound = api::LegLatency::upper_bound(b);
+    return bound != 0 ? bound : leg.max_ns;
+  });
 }
 
 WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
@@ -51,8 +68,13 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.limiter_blocked = block.limiter_blocked.get();
   view.limiter_admitted = block.limiter_admitted.get();
   view.heartbeat_ns = block.heartbeat_ns.get();
+  view.load_booked_ppm = block.load_booked_ppm.get();
+  view.load_limit_ppm = block.load_limit_ppm.get();
   for (std::size_t i = 0; i < view.drops.size(); ++i) view.drops[i] = block.drops[i].get();
   view.inside = summarise(block.inside);
+  for (std::size_t pair = 0; pair < block.inside.size(); ++pair)
+    if (LatencyView inside = summarise(block.inside[pair]); inside.count != 0)
+      view.pairs.push_back({api::pair_from(pair), api::pair_to(pair), inside});
   view.poll_gap = summarise(block.poll_gap);
   return view;
 }
@@ -71,7 +93,8 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row) {
   view.expected = row.expected.get();
   view.reordered = row.reordered.get();
   view.transcoded = row.transcoded.get();
-  view.inside_max_ns = row.inside_max_ns.get();
+  for (std::size_t b = 0; b < view.inside.counts.size(); ++b) view.inside.counts[b] = row.inside.counts[b].get();
+  view.inside.max_ns = row.inside.maximum_ns.get();
   view.jitter = api::jitter_units(row);
   view.rtt_ns = row.rtt_ns.get();
   view.remote_report = api::remote_report(row);

@@ -16,16 +16,21 @@
 namespace ifgw::api {
 
 // Single writer, any readers. add() is a plain load and store, not a locked instruction.
-class Counter {
+template <typename Number>
+class BasicCounter {
+  static_assert(std::atomic<Number>::is_always_lock_free);
+
  public:
-  void add(std::uint64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void set(std::uint64_t v) noexcept { value_.store(v, std::memory_order_relaxed); }
-  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  void add(Number n) noexcept { value_.store(static_cast<Number>(value_.load(std::memory_order_relaxed) + n), std::memory_order_relaxed); }
+  void set(Number v) noexcept { value_.store(v, std::memory_order_relaxed); }
+  Number get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
-  std::atomic<std::uint64_t> value_{0};
+  std::atomic<Number> value_{0};
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+using Counter = BasicCounter<std::uint64_t>;
+// Where a cache line has no room for more. Wraps: of one leg's packets, at 50 a second, after 2.7 years.
+using Counter32 = BasicCounter<std::uint32_t>;
 
 // Log-linear histogram of nanoseconds: 32 sub-buckets per power of two, so a bucket is at most 3.2 % wide.
 // Values below 32 ns are exact; values of 2^32 ns (4.3 s) and more share the last bucket.
@@ -55,6 +60,33 @@ struct LatencyHistogram {
   }
 };
 
+// What a cache line of a leg has room for: packets by the power of two of their nanoseconds. Bucket b counts those of at
+// most 2^(12 + b) ns (4.1 us to 1.05 ms), the last one all that took longer.
+struct LegLatency {
+  static constexpr unsigned kFirstBits = 12;
+  static constexpr unsigned kBuckets = 10;
+  std::array<Counter32, kBuckets> counts;
+  Counter32 maximum_ns;  // exact; 4.29 s and more read as 2^32 - 1
+
+  static constexpr unsigned bucket(std::uint64_t ns) noexcept {
+    const unsigned bits = ns <= 1 ? 0 : 64u - static_cast<unsigned>(__builtin_clzll(ns - 1));
+    return bits <= kFirstBits ? 0 : bits < kFirstBits + kBuckets ? bits - kFirstBits : kBuckets - 1;
+  }
+  // Largest value of bucket `b`; the last one has none and says 0.
+  static constexpr std::uint64_t upper_bound(unsigned b) noexcept { return b + 1 < kBuckets ? std::uint64_t{1} << (kFirstBits + b) : 0; }
+  static constexpr std::uint32_t clamp(std::uint64_t ns) noexcept { return ns < 0xFFFFFFFF ? static_cast<std::uint32_t>(ns) : 0xFFFFFFFF; }
+  void record(std::uint64_t ns) noexcept { record(bucket(ns), clamp(ns)); }
+  // The same, for many that took as long.
+  void record(unsigned bucket_of_ns, std::uint32_t clamped_ns) noexcept {
+    counts[bucket_of_ns].add(1);
+    if (clamped_ns > maximum_ns.get()) maximum_ns.set(clamped_ns);
+  }
+  void clear() noexcept {
+    for (Counter32& count : counts) count.set(0);
+    maximum_ns.set(0);
+  }
+};
+
 // Everything the dataplane shows of one leg.
 struct LegInfo {
   LegId id;
@@ -74,6 +106,9 @@ struct alignas(64) LegRow {
   std::atomic<std::uint32_t> seqlock{0};  // odd: being written
   std::uint32_t reserved = 0;
   LegInfoWords info{};  // a LegInfo; id absent: row is free
+  Counter tx_rtcp;
+  Counter rtt_ns;         // to the party and back, by RTCP; 0: not known
+  Counter remote_report;  // what the party says of what it hears; see remote_report()
   // One cache line per direction, because a packet touches one leg's first and the other leg's second.
   alignas(64) Counter rx_packets;  // valid RTP from the party
   Counter rx_bytes;                // UDP payload
@@ -85,11 +120,8 @@ struct alignas(64) LegRow {
   Counter jitter;  // of arrival (RFC 3550 appendix A.8): low half 16 times the jitter in time stamp units; see jitter_units()
   alignas(64) Counter tx_packets;  // RTP sent to the party
   Counter tx_bytes;
-  Counter tx_rtcp;
-  Counter transcoded;     // frames decoded and encoded on the way to the party
-  Counter inside_max_ns;  // longest rx-to-tx time of a packet sent to the party
-  Counter rtt_ns;         // to the party and back, by RTCP; 0: not known
-  Counter remote_report;  // what the party says of what it hears; see remote_report()
+  Counter32 transcoded;  // frames decoded and encoded on the way to the party
+  LegLatency inside;     // of RTP sent to the party: from its rx burst to its tx burst
 };
 static_assert(sizeof(LegRow) == 320);
 
@@ -156,8 +188,14 @@ struct alignas(64) WorkerBlock {
   Counter limiter_blocked;
   Counter limiter_admitted;
   Counter heartbeat_ns;  // time of the last iteration
+  // What calls were promised of this worker's time, and the most they may be; parts per million. By what a packet of 20 ms
+  // of each codec_pair() was measured to cost.
+  Counter load_booked_ppm;
+  Counter load_limit_ppm;
+  std::array<Counter, kCodecPairs> pair_cost_ns;
   std::array<Counter, kDropReasonCount> drops;
-  LatencyHistogram inside;    // rx burst to tx burst, RTP packets
+  // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
+  std::array<LatencyHistogram, kCodecPairs> inside;
   LatencyHistogram poll_gap;  // between two iterations that found packets waiting, so preemption can be told from queueing
 };
 

@@ -45,6 +45,14 @@ using CallTag = std::array<std::uint8_t, 16>;
 enum class Codec : std::uint8_t { None = 0, Pcmu = 1, Pcma = 2, G722 = 3, G729 = 4, Opus = 5 };
 inline constexpr std::uint8_t kMaxCodec = 5;
 
+// Directed pairs of codecs, None included, as an index of counters. Both must be at most kMaxCodec.
+inline constexpr std::size_t kCodecPairs = std::size_t{kMaxCodec + 1} * (kMaxCodec + 1);
+constexpr std::uint8_t codec_pair(Codec from, Codec to) noexcept {
+  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from) * (kMaxCodec + 1) + static_cast<std::uint8_t>(to));
+}
+constexpr Codec pair_from(std::size_t pair) noexcept { return static_cast<Codec>(pair / (kMaxCodec + 1)); }
+constexpr Codec pair_to(std::size_t pair) noexcept { return static_cast<Codec>(pair % (kMaxCodec + 1)); }
+
 enum class SourcePolicy : std::uint8_t {
   Strict = 1,  // only the remote address of the session description
   Latch = 2,   // the first valid RTP packet within latch_window_ms after add or update decides, then strict
@@ -199,6 +207,7 @@ enum class CommandStatus : std::uint8_t {
   NoTranscoder = 5,     // no memory left for the transcoder that the legs need
   NotFound = 6,         // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
+  NoHeadroom = 8,  // the worker's time is promised to other calls (WorkerBlock::load_booked_ppm)
 };
 
 enum class EventType : std::uint8_t {

@@ -31,7 +31,10 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
       legs_(config, memory.first(LegTable::required_bytes(config)), rows),
       limiter_(config, memory.subspan(LegTable::required_bytes(config), limiter_bytes(config)), events),
       classifier_(config, limiter_),
-      media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block) {}
+      media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block) {
+  for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) block_.pair_cost_ns[pair].set(config.pair_costs_ns[pair]);
+  block_.load_limit_ppm.set(media_.headroom().limit_ppm());
+}
 
 std::size_t Engine::bytes_per_leg(const EngineConfig& config) noexcept {
   return LegTable::required_bytes(config) / leg_rows(config) + Media::bytes_per_leg() + sizeof(api::LegRow);
@@ -57,7 +60,9 @@ void Engine::classify(std::span<Packet> packets) noexcept {
 void Engine::media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
   while (!packets.empty()) {
     const std::size_t count = std::min(packets.size(), kMaxBurst);
-    media_.burst(packets.first(count), now, spare);
+    media_.begin(packets.first(count), now);
+    while (media_.next_frame({now, now, now}, spare) != nullptr) {
+    }
     packets = packets.subspan(count);
   }
 }

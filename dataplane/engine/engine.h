@@ -5,7 +5,8 @@
 // One poll iteration of a worker:
 //   engine.classify(all)                  each packet now has kind and owner
 //   hand packets of other owners over     (Media, SipUdp, SignallingTcp*, Fragment)
-//   engine.media(own Media)               -> Transmit or Drop
+//   engine.begin_media(own Media)         -> Transmit or Drop, but for frames to transcode
+//   engine.next_frame() until there is none -> Transmit, Drop or Kept
 //   engine.limit(own signalling)          -> Up, Kernel or Drop
 //   Exception                             -> the shell's policer and the exception port
 //   engine.on_command() for each command, engine.on_timer() when next_deadline() has come
@@ -16,7 +17,7 @@
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
 // and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
-// WorkerBlock is the shell's, also LegRow::inside_max_ns (Packet::tx_leg names the row).
+// WorkerBlock is the shell's, also LegRow::inside (Packet::tx_leg names the row).
 //
 // Thread: one. Cost: see bench/micro.
 #pragma once
@@ -66,8 +67,18 @@ class Engine {
   // Any packets. Those found Malformed are decided (Drop, counted).
   void classify(std::span<Packet> packets) noexcept;
 
-  // Packets of kind Media that this worker owns. Each leaves with Transmit, Drop or Kept, rewritten in place (data and
-  // length may move), and so do those taken from `spare`. Relays are finished before the first frame is transcoded.
+  // At most kMaxBurst packets of kind Media that this worker owns. Each leaves with Transmit or Drop, rewritten in place (data
+  // and length may move), but for those whose frames are to be transcoded: they stay Pending until next_frame() hands them
+  // back. All of those before the next begin_media().
+  void begin_media(std::span<Packet* const> packets, Instant now) noexcept { media_.begin(packets, now); }
+  std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
+  // Whether the next frame is so dear that what is done already should be sent before it.
+  bool next_is_heavy() const noexcept { return media_.next_is_heavy(); }
+  // Transcodes the next frame: light ones as they came, then heavy ones, those of the oldest stream first. Its packet, with
+  // Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none is left. When more than EngineConfig::late has
+  // passed since `time.due`, heavy audio is given up (Overloaded).
+  Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept { return media_.next_frame(time, spare); }
+  // All of it at once, any number of packets, and nothing is given up.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
   // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its

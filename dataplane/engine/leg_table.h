@@ -34,25 +34,27 @@ struct StreamMap {
 
 struct alignas(64) LegRx {
   IpAddress source;  // expected; absent: none yet
-  std::uint8_t present = 0;
-  std::uint8_t receive = 0;
-  std::uint8_t latch = 0;    // 1: SourcePolicy::Latch
-  std::uint8_t started = 0;  // a valid packet came since the address was set
+  bool present : 1 = false;
+  bool receive : 1 = false;
+  bool latch : 1 = false;       // SourcePolicy::Latch
+  bool started : 1 = false;     // a valid packet came since the address was set
+  bool goes_on : 1 = false;     // `map` continues what was heard before, by earlier numbers
+  bool wide_clock : 1 = false;  // the RTP clock is 48 kHz; else 8 kHz
+  bool map_events : 1 = false;  // telephone-events change their clock on the way to the peer
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
+  std::uint8_t noise_payload_type = api::kNoPayloadType;
   AudioPath path = AudioPath::None;  // of audio from this leg to its peer
+  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
-  std::uint8_t goes_on : 1 = 0;     // 1: `map` continues what was heard before, by earlier numbers
-  std::uint8_t wide_clock : 1 = 0;  // 1: the RTP clock is 48 kHz; 0: 8 kHz
-  std::uint8_t map_events : 1 = 0;  // 1: telephone-events change their clock on the way to the peer
-  std::uint8_t noise_payload_type = api::kNoPayloadType;
+  std::uint16_t reserved = 0;
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
   StreamMap map;  // with AudioPath::Relay and the G.711 laws
 
-  std::uint32_t clock_hz() const noexcept { return wide_clock != 0 ? 48'000 : 8'000; }
+  std::uint32_t clock_hz() const noexcept { return wide_clock ? 48'000 : 8'000; }
 };
 static_assert(sizeof(LegRx) == 64);
 
@@ -81,6 +83,7 @@ struct alignas(64) LegCold {
   std::uint16_t rtcp_send_port = 0;
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
   std::uint32_t old_ssrc = 0;          // the party's stream before the one that is heard now
+  std::uint32_t load_ppm = 0;          // booked for the way from this leg to its peer
   Instant latch_until{};               // Latch: when the address is final
   Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};

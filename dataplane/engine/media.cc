@@ -21,6 +21,8 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       block_(block),
       worker_(config.worker),
       mtu_(config.mtu),
+      headroom_(config.pair_costs_ns, config.max_load_percent),
+      late_(config.late),
       pool_(memory),
       coding_(legs.slots()),
       streams_(legs.slots()),
@@ -28,7 +30,7 @@ Media::Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& 
       event_mappers_(legs.slots()),
       key_(config.hash_key) {}
 
-void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
+void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
   // Far enough ahead for a line to arrive, near enough to leave the processor room for what classify() asked for.
   constexpr std::size_t kAhead = 8;
   for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) legs_.prefetch_peer(packets[i]->leg_index);
@@ -38,14 +40,34 @@ void Media::burst(std::span<Packet* const> packets, Instant now, PacketSource& s
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
     receive(*packets[i], now);
   }
-  for (const Waiting& waiting : waiting_) {
-    const bool transcoded = legs_.rx(waiting.packet->leg_index).path == AudioPath::Transcode;
-    switch (waiting.kind) {
-      case Waiting::Kind::Audio: transcoded ? transcode(waiting, now, spare) : map(waiting, now); break;
-      case Waiting::Kind::Event: transcoded ? transcoded_event(waiting, now, spare) : relayed_event(waiting, now); break;
-      case Waiting::Kind::Noise: transcoded_noise(waiting, now, spare); break;
-    }
+  order_.clear();
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    const Waiting& waiting = waiting_[i];
+    const std::uint32_t leg = waiting.packet->leg_index;
+    const LegRx& rx = legs_.rx(leg);
+    if (rx.path == AudioPath::Transcode)
+      order_.add(i, headroom_.heavy(rx.codec_pair), coding_[leg].born);
+    else if (waiting.kind == Waiting::Kind::Event)
+      relayed_event(waiting, now);
+    else
+      map(waiting, now);
   }
+  order_.sort();
+}
+
+Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
+  if (order_.waiting() == 0) return nullptr;
+  const bool given_up = order_.heavy() && time.current - time.due > late_;
+  const Waiting& waiting = waiting_[order_.take()];
+  if (waiting.kind == Waiting::Kind::Event)
+    transcoded_event(waiting, time.received, spare);
+  else if (given_up)
+    drop(*waiting.packet, api::DropReason::Overloaded);
+  else if (waiting.kind == Waiting::Kind::Noise)
+    transcoded_noise(waiting, time.received, spare);
+  else
+    transcode(waiting, time.received, spare);
+  return waiting.packet;
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {

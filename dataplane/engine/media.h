@@ -19,6 +19,8 @@
 #include "dataplane/engine/config.h"
 #include "dataplane/engine/event_mapper.h"
 #include "dataplane/engine/event_sink.h"
+#include "dataplane/engine/frame_order.h"
+#include "dataplane/engine/headroom.h"
 #include "dataplane/engine/leg_table.h"
 #include "dataplane/engine/next_hops.h"
 #include "dataplane/engine/packet.h"
@@ -38,9 +40,11 @@ class Media {
   Media(const EngineConfig& config, std::span<std::byte> memory, LegTable& legs, NextHops& next_hops, EventSink& events,
         api::WorkerBlock& block);
 
-  // Decides every packet (at most kMaxBurst): Transmit, Drop or Kept. Relays first, then frames to transcode. Packets
-  // taken from `spare` are decided as well.
-  void burst(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
+  // As Engine::begin_media() and the like.
+  void begin(std::span<Packet* const> packets, Instant now) noexcept;
+  std::size_t frames_waiting() const noexcept { return order_.waiting(); }
+  bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
+  Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
 
   // Visits the next `slots` slots: tells of silent legs, and sends the reports that are due, in packets from `spare`.
   // `unix_ns`: the time of day, in nanoseconds since 1970.
@@ -65,6 +69,10 @@ class Media {
   // Makes what audio needs between two legs of these parameters, before they are configured and connected; keeps what
   // fits already. False, and nothing changed: not possible, or no memory for it.
   bool prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept;
+
+  // Whether the worker has the time for two legs of these codecs, when they are joined or changed so.
+  bool affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept;
+  const Headroom& headroom() const noexcept { return headroom_; }
 
  private:
   // A frame that waits until the relays of its burst are done.
@@ -132,6 +140,7 @@ class Media {
     TranscoderSettings settings;
     std::uint32_t peer = kNoLeg;  // the leg it was made for
     std::uint32_t ssrc = 0;       // of the stream that is decoded
+    std::uint64_t born = 0;       // rises from one coder to the next
   };
   void follow(Coding& coding, std::uint32_t ssrc) noexcept;
   bool make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to, Coding& made) noexcept;
@@ -149,6 +158,7 @@ class Media {
     legs_.row(to).tx_packets.add(1);
     legs_.row(to).tx_bytes.add(packet.payload_length);
     packet.tx_leg = to;
+    packet.codec_pair = legs_.rx(packet.leg_index).codec_pair;
   }
   void drop(Packet& packet, api::DropReason reason) noexcept;
   api::Event event(api::EventType type, Instant now) const noexcept;
@@ -162,6 +172,9 @@ class Media {
   std::uint32_t sweep_at_ = 0;
   std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
+  FrameOrder<kMaxBurst> order_;  // of those that are to be transcoded
+  Headroom headroom_;
+  Duration late_;
   CoderPool pool_;
   std::vector<Coding> coding_;              // by the leg whose party speaks
   std::vector<RtpOut> streams_;             // by the leg whose party listens
@@ -170,6 +183,7 @@ class Media {
   std::uint32_t arrival_ = 0;               // of this burst, in units of an 8 kHz clock
   HashKey key_;
   std::uint64_t legs_made_ = 0;
+  std::uint64_t coders_made_ = 0;
 };
 
 }  // namespace ifgw::engine

@@ -34,7 +34,7 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
   event_mappers_[leg].map(rtp.timestamp, rtp.marker, read_telephone_event(at + kRtpFixedBytes), placed, EventMapper::kMaxReports, reports);
   // The packet takes the first, spare packets the others.
   for (std::size_t i = 0; i < reports.size(); ++i) {
-    Packet* target = i == 0 ? &packet : spare.take(&packet);
+    Packet* target = i == 0 ? &packet : spare.take();
     if (target == nullptr || payload_room(*target) < kRtpFixedBytes + kTelephoneEventBytes) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
       continue;

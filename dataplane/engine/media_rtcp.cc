@@ -156,7 +156,7 @@ RtcpReportBlock Media::report_on(std::uint32_t leg, Instant now) noexcept {
 bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept {
   Rtcp& rtcp = rtcp_[leg];
   const api::LegRow& row = legs_.row(leg);
-  Packet* packet = spare.take(nullptr);
+  Packet* packet = spare.take();
   if (packet == nullptr) return false;
   const std::uint64_t random = keyed_hash(legs_.id(leg).value ^ static_cast<std::uint64_t>(to_ns(now)), key_) & 0xFFFF;
   // 0.5 to 1.5 of the interval, made up for what reconsideration would do: a constant of appendix A.7.
@@ -189,7 +189,7 @@ bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, Packet
 // To a party that has heard us, when its leg goes (section 6.6).
 void Media::say_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept {
   if (legs_.rx(leg).peer == kNoLeg || legs_.row(leg).tx_packets.get() == 0) return;
-  Packet* packet = spare.take(nullptr);
+  Packet* packet = spare.take();
   if (packet == nullptr) return;
   std::array<std::uint8_t, kMaxReportBytes> bytes;
   ByteWriter out(bytes);

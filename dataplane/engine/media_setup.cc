@@ -1,5 +1,6 @@
 // The rare half of Media: taking over parameters, joining, watching for silence.
 #include <algorithm>
+#include <utility>
 
 #include "codecs/base/check.h"
 #include "dataplane/engine/media.h"
@@ -98,11 +99,43 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   if (peer != rx.peer || path != rx.path || !flows) end_map(leg, received(leg));
   rx.peer = peer;
   rx.path = path;
-  rx.wide_clock = info.media.codec == api::Codec::Opus ? 1 : 0;
+  rx.wide_clock = info.media.codec == api::Codec::Opus;
   set_out(leg);
+  const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
+  rx.codec_pair = api::codec_pair(info.media.codec, to);
+  const std::uint32_t load = peer == kNoLeg ? 0 : headroom_.load_ppm(rx.codec_pair);
+  headroom_.rebook(std::exchange(legs_.cold(leg).load_ppm, load), load);
   connect_events(leg, peer);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
+}
+
+bool Media::affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept {
+  // A relay takes next to nothing, and is what everything else is given up for.
+  if (path_between(at_a, at_b) != AudioPath::Transcode) return true;
+  std::uint64_t freed = 0;
+  for (const auto& [leg, other] : {std::pair{a, b}, std::pair{b, a}}) {
+    const std::uint32_t peer = legs_.rx(leg).peer;
+    freed += legs_.cold(leg).load_ppm;
+    if (peer != kNoLeg && peer != other) freed += legs_.cold(peer).load_ppm;
+  }
+  const std::uint64_t added =
+      std::uint64_t{headroom_.load_ppm(api::codec_pair(at_a, at_b))} + headroom_.load_ppm(api::codec_pair(at_b, at_a));
+  return headroom_.fits(freed, added);
+}
+
+void Media::connect_events(std::uint32_t leg, std::uint32_t peer) noexcept {
+  legs_.rx(leg).map_events = false;
+  if (peer == kNoLeg) return;
+  const auto clocks = [](const api::MediaParams& media) {
+    const std::uint32_t audio = media.codec == api::Codec::None ? 8000 : audio::format(audio_codec(media.codec)).rtp_clock_hz;
+    return EventMapper::Clocks{audio, media.telephone_event_clock_hz};
+  };
+  const EventMapper::Clocks from = clocks(legs_.info(leg).media), to = clocks(legs_.info(peer).media);
+  legs_.rx(leg).map_events = from.event != to.event;
+  // A hold or a new address in the middle of an event does not begin it anew.
+  EventMapper& mapper = event_mappers_[leg];
+  if (mapper.from() != from || mapper.to() != to) mapper = EventMapper(from, to);
 }
 
 void Media::sweep(std::uint32_t slots, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept {

@@ -43,7 +43,7 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
   Transcoder::Output output;
   while (coder.next({frame.data(), room}, stream, now, output)) {
-    if (target == nullptr) target = spare.take(&packet);
+    if (target == nullptr) target = spare.take();
     if (target == nullptr || payload_room(*target) < kRtpBytes + output.size) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
       continue;
@@ -98,6 +98,7 @@ bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::ui
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);
+  made.born = ++coders_made_;
   return made.coder != nullptr;
 }
 

@@ -61,15 +61,16 @@ struct Packet {
   std::uint16_t payload_length = 0;
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
+  std::uint8_t codec_pair = 0;  // out, with tx_leg: of WorkerBlock::inside; here it fits between others
   std::uint32_t leg_index = 0;  // Media: index of the leg that owns the port, in the owner's table
 
   // out
   PacketVerdict verdict = PacketVerdict::Pending;
   api::DropReason drop{};            // with Drop
   std::uint16_t tx_port = 0;         // with Transmit
-  std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for inside_max_ns
+  std::uint32_t tx_leg = kNoLegRow;  // with Transmit of RTP: row of the leg it goes to, for LegRow::inside
 };
-static_assert(sizeof(Packet) <= 64);
+static_assert(sizeof(Packet) <= 56);
 
 // Bytes that a payload may have, and giving it another length; what follows it is gone.
 inline std::size_t payload_room(const Packet& packet) noexcept {

@@ -4,14 +4,17 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "codecs/base/check.h"
+#include "dataplane/engine/pair_probe.h"
 #include "dataplane/main/options.h"
 #include "dataplane/runtime/dataplane.h"
 
@@ -46,6 +49,24 @@ ifgw::runtime::Fd open_notify_socket() {
 
 void notify(const ifgw::runtime::Fd& fd, const char* state) {
   if (fd) (void)!write(fd.get(), state, std::strlen(state));
+}
+
+std::uint64_t thread_cpu_ns() noexcept {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+}
+
+// What admission goes by: a tenth of a second or two, before anything is polled.
+void measure_costs(ifgw::engine::EngineConfig& config) {
+  const ifgw::engine::PairCosts measured = ifgw::engine::measure_pairs(thread_cpu_ns, 3);
+  std::size_t dearest = 0;
+  for (std::size_t pair = 0; pair < measured.size(); ++pair) {
+    if (measured[pair] > 0) config.pair_costs_ns[pair] = static_cast<std::uint32_t>(std::min(measured[pair] + 1, 1e9));
+    if (measured[pair] > measured[dearest]) dearest = pair;
+  }
+  log_line("codecs: measured; 20 ms of the dearest pair take " + std::to_string(config.pair_costs_ns[dearest] / 1000) +
+           " us (ifgw codec matrix)");
 }
 
 Result<ifgw::runtime::DataplaneSetup> make_setup(const ifgw::dataplane::Options& options) {
@@ -108,6 +129,7 @@ int main(int argc, char** argv) {
   if (!profile) return fail(profile.error());
   log_line("memory: " + profile->reason);
   setup->hugepages = profile->hugepages;
+  if (options.measure_costs && options.engine.transcoding_mb != 0) measure_costs(setup->engine);
   if (const auto started = ifgw::runtime::start_eal(*profile); !started) return fail(started.error());
   const auto service_manager = open_notify_socket();
   auto dataplane = ifgw::runtime::Dataplane::start(std::move(setup).value());

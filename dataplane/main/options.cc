@@ -58,6 +58,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   o.engine.sip_udp_ports = {5060};
   o.engine.signalling_tcp_ports = {5060, 5061};
   std::uint16_t mtu = 1500;
+  std::uint32_t late_us = 10'000;
   CLI::App app{"Packets of ifgw: relays and transcodes RTP, limits signalling, on poll-mode queues."};
   app.set_version_flag("--version", "ifgw-dataplane " IFGW_VERSION);
   app.set_config("--config", "", "read settings from this file (TOML: one line per option, without the dashes)");
@@ -110,6 +111,15 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                  "memory for transcoders, per worker, MB (a call with Opus at one end takes 80 kB, others 16 to 24)")
       ->check(CLI::Range(0, 65'536))
       ->capture_default_str();
+  app.add_option("--max-load", o.engine.max_load_percent,
+                 "percent of a worker's time that calls between codecs may be promised; more are refused")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_flag("!--no-measure", o.measure_costs,
+               "do not measure at start what each pair of codecs costs: go by figures of another machine");
+  app.add_option("--late-us", late_us, "a worker this far behind gives up audio between costly codecs, that of the newest calls first, us")
+      ->check(CLI::Range(100, 1'000'000))
+      ->capture_default_str();
   app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")
       ->check(CLI::Range(1'024, 16'777'216))
       ->capture_default_str();
@@ -127,6 +137,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     return parsed;
   }
   o.engine.mtu = mtu;
+  o.engine.late = std::chrono::microseconds(late_us);
   o.engine.worker_count = static_cast<std::uint8_t>(o.workers);
   for (runtime::PortConfig& port : o.ports) {
     port.mtu = mtu;

@@ -35,6 +35,7 @@ struct Options {
   std::string allow_user = "root";
   std::string user = "nobody";
   std::uint32_t exception_pps = 20'000;
+  bool measure_costs = true;    // of each pair of codecs, at start
   engine::EngineConfig engine;  // worker, worker_count, hash_key and first_generation are set by main
 };
 

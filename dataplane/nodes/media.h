@@ -8,56 +8,54 @@
 
 namespace ifgw::nodes {
 
-// Buffers for the packets that a burst makes beyond those it consists of, or that a timer or a command makes. Ready when
-// made, cleared by sending.
+// Buffers for the packets that one frame makes beyond that which brought it, or that a timer or a command makes.
 class SparePackets final : public engine::PacketSource {
  public:
-  struct Spare {
-    engine::Packet packet;
-    const engine::Packet* made_from;
-  };
   explicit SparePackets(rte_mempool* pool) noexcept : pool_(pool) {}
-  engine::Packet* take(const engine::Packet* made_from) noexcept override {
+  engine::Packet* take() noexcept override {
     if (size_ == spares_.size()) return nullptr;
     rte_mbuf* buffer = rte_pktmbuf_alloc(pool_);
     if (buffer == nullptr) return nullptr;
-    Spare& spare = spares_[size_++];
-    view(buffer, made_from == nullptr ? std::uint16_t{0} : made_from->rx_port, spare.packet);
-    spare.made_from = made_from;
-    return &spare.packet;
+    engine::Packet& spare = spares_[size_++];
+    view(buffer, 0, spare);
+    return &spare;
   }
-  // In the order in which they were taken, which is that of the packets they were made from.
-  std::span<const Spare> all() const noexcept { return {spares_.data(), size_}; }
+  // In the order in which they were taken.
+  std::span<const engine::Packet> all() const noexcept { return {spares_.data(), size_}; }
   void clear() noexcept { size_ = 0; }
 
  private:
   rte_mempool* pool_;
-  std::array<Spare, std::size_t{2} * kBurst> spares_;
+  std::array<engine::Packet, 32> spares_;  // 120 ms, and as much concealed, in frames of 10 ms
   std::size_t size_ = 0;
 };
 
 inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant now, Tx& tx) noexcept {
   rte_mbuf* buffer = settle(packet);
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(buffer);
-  const bool rtp = packet.tx_leg != engine::kNoLegRow;
-  tx.add(buffer, packet.tx_port, rtp ? now : kNever, rtp ? &engine.row(packet.tx_leg) : nullptr);
+  if (packet.tx_leg == engine::kNoLegRow) return tx.add(buffer, packet.tx_port);
+  tx.add(buffer, packet.tx_port, now, &engine.row(packet.tx_leg), packet.codec_pair);
 }
 
-// `packets`: kind Media, owned by this worker, received at `now`. Every buffer is sent or freed; `spare` is left empty.
-inline void media(engine::Engine& engine, const PacketList& packets, Instant now, SparePackets& spare, Tx& tx) noexcept {
+// `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent or freed;
+// `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for one.
+inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare,
+                  Tx& tx) noexcept {
   if (packets.empty()) return;
-  engine.media(packets.all(), now, spare);
-  auto more = spare.all();
-  for (const engine::Packet* packet : packets.all()) {
-    finish(engine, *packet, now, tx);
-    for (; !more.empty() && more.front().made_from == packet; more = more.subspan(1)) finish(engine, more.front().packet, now, tx);
+  engine.begin_media(packets.all(), received);
+  for (const engine::Packet* packet : packets.all())
+    if (packet->verdict != engine::PacketVerdict::Pending) finish(engine, *packet, received, tx);
+  while (engine.frames_waiting() != 0) {
+    if (engine.next_is_heavy()) tx.flush();
+    finish(engine, *engine.next_frame({received, due, clock()}, spare), received, tx);
+    for (const engine::Packet& more : spare.all()) finish(engine, more, received, tx);
+    spare.clear();
   }
-  spare.clear();
 }
 
 // Sends what a timer or a command made.
 inline void send(engine::Engine& engine, SparePackets& made, Instant now, Tx& tx) noexcept {
-  for (const SparePackets::Spare& spare : made.all()) finish(engine, spare.packet, now, tx);
+  for (const engine::Packet& packet : made.all()) finish(engine, packet, now, tx);
   made.clear();
 }
 

@@ -4,11 +4,12 @@
 
 namespace ifgw::nodes {
 
-void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg) noexcept {
+void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
   Queue& queue = queues_[device];
   queue.buffers[queue.size] = buffer;
   queue.received[queue.size] = received;
   queue.legs[queue.size] = leg;
+  queue.pairs[queue.size] = codec_pair;
   if (++queue.size == kBurst) send(device);
 }
 
@@ -29,7 +30,7 @@ void Tx::send(std::uint16_t device) noexcept {
   queue.size = 0;
 }
 
-// Packets of one burst share their arrival time: one histogram update stands for all of them.
+// Packets of one burst share their arrival time: one histogram update stands for all neighbours of one pair of codecs.
 void Tx::record(const Queue& queue, std::uint16_t sent) noexcept {
   Instant now = kNever;
   std::uint16_t i = 0;
@@ -41,10 +42,12 @@ void Tx::record(const Queue& queue, std::uint16_t sent) noexcept {
     }
     if (now == kNever) now = clock_();
     const auto inside = static_cast<std::uint64_t>((now - received).count());
+    const unsigned bucket = api::LegLatency::bucket(inside);
+    const std::uint32_t clamped = api::LegLatency::clamp(inside);
+    const std::uint8_t pair = queue.pairs[i];
     std::uint64_t same = 0;
-    for (; i < sent && queue.received[i] == received; ++i, ++same)
-      if (queue.legs[i] != nullptr && inside > queue.legs[i]->inside_max_ns.get()) queue.legs[i]->inside_max_ns.set(inside);
-    block_.inside.record(inside, same);
+    for (; i < sent && queue.received[i] == received && queue.pairs[i] == pair; ++i, ++same) queue.legs[i]->inside.record(bucket, clamped);
+    block_.inside[pair].record(inside, same);
   }
 }
 

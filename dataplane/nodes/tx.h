@@ -19,17 +19,19 @@ class Tx {
   // `queue` of every device is this worker's alone.
   Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
 
-  // Takes the buffer over. `received`: when the RTP packet came in, and `leg` the row of the leg it goes to; kNever
-  // and nullptr for everything whose time inside is not measured.
-  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr) noexcept;
+  // Takes the buffer over. For RTP, whose time inside is measured: when it was received, the row of the leg it goes to, and
+  // its pair of WorkerBlock::inside.
+  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr,
+           std::uint8_t codec_pair = 0) noexcept;
   // Sends everything collected. At the end of each iteration.
   void flush() noexcept;
 
  private:
   struct Queue {
     std::array<rte_mbuf*, kBurst> buffers;
-    std::array<Instant, kBurst> received;
+    std::array<Instant, kBurst> received;  // kNever: no RTP
     std::array<api::LegRow*, kBurst> legs;
+    std::array<std::uint8_t, kBurst> pairs;
     std::uint16_t size = 0;
   };
   void send(std::uint16_t device) noexcept;

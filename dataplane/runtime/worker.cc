@@ -50,6 +50,7 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       handover_(handover, setup.engine.worker, block_),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
+      backlogs_(setup.ports.size()),
       spare_(setup.pool) {}
 
 void Worker::run() noexcept {
@@ -115,10 +116,15 @@ void Worker::relink() noexcept {
 std::size_t Worker::receive_ports() noexcept {
   std::size_t total = 0;
   rte_mbuf* buffers[nodes::kBurst];
-  for (const std::uint16_t port : setup_.ports) {
+  for (std::size_t p = 0; p < setup_.ports.size(); ++p) {
+    const std::uint16_t port = setup_.ports[p];
     const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
-    if (count == 0) continue;
+    if (count == 0) {
+      backlogs_[p].empty();
+      continue;
+    }
     const Instant received = monotonic_now();
+    const Instant due = backlogs_[p].burst(count == nodes::kBurst, received);
     total += count;
     std::size_t kept = 0;
     for (std::uint16_t i = 0; i < count; ++i) {
@@ -132,7 +138,7 @@ std::size_t Worker::receive_ports() noexcept {
     block_.rx_packets.add(count);
     const std::span<engine::Packet> packets(packets_.data(), kept);
     engine_.classify(packets);
-    dispatch(packets, received, false);
+    dispatch(packets, received, due, false);
   }
   return total;
 }
@@ -140,12 +146,12 @@ std::size_t Worker::receive_ports() noexcept {
 std::size_t Worker::receive_handover(Instant now) noexcept {
   if (links_.size() == 1) return 0;
   const std::size_t count = handover_.take(packets_);
-  dispatch({packets_.data(), count}, now, true);
+  dispatch({packets_.data(), count}, now, now, true);
   return count;
 }
 
 // Sends each packet the way its kind asks for. `owned`: by this worker, whatever the packet says (it was handed over).
-void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept {
+void Worker::dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept {
   media_.clear();
   limited_.clear();
   for (engine::Packet& packet : packets) {
@@ -161,7 +167,7 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, spare_, tx_);
+  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_);
   published_ |= signalling_.receive(limited_, now, rings_ == nullptr ? nullptr : &rings_->datagrams_up, setup_.engine.local_addresses) != 0;
 }
 

@@ -59,7 +59,7 @@ class Worker final : private engine::EventSink {
   std::size_t receive_handover(Instant now) noexcept;
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;
-  void dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept;
+  void dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
   void relink() noexcept;
   void ring_client() noexcept;
   void sleep(Instant now) noexcept;
@@ -82,6 +82,7 @@ class Worker final : private engine::EventSink {
   bool published_ = false;         // something for the client since its doorbell was last looked at
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
+  std::vector<engine::Backlog> backlogs_;  // of setup_.ports
   nodes::PacketList media_;
   nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;

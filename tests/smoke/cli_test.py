@@ -53,6 +53,7 @@ class Cli(unittest.TestCase):
         self.assertGreater(by_party["callee"]["tx_packets"], 0)
         self.assertEqual(by_party["caller"]["remote"].rsplit(":", 1)[0], gateway.CALLER)
         self.assertEqual((by_party["caller"]["lost"], by_party["callee"]["dropped"]), (0, 0))
+        self.latency_of(row["call"])
         table = self.cli("calls", "show")
         self.assertRegex(table.splitlines()[0], r"^CALL\s+STATE\s+FROM\s+TO\s+ROUTE\s+CODECS\s+SETUP ms")
         for word in (str(row["call"]), "CONNECTED", "expert", "PCMU > PCMA", row["trace_id"]):
@@ -65,11 +66,28 @@ class Cli(unittest.TestCase):
         lab.wait_for(lambda: not self.json("calls", "show")["rows"] and not self.json("legs", "show")["rows"], 20, "no call, no leg")
         self.assertEqual(self.cli("calls", "show"), "nothing to show\n")
         self.assertIn(f"there is no call {row['call']}", self.cli("calls", "kill", row["call"], status=1))
+        self.assertIn(f"there is no call {row['call']}", self.cli("calls", "latency", row["call"], status=1))
         ended = next(r for r in self.json("calls", "show", "--ended")["rows"] if r["call"] == row["call"])
         self.assertEqual(ended["refusal"]["rule"], "ended-by-operator")
         self.assertIn(row["trace_id"], self.cli("calls", "show", "--ended"))
         change = next(r for r in self.control.records() if r["event"] == "ADMIN_CHANGE" and r["details"]["command"] == "calls kill")
         self.assertEqual((change["details"]["uid"], change["details"]["args"]), ("0", f"call={row['call']}"))
+
+    def latency_of(self, call):
+        """What was sent to the callee was measured, in a bucket each; the worker knows the pair and its own gap."""
+        rows = self.json("calls", "latency", call)["rows"]
+        forth, gap = rows[0], rows[-1]
+        self.assertEqual((forth["what"], forth["codecs"]), ("caller > callee", "PCMU > PCMA"))
+        self.assertGreater(forth["count"], 20)
+        self.assertLessEqual(forth["p50_us"], forth["p999_us"])
+        self.assertLessEqual(forth["p999_us"], forth["max_us"])
+        self.assertIn("poll gap", gap["what"])
+        pair = next(r for r in self.json("core", "show", "--pairs")["rows"] if (r["from"], r["to"]) == ("PCMU", "PCMA"))
+        self.assertGreaterEqual(pair["count"], forth["count"])
+        leg = next(leg for leg in self.json("legs", "show")["rows"] if leg["party"] == "callee")
+        self.assertEqual(sum(b["packets"] for b in leg["inside"]["buckets"]), leg["inside"]["count"])
+        self.assertEqual(leg["inside"]["buckets"][-1]["le_us"], None)
+        self.assertRegex(self.cli("calls", "latency", call).splitlines()[0], r"^INSIDE\s+CODECS\s+COUNT\s+p50 us")
 
     def test_status(self):
         status = self.json("status")
@@ -112,7 +130,7 @@ class Cli(unittest.TestCase):
         self.assertLessEqual({"pike block", "pike unblock", "pike exempt"}, set(changes))
 
     def test_usage_errors_exit_2(self):
-        for args in ((), ("frobnicate",), ("calls",), ("calls", "kill"), ("calls", "kill", "x"), ("calls", "show", "-n", "0"), ("pike", "unblock", "10.1.0"),
+        for args in ((), ("frobnicate",), ("calls",), ("calls", "kill"), ("calls", "kill", "x"), ("calls", "latency"), ("calls", "show", "-n", "0"), ("pike", "unblock", "10.1.0"),
                      ("pike", "exempt", "10.1.0.1/24"), ("pike", "block", "10.1.0.1", "--for", "86401")):
             with self.subTest(args=args):
                 self.assertIn("--help", self.cli(*args, status=2))
@@ -128,6 +146,12 @@ class Cli(unittest.TestCase):
         done = self.control.cli("status", prefix=STRANGER)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("as root", done.stderr)
+
+    def test_codec_matrix_warns_beside_a_dataplane(self):
+        done = lab.run(self.control.build / "tools/ifgw/ifgw", "codec", "matrix", "--rounds", 1, "-j", check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("a dataplane is running here", done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["rows"]), 25)
 
     def test_doctor_needs_no_daemon(self):
         done = lab.run(self.control.build / "tools/ifgw/ifgw", "doctor", "-j", check=False)

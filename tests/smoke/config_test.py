@@ -191,6 +191,30 @@ class Running(unittest.TestCase):
         self.call("invite", "recv? 100", "recv 200", "ack", "pause", "bye", "recv 200").wait(40)
         served.wait(10)
 
+    def test_no_time_left_for_codecs_is_503_before_a_phone_rings(self):
+        """By the declared costs a call between PCMU and Opus takes 0.56 % of a worker, so of 1 % one has room."""
+        gateway.Dataplane(self.lab, "--max-load", "1", "--no-measure")
+        opus = gateway.EXPERT_ROUTE.replace('user = "*"', 'user = "opus"').replace('"PCMA", "PCMU"]', '"opus"]').replace('id = "expert"', 'id = "opus"')
+        control = gateway.ControlPlane(self.lab, gateway.basic_config(**{"[route]": opus + "\n[[route]]\n" + gateway.EXPERT_ROUTE}))
+        served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "answer", "expect ACK", "expect BYE", "ok", types=(96,)), f"{gateway.CALLEE}:5060", "-m", "1", "-timeout", "60", name="served")
+        hold = caller("invite", "recv? 100", "recv 200", "ack", "expect BYE", "ok")
+        first = peers.Sipp(self.lab, "caller", hold, f"{gateway.CALLER}:5060", "-m", "1", "-s", "opus", "-timeout", "60", target=f"{gateway.OUTSIDE}:5060", name="first")
+        row = lab.wait_for(lambda: next((c for c in control.ctl("calls show")["rows"] if c["state"] == "CONNECTED"), None), 20, "connected")
+        worker = control.ctl("core show")["rows"][0]
+        self.assertEqual(worker["booked_limit_percent"], 1)
+        self.assertTrue(0.5 < worker["booked_percent"] < 0.6, worker)
+        second = peers.Sipp(self.lab, "caller", caller("invite", "recv? 100", "recv 503", "ack_failure"), f"{gateway.CALLER}:5062", "-m", "1", "-s", "opus", "-timeout", "30",
+                            target=f"{gateway.OUTSIDE}:5060", name="second")
+        second.wait(40)
+        refused = next(r for r in control.records() if r["event"] == "REJECTED")
+        self.assertEqual((refused["details"]["status"], refused["details"]["rule"]), ("503", "no-headroom"))
+        self.assertEqual([r["event"] for r in control.records()].count("RINGING"), 0)
+        self.assertEqual(len([r for r in control.records() if r["event"] == "INVITE" and r["details"]["direction"] == "out"]), 1, "no second phone was called")
+        control.ctl("calls kill", call=row["call"])
+        first.wait(20)
+        served.wait(20)
+        lab.wait_for(lambda: control.ctl("core show")["rows"][0]["booked_percent"] == 0, 15, "nothing booked")
+
     def test_sigterm_ends_the_calls_with_bye_and_refuses_new_ones(self):
         gateway.Dataplane(self.lab)
         control = gateway.ControlPlane(self.lab, gateway.basic_config())

@@ -24,6 +24,7 @@ struct ModelMedia : core::Media {
 
   bool attached() const override { return is_attached; }
   std::uint8_t choose_worker() override { return 3; }
+  bool has_headroom(std::uint8_t, api::Codec a, api::Codec b) const override { return a == b || !no_time_to_transcode; }
   const std::vector<IpAddress>& local_addresses() const override { return addresses; }
   std::uint32_t codec_mask() const override { return mask; }
 
@@ -69,6 +70,7 @@ struct ModelMedia : core::Media {
   }
 
   bool is_attached = true;
+  bool no_time_to_transcode = false;
   std::vector<IpAddress> addresses{*IpAddress::parse("10.0.0.1"), *IpAddress::parse("10.1.0.1"), *IpAddress::parse("2001:db8::1")};
   std::uint32_t mask = 1u << static_cast<unsigned>(api::Codec::Pcmu) | 1u << static_cast<unsigned>(api::Codec::Pcma);
   std::size_t capacity = 1'000'000;

@@ -79,7 +79,7 @@ inline engine::EngineConfig small_config() {
 // Packets beyond those that came in, with room like a buffer's.
 class Spares : public engine::PacketSource {
  public:
-  engine::Packet* take(const engine::Packet*) noexcept override {
+  engine::Packet* take() noexcept override {
     if (packets.size() == limit) return nullptr;
     Spare& spare = packets.emplace_back();
     spare.buffer.assign(2048, 0xEE);

@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "controlplane/adapters": CODECS + ["controlplane/", "dataplane/api/"],
     "controlplane/main": CODECS + ["controlplane/", "dataplane/api/"],
     "tools": CODECS + ["controlplane/admin/", "controlplane/witness/", "tools/"],
+    "tools/ifgw": CODECS + ["controlplane/admin/", "dataplane/engine/pair_probe.h", "tools/"],
     "bench": CODECS + ["dataplane/", "controlplane/", "bench/", "tests/support/", "tests/sim/"],
     "tests": [""],
 }

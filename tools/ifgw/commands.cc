@@ -35,7 +35,9 @@ const std::vector<Column> kLegs = {
     {"REORDERED", "/reordered"},
     {"DROPPED", "/dropped"},
     {"TRANSCODED", "/transcoded"},
-    {"INSIDE MAX us", "/inside_max_us"},
+    {"INSIDE p50 us", "/inside/p50_us"},
+    {"p99", "/inside/p99_us"},
+    {"max", "/inside/max_us"},
     {"SILENT ms", "/silent_ms"},
     {"AGE s", "/age_s"},
 };
@@ -51,6 +53,7 @@ const std::vector<Column> kWorkers = {
     {"WORKER", "/worker"},
     {"CPU", "/cpu"},
     {"BUSY %", "/busy_percent"},
+    {"BOOKED %", "/booked_percent"},
     {"RX", "/rx_packets"},
     {"TX", "/tx_packets"},
     {"LEGS", "/legs"},
@@ -63,6 +66,17 @@ const std::vector<Column> kWorkers = {
     {"GAP p99 us", "/poll_gap/p99_us"},
     {"max", "/poll_gap/max_us"},
     {"EVENTS LOST", "/events_lost"},
+};
+const std::vector<Column> kPairs = {
+    {"WORKER", "/worker"}, {"FROM", "/from"},  {"TO", "/to"},         {"PACKETS", "/count"}, {"INSIDE p50 us", "/p50_us"},
+    {"p90", "/p90_us"},    {"p99", "/p99_us"}, {"p99.9", "/p999_us"}, {"max", "/max_us"},
+};
+const std::vector<Column> kLatency = {
+    {"INSIDE", "/what"}, {"CODECS", "/codecs"}, {"COUNT", "/count"},   {"p50 us", "/p50_us"},
+    {"p90", "/p90_us"},  {"p99", "/p99_us"},    {"p99.9", "/p999_us"}, {"max", "/max_us"},
+};
+const std::vector<Column> kMatrix = {
+    {"FROM", "/from"}, {"TO", "/to"}, {"ns A PACKET", "/ns"}, {"STREAMS A CORE", "/streams"}, {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {
     {"PORT", "/port"},        {"NAME", "/name"},
@@ -84,7 +98,9 @@ const std::vector<Column>* columns_of(std::string_view command, bool other) {
   if (command == "calls show") return other ? &kEnded : &kCalls;
   if (command == "legs show") return &kLegs;
   if (command == "pike show") return other ? &kPrefixes : &kSources;
-  if (command == "core show") return &kWorkers;
+  if (command == "calls latency") return &kLatency;
+  if (command == "core show") return other ? &kPairs : &kWorkers;
+  if (command == "codec matrix") return &kMatrix;
   if (command == "port show") return &kPorts;
   if (command == "drops show") return &kDrops;
   return nullptr;

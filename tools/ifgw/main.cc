@@ -1,4 +1,5 @@
-// ifgw: the operator's tool. Speaks the admin protocol only; `doctor` looks at the machine and needs no daemon.
+// ifgw: the operator's tool. Speaks the admin protocol only; `doctor` and `codec matrix` look at the machine and need no
+// daemon.
 //
 // Exit: 0 done, 1 failed (also: doctor found a FAIL), 2 usage.
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include "tools/ifgw/client.h"
 #include "tools/ifgw/commands.h"
 #include "tools/ifgw/doctor.h"
+#include "tools/ifgw/matrix.h"
 
 namespace ifgw::cli {
 namespace {
@@ -26,6 +28,7 @@ struct Options {
   bool flag = false;
   std::uint64_t rows = admin::kDefaultRows;
   std::uint64_t number = 0;
+  unsigned rounds = 20;
   std::string text;
 };
 
@@ -52,19 +55,30 @@ int doctor(bool json) {
   return failed ? 1 : 0;
 }
 
-int once(const Options& o) {
-  const auto result = ask(o.socket, o.command, o.args);
-  if (!result.ok()) {
-    std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
-    return static_cast<int>(result.error().position);
-  }
-  const std::string text = o.json ? result->dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.other, *result);
+int print(const Options& o, const Json& result) {
+  const std::string text = o.json ? result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : show(o.command, o.other, result);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
+int matrix(const Options& o) {
+  if (const auto running = process_named("/", "ifgw-dataplane"))
+    std::fprintf(stderr,
+                 "ifgw: a dataplane is running here (pid %llu): it takes part of what is measured, and this takes part of its time\n",
+                 static_cast<unsigned long long>(*running));
+  return print(o, codec_matrix(o.rounds));
+}
+
+int once(const Options& o) {
+  const auto result = ask(o.socket, o.command, o.args);
+  if (result.ok()) return print(o, *result);
+  std::fprintf(stderr, "ifgw: %s\n", result.error().message.c_str());
+  return static_cast<int>(result.error().position);
+}
+
 int run(const Options& o) {
   if (o.command == "doctor") return doctor(o.json);
+  if (o.command == "codec matrix") return matrix(o);
   if (o.watch_s <= 0) return once(o);
   for (;;) {
     if (!o.json) std::printf("\033[H\033[2J");
@@ -87,10 +101,13 @@ CLI::App* verb(CLI::App* parent, const char* name, const char* text, Options& o,
 }
 
 void add_calls(CLI::App& app, Options& o) {
-  CLI::App* calls = noun(app, "calls", "calls: show, kill");
+  CLI::App* calls = noun(app, "calls", "calls: show, latency, kill");
   CLI::App* show = verb(calls, "show", "the calls there are", o, "calls show");
   show->add_flag("--ended", o.other, "those that ended last, and why");
   show->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
+  verb(calls, "latency", "how long its packets are inside, beside what its worker measured of all calls", o, "calls latency")
+      ->add_option("CALL", o.number, "number of the call (ifgw calls show)")
+      ->required();
   CLI::App* kill = verb(calls, "kill", "end a call", o, "calls kill");
   kill->add_option("CALL", o.number, "number of the call (ifgw calls show)")->required();
 }
@@ -122,8 +139,14 @@ void add_pike(CLI::App& app, Options& o) {
 void add_tables(CLI::App& app, Options& o) {
   CLI::App* legs = verb(noun(app, "legs", "media legs: show"), "show", "media legs with their counters", o, "legs show");
   legs->add_option("-n,--rows", o.rows, "at most so many rows")->check(CLI::Range(std::size_t{1}, admin::kMaxRows));
-  (void)verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show");
+  verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show")
+      ->add_flag("--pairs", o.other, "latency of each pair of codecs instead");
   (void)verb(noun(app, "port", "network ports: show"), "show", "ports with their counters", o, "port show");
+  verb(noun(app, "codec", "codecs: matrix"), "matrix", "what each pair of codecs costs on this machine, measured now (needs no daemon)", o,
+       "codec matrix")
+      ->add_option("--rounds", o.rounds, "measurements of each pair; the least counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   CLI::App* drops = verb(noun(app, "drops", "dropped packets: show"), "show", "dropped packets by reason", o, "drops show");
   drops->add_flag("--all", o.flag, "also reasons without a packet");
 }
@@ -132,7 +155,8 @@ void add_tables(CLI::App& app, Options& o) {
 void fill_args(Options& o) {
   if (o.command.ends_with("show")) o.args["limit"] = o.rows;
   if (o.command == "calls show") o.args["ended"] = o.other;
-  if (o.command == "calls kill") o.args["call"] = o.number;
+  if (o.command == "calls kill" || o.command == "calls latency") o.args["call"] = o.number;
+  if (o.command == "core show") o.args["pairs"] = o.other;
   if (o.command == "pike show") o.args.update({{"blocked", o.flag}, {"prefixes", o.other}});
   if (o.command == "pike block") o.args = {{"source", o.text}, {"duration_s", o.number}};
   if (o.command == "pike unblock") o.args = {{"source", o.text}};

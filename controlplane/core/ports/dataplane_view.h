@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,27 @@ struct AttachState {
   std::optional<std::uint64_t> buffers_in_use;
 };
 
+// Quantiles of a histogram, nanoseconds; nullopt when it is empty. A quantile is its bucket's upper bound, or the maximum
+// where that is less: never too good.
+struct LatencyView {
+  std::uint64_t count = 0;
+  std::optional<std::uint64_t> p50_ns;
+  std::optional<std::uint64_t> p90_ns;
+  std::optional<std::uint64_t> p99_ns;
+  std::optional<std::uint64_t> p999_ns;
+  std::optional<std::uint64_t> max_ns;
+};
+// Of all of them together.
+LatencyView summarise(std::span<const api::LatencyHistogram> histograms);
+inline LatencyView summarise(const api::LatencyHistogram& histogram) { return summarise(std::span(&histogram, 1)); }
+
+// A leg's, whose buckets are powers of two.
+struct LegLatencyView {
+  std::array<std::uint32_t, api::LegLatency::kBuckets> counts{};  // at most api::LegLatency::upper_bound() ns each
+  std::uint32_t max_ns = 0;
+};
+LatencyView summarise(const LegLatencyView& leg);
+
 struct LegView {
   api::LegInfo info;
   std::uint64_t rx_packets = 0;
@@ -54,21 +76,18 @@ struct LegView {
   std::uint64_t expected = 0;
   std::uint64_t reordered = 0;
   std::uint64_t transcoded = 0;
-  std::uint64_t inside_max_ns = 0;
   std::uint32_t jitter = 0;                        // of arrival, units of the RTP clock
   std::uint64_t rtt_ns = 0;                        // 0: not known
   std::optional<api::RemoteReport> remote_report;  // what the party says of what it hears
+  LegLatencyView inside;  // of what is sent to the party
 };
 
-// Quantiles of one histogram, nanoseconds; nullopt when it is empty.
-struct LatencyView {
-  std::uint64_t count = 0;
-  std::optional<std::uint64_t> p50_ns;
-  std::optional<std::uint64_t> p99_ns;
-  std::optional<std::uint64_t> p999_ns;
-  std::optional<std::uint64_t> max_ns;
+// RTP of one directed pair of codecs through one worker.
+struct PairView {
+  api::Codec from = api::Codec::None;
+  api::Codec to = api::Codec::None;
+  LatencyView inside;
 };
-LatencyView summarise(const api::LatencyHistogram& histogram);
 
 struct WorkerView {
   unsigned worker = 0;
@@ -91,8 +110,11 @@ struct WorkerView {
   std::uint64_t limiter_blocked = 0;
   std::uint64_t limiter_admitted = 0;
   std::uint64_t heartbeat_ns = 0;
+  std::uint64_t load_booked_ppm = 0;  // of the worker's time, promised to calls
+  std::uint64_t load_limit_ppm = 0;
   std::array<std::uint64_t, api::kDropReasonCount> drops{};
-  LatencyView inside;
+  LatencyView inside;           // of all pairs
+  std::vector<PairView> pairs;  // those that had packets
   LatencyView poll_gap;
 };
 // Copies the counters of a mapped block. `cpu` stays unknown.

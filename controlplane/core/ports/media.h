@@ -26,6 +26,7 @@ enum class MediaStatus : std::uint8_t {
   TableFull,        // legs at their bound -> 503
   PortsExhausted,   // no free port pair on that address -> 503
   NoTranscoder,     // the dataplane has no memory left for one (--transcoding-mb) -> 503
+  NoHeadroom,       // the worker's time is promised to other calls -> 503
   InvalidArgument,  // a field out of range: a defect of ours, or a client of another contract
   UnknownLeg,       // gone already
   Overloaded,       // command ring full -> 503
@@ -39,6 +40,7 @@ constexpr std::string_view name(MediaStatus status) noexcept {
     case MediaStatus::TableFull: return "leg table full";
     case MediaStatus::PortsExhausted: return "media ports exhausted";
     case MediaStatus::NoTranscoder: return "no memory for a transcoder";
+    case MediaStatus::NoHeadroom: return "no time left on the worker for these codecs";
     case MediaStatus::InvalidArgument: return "invalid argument";
     case MediaStatus::UnknownLeg: return "unknown leg";
     case MediaStatus::Overloaded: return "dataplane overloaded";
@@ -88,6 +90,9 @@ class Media {
   virtual ~Media() = default;
 
   virtual bool attached() const = 0;
+  // Whether that worker has the time for a call between these codecs, as it looks now; the dataplane decides when legs are
+  // joined. True when detached.
+  virtual bool has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const = 0;
   // The worker that should carry the next call (both legs of a call go to one worker). 0 when detached.
   virtual std::uint8_t choose_worker() = 0;
   // Addresses media may be received on, in the order of Welcome::local_addresses; the index is AddLeg::local_address.

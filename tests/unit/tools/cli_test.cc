@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 
 #include "tools/ifgw/client.h"
 #include "tools/ifgw/commands.h"
 #include "tools/ifgw/doctor.h"
+#include "tools/ifgw/matrix.h"
 #include "tools/ifgw/render.h"
 
 namespace ifgw::cli {
@@ -42,6 +44,27 @@ TEST(Show, StatusIsSections) {
   EXPECT_EQ(show("status", false, {{"version", "1"}, {"calls", {{"active", 3}}}}), "version   1\ncalls\n  active  3\n");
   EXPECT_EQ(show("status", false, {{"calls", {{"setup", {{"p50_us", 2.5}}}, {"active", 3}}}}),
             "calls\n  setup\n    p50_us  2.5\n  active    3\n");
+}
+
+TEST(Show, ALatencyIsATable) {
+  const Json result = {{"total", 1},
+                       {"rows", Json::array({{{"what", "caller > callee"}, {"codecs", "PCMU > G722"}, {"count", 9}, {"p50_us", 8.192}}})}};
+  EXPECT_EQ(show("calls latency", false, result),
+            "INSIDE           CODECS       COUNT  p50 us  p90  p99  p99.9  max\n"
+            "caller > callee  PCMU > G722      9   8.192    -    -      -    -\n");
+}
+
+TEST(CodecMatrix, HasEveryPairAndRelaysAreTheCheapest) {
+  const Json result = codec_matrix(2);
+  std::map<std::pair<std::string, std::string>, double> ns;
+  for (const Json& row : result["rows"]) {
+    ns[{row["from"], row["to"]}] = row["ns"];
+    EXPECT_GT(row["ns"].get<double>(), 0);
+    EXPECT_EQ(row["streams"].get<std::uint64_t>() > 0, true) << row.dump();
+  }
+  EXPECT_EQ(ns.size(), 25U) << "of five codecs";
+  EXPECT_LT((ns[{"PCMU", "PCMU"}]), (ns[{"PCMU", "opus"}]) / 20) << "a relay and the dearest";
+  EXPECT_NE(show("codec matrix", false, result).find("STREAMS A CORE"), std::string::npos);
 }
 
 TEST(Ask, AnAbsentSocketSaysWhatToDo) {
@@ -146,6 +169,15 @@ TEST_F(Doctor, PortsInUse) {
   EXPECT_EQ(findings[0].health, Health::Warn);  // udp 5060
   EXPECT_EQ(findings[1].health, Health::Warn);  // tcp 5060, IPv6
   EXPECT_EQ(findings[2].health, Health::Ok);    // tcp 5061
+}
+
+TEST_F(Doctor, AProcessIsFoundByItsName) {
+  file("proc/self/comm", "ifgw-dataplane\n");  // not a number
+  EXPECT_FALSE(process_named(root, "ifgw-dataplane").has_value());
+  file("proc/17/comm", "other\n");
+  file("proc/4711/comm", "ifgw-dataplane\n");
+  EXPECT_EQ(process_named(root, "ifgw-dataplane"), 4711U);
+  EXPECT_FALSE(process_named(root / "nowhere", "ifgw-dataplane").has_value());
 }
 
 TEST_F(Doctor, Modules) {

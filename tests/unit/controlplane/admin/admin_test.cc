@@ -20,7 +20,11 @@ struct ModelView : core::DataplaneView {
     if (some.size() > limit) some.resize(limit);
     return some;
   }
-  std::optional<core::LegView> leg(api::LegId) const override { return std::nullopt; }
+  std::optional<core::LegView> leg(api::LegId id) const override {
+    for (const core::LegView& one : all_legs)
+      if (one.info.id == id) return one;
+    return std::nullopt;
+  }
   std::vector<core::WorkerView> workers() const override { return all_workers; }
   std::vector<core::PortView> ports() const override { return {core::PortView{}}; }
   void list_sources(bool blocked_only, std::size_t, SourcesDone done) override {
@@ -162,13 +166,83 @@ TEST_F(AdminTest, LegsNameTheirCallAndUnmeasuredValuesAreNull) {
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0]["party"], "callee");
   EXPECT_EQ(rows[0]["lost"], 2);
-  EXPECT_TRUE(rows[0]["inside_max_us"].is_null());
+  EXPECT_TRUE(rows[0]["inside"]["max_us"].is_null());
   EXPECT_EQ(rows[0]["jitter_ms"], 2.5);
   EXPECT_EQ(rows[0]["rtt_ms"], 34.5);
   EXPECT_EQ(rows[0]["remote_lost"], 3);
   EXPECT_EQ(rows[0]["remote_jitter_ms"], 2.0);
   for (const char* unknown : {"jitter_ms", "rtt_ms", "remote_lost", "remote_jitter_ms"}) EXPECT_TRUE(rows[1][unknown].is_null()) << unknown;
   EXPECT_TRUE(rows[1]["call"].is_null());
+}
+
+TEST_F(AdminTest, ALegsLatencyIsToldWithItsBuckets) {
+  core::LegView leg;
+  leg.inside.counts = {3, 0, 5};
+  leg.inside.counts.back() = 1;
+  leg.inside.max_ns = 2'000'500;
+  view.all_legs = {leg};
+  const Json inside = ask(R"({"command":"legs show"})")["result"]["rows"][0]["inside"];
+  EXPECT_EQ(inside["count"], 9);
+  EXPECT_EQ(inside["p50_us"], 16.384);
+  EXPECT_EQ(inside["p90_us"], 2000.5);
+  EXPECT_EQ(inside["buckets"].size(), api::LegLatency::kBuckets);
+  EXPECT_EQ(inside["buckets"][0], Json({{"le_us", 4.096}, {"packets", 3}}));
+  EXPECT_EQ(inside["buckets"].back(), Json({{"le_us", nullptr}, {"packets", 1}}));
+}
+
+TEST_F(AdminTest, LatencyOfACallNamesBothDirectionsAndItsWorkersPairsAndGap) {
+  EXPECT_EQ(ask(R"({"command":"calls latency"})")["code"], "usage");
+  const Json unknown = ask(R"({"command":"calls latency","args":{"call":7}})");
+  EXPECT_EQ(unknown["code"], "failed");
+  EXPECT_EQ(unknown["error"], "there is no call 7 (ifgw calls show)");
+  w.connect();
+  EXPECT_EQ(ask(R"({"command":"calls latency","args":{"call":1}})")["code"], "failed") << "the dataplane shows no such legs";
+  core::LegView caller, callee;
+  caller.info.id = w.only_call().side(core::Party::Caller).media;
+  callee.info.id = w.only_call().side(core::Party::Callee).media;
+  caller.info.media.codec = api::Codec::Pcma;
+  callee.info.media.codec = api::Codec::Pcmu;
+  caller.inside.counts[1] = 4;
+  caller.inside.max_ns = 5000;
+  callee.inside.counts[3] = 2;
+  callee.inside.max_ns = 30'000;
+  view.all_legs = {caller, callee};
+  view.all_workers.resize(std::size_t{w.only_call().worker} + 1);
+  core::WorkerView& worker = view.all_workers.back();
+  worker.worker = w.only_call().worker;
+  core::LatencyView all;
+  all.count = 90;
+  all.max_ns = 70'000;
+  worker.pairs = {{api::Codec::Opus, api::Codec::Pcma, {}}, {api::Codec::Pcma, api::Codec::Pcmu, all}};
+  worker.poll_gap.count = 11;
+  const Json rows = ask(R"({"command":"calls latency","args":{"call":1}})")["result"]["rows"];
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows[0]["what"], "caller > callee");
+  EXPECT_EQ(rows[0]["codecs"], "PCMA > PCMU");
+  EXPECT_EQ(rows[0]["count"], 2) << "what the callee is sent";
+  EXPECT_EQ(rows[0]["p99_us"], 30.0) << "the maximum, where the bucket's bound is more";
+  EXPECT_EQ(rows[1]["what"], "callee > caller");
+  EXPECT_EQ(rows[1]["count"], 4);
+  EXPECT_EQ(rows[2]["codecs"], "PCMA > PCMU");
+  EXPECT_EQ(rows[2]["count"], 90);
+  EXPECT_EQ(rows[3]["what"], "worker " + std::to_string(w.only_call().worker) + ", poll gap");
+  EXPECT_EQ(rows[3]["count"], 11);
+  EXPECT_TRUE(rows[3]["codecs"].is_null());
+}
+
+TEST_F(AdminTest, PairsOfCodecsAreRowsOfTheirWorkers) {
+  view.all_workers.resize(2);
+  view.all_workers[1].worker = 1;
+  core::LatencyView some;
+  some.count = 5;
+  view.all_workers[1].pairs = {{api::Codec::Pcmu, api::Codec::G722, some}};
+  const Json result = ask(R"({"command":"core show","args":{"pairs":true}})")["result"];
+  ASSERT_EQ(result["rows"].size(), 1U);
+  EXPECT_EQ(result["rows"][0]["worker"], 1);
+  EXPECT_EQ(result["rows"][0]["from"], "PCMU");
+  EXPECT_EQ(result["rows"][0]["to"], "G722");
+  EXPECT_EQ(result["rows"][0]["count"], 5);
+  EXPECT_EQ(ask(R"({"command":"core show"})")["result"]["rows"].size(), 2U);
 }
 
 TEST_F(AdminTest, DropsAreSummedOverWorkersAndOnlyThoseAboveZeroUnlessAsked) {

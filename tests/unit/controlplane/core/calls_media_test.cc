@@ -47,6 +47,36 @@ TEST(CallsMedia, WithoutADataplaneTheCallIsRefused) {
   EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "no-dataplane");
 }
 
+TEST(CallsMedia, WithoutTimeForTheCodecsTheCallIsRefusedBeforeAPhoneRings) {
+  CallWorld w;
+  w.media.no_time_to_transcode = true;
+  w.offer(audio_sdp("10.0.0.9", 4000, "8"));
+  EXPECT_EQ(w.last<EndLeg>()->status, 503);
+  EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "no-headroom");
+  EXPECT_EQ(w.last<OfferLeg>(), nullptr);
+  EXPECT_TRUE(w.media.answers.empty());
+  w.settle_legs();
+  EXPECT_TRUE(w.nothing_left());
+}
+
+// It looked as if there were time; the dataplane, which counts, says no.
+TEST(CallsMedia, AJoinThatTheWorkerHasNoTimeForEndsTheCallWith503) {
+  CallWorld w;
+  w.caller = w.offer(kOffer);
+  w.settle_media();
+  w.media.fail_next = {MediaStatus::Ok, MediaStatus::NoHeadroom};
+  w.give(LegAnswered{w.callee, kAnswer});
+  w.settle_media();
+  EXPECT_EQ(w.witness.last("BRIDGE_ERROR")->details.at("rule"), "no-headroom");
+  bool caller_refused = false;
+  for (const LegCommand& command : w.commands)
+    if (const auto* end = std::get_if<EndLeg>(&command)) caller_refused |= end->leg == w.caller && end->status == 503;
+  EXPECT_TRUE(caller_refused);
+  w.settle_legs();
+  w.settle_media();
+  EXPECT_TRUE(w.nothing_left());
+}
+
 TEST(CallsMedia, ARemovalThatFoundTheRingFullIsTriedAgain) {
   CallWorld w;
   w.connect();

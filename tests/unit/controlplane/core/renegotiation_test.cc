@@ -119,6 +119,15 @@ TEST_F(Renegotiation, ACodecTheDataplaneRefusesLeavesTheCallAsItWas) {
   EXPECT_EQ(params(Party::Caller).codec, api::Codec::Pcmu);
 }
 
+TEST_F(Renegotiation, ACodecTheWorkerHasNoTimeForIsRefusedAndTheCallGoesOn) {
+  w.media.fail_next = {MediaStatus::NoHeadroom};
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4002, "0"), true});
+  w.settle_media();
+  ASSERT_NE(w.last<RefuseUpdate>(), nullptr);
+  EXPECT_EQ(w.last<RefuseUpdate>()->status, 503);
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+}
+
 // The dataplane would refuse it: a mistake of the party's, not of ours.
 TEST_F(Renegotiation, AnOfferOfOurOwnAddressIsRefusedAndLeavesTheCallAsItWas) {
   w.give(LegUpdated{w.caller, audio_sdp("10.1.0.1", 4000, "0 8"), true});

@@ -137,6 +137,37 @@ TEST(Commands, JoinKnowsWhatCanBeConnected) {
   EXPECT_EQ(api::read_leg(plane.engine.row(pcmu.index()))->peer, pcma) << "refused commands change nothing";
 }
 
+// By the declared costs a call between PCMU and Opus takes 0.56 % of a worker.
+TEST(Commands, ACallThatDoesNotFitTheWorkersTimeIsRefusedAndRelaysAreNot) {
+  engine::EngineConfig config = small_config();
+  config.transcoding_mb = 4;
+  config.max_load_percent = 1;
+  Plane plane(config);
+  const auto leg = [&](const char* remote, api::Codec codec) { return plane.add(media_to(remote, codec)).leg; };
+  const api::LegId a = leg("198.51.100.10:40000", api::Codec::Pcmu), b = leg("198.51.100.10:40002", api::Codec::Opus);
+  const api::LegId c = leg("198.51.100.10:40004", api::Codec::Pcmu), d = leg("198.51.100.10:40006", api::Codec::Opus);
+  EXPECT_EQ(plane.block->load_limit_ppm.get(), 10'000U);
+  ASSERT_EQ(plane.join(a, b).status, CommandStatus::Ok);
+  const std::uint64_t one_call = plane.block->load_booked_ppm.get();
+  EXPECT_GT(one_call, 5000U);
+  EXPECT_EQ(plane.join(c, d).status, CommandStatus::NoHeadroom);
+  EXPECT_FALSE(api::read_leg(plane.engine.row(c.index()))->peer.present());
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), one_call);
+  EXPECT_EQ(plane.join(a, b).status, CommandStatus::Ok) << "it is there already";
+  EXPECT_EQ(plane.join(a, d).status, CommandStatus::Ok) << "in place of the other";
+  EXPECT_EQ(plane.join(a, b).status, CommandStatus::Ok);
+
+  const api::LegId e = leg("198.51.100.10:40008", api::Codec::Pcmu);
+  EXPECT_EQ(plane.join(c, e).status, CommandStatus::Ok) << "a relay";
+  EXPECT_EQ(plane.update(e, media_to("198.51.100.10:40008", api::Codec::Opus)).status, CommandStatus::NoHeadroom);
+  EXPECT_EQ(api::read_leg(plane.engine.row(e.index()))->media.codec, api::Codec::Pcmu) << "and stays one";
+  plane.remove(a);
+  EXPECT_EQ(plane.update(e, media_to("198.51.100.10:40008", api::Codec::Opus)).status, CommandStatus::Ok);
+  plane.remove(c);
+  plane.remove(e);
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), 0U);
+}
+
 TEST(Commands, RemovingALegPartsItsPeer) {
   Plane plane;
   const api::LegId a = plane.add(media_to("198.51.100.10:40000")).leg;

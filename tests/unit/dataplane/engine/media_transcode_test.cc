@@ -57,6 +57,7 @@ TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
   ASSERT_EQ(first.packet.verdict, engine::PacketVerdict::Transmit);
   const Rtp a = rtp(first.frame);
   EXPECT_EQ(a.payload, 160U);
+  EXPECT_EQ(first.packet.codec_pair, api::codec_pair(Codec::Pcmu, Codec::G722));
   EXPECT_EQ(a.payload_type, 9);
   EXPECT_TRUE(a.marker);
   EXPECT_NE(a.ssrc, 0xABCDU);
