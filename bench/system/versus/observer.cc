@@ -10,6 +10,7 @@
 // Commands on stdin, an answer of one JSON line each; streams go on from one command to the next:
 //   paced SECONDS STREAMS SPIN       the first STREAMS streams, a packet of 20 ms each per 20 ms, spread evenly. SPIN 1: by
 //                                    busy waiting (a core for it), 0: sleeping in between
+//   load SECONDS STREAMS             likewise, sleeping, without time stamps: they cost the observer half of its packets
 //   saturate SECONDS WINDOW STREAMS  as fast as it goes with WINDOW packets in flight; no time stamps
 //
 // Times are the kernel's, on copies that it makes of each packet for packet sockets: when it was given to the first wire,
@@ -54,6 +55,9 @@ constexpr std::uint64_t kPacketTimeNs = 20'000'000;
 constexpr std::uint64_t kDrainNs = 150'000'000;  // what a gateway may hold back is sent by then
 constexpr std::size_t kRemembered = 256;         // packets of a stream that may be on their way
 constexpr std::size_t kBatch = 32;
+// Of each stream. Not 0: rtpengine 10.5 takes a first time stamp of 0 for none, and holds every later packet back for 20 ms.
+constexpr std::uint16_t kFirstNumber = 0x1200;  // a multiple of kRemembered
+constexpr std::uint32_t kFirstTime = 0x3456'7890;
 
 [[noreturn]] void die(const std::string& what) {
   std::fprintf(stderr, "versus_observer: %s: %s\n", what.c_str(), std::strerror(errno));
@@ -71,7 +75,7 @@ std::uint64_t clock_ns() {
 struct Stream {
   std::array<std::uint8_t, kFrame> frame{};
   std::uint16_t arrival_port = 0;
-  std::uint32_t next = 0;  // how many were sent; the sequence number is its low half
+  std::uint32_t next = 0;  // how many were sent
   std::size_t said = 0;    // where in the payload it is
   bool answered = false;
   std::uint16_t first_answer = 0;
@@ -234,11 +238,11 @@ class Observer {
     require(!streams_.empty(), "streams");
   }
 
-  void paced(double seconds, std::size_t streams, bool spin) {
+  void paced(double seconds, std::size_t streams, bool spin, bool stamped) {
     streams = std::min(streams, streams_.size());
     start();
-    Tap departures(send_if_, true);
-    Sender sender(send_if_, false);
+    const std::unique_ptr<Tap> departures(stamped ? new Tap(send_if_, true) : nullptr);
+    Sender sender(send_if_, !stamped);
     const auto packets = static_cast<std::uint64_t>(seconds * 1e9 / kPacketTimeNs) * streams;
     const std::uint64_t began = clock_ns();
     std::uint64_t late = 0;
@@ -249,11 +253,12 @@ class Observer {
       const std::size_t count = std::min<std::size_t>({due - done, kBatch, streams - done % streams});
       if (count > 0) send(sender, done % streams, count);
       done += count;
-      collect(&departures);
+      collect(departures.get());
       if (count == 0 && !spin) rest();
     }
-    drain(&departures);
-    report(packets, static_cast<double>(clock_ns() - began - kDrainNs) / 1e9, departures.missed() + arrivals_.missed(), late);
+    drain(departures.get());
+    report(packets, static_cast<double>(clock_ns() - began - kDrainNs) / 1e9, (stamped ? departures->missed() : 0) + arrivals_.missed(),
+           late);
   }
 
   void saturate(double seconds, std::uint64_t window, std::size_t streams) {
@@ -293,8 +298,8 @@ class Observer {
     for (std::size_t i = 0; i < count; ++i) {
       Stream& s = streams_[which[i] = first + i];
       std::uint8_t* rtp = s.frame.data() + kRtp;
-      store_be16(rtp + 2, static_cast<std::uint16_t>(s.next));
-      store_be32(rtp + 4, s.next * std::uint32_t{kPayload});
+      store_be16(rtp + 2, static_cast<std::uint16_t>(kFirstNumber + s.next));
+      store_be32(rtp + 4, kFirstTime + s.next * std::uint32_t{kPayload});
       std::memcpy(rtp + 12, payload_.data() + s.said, kPayload);
       s.said = (s.said + kPayload) / kPayload < payload_.size() / kPayload ? s.said + kPayload : 0;
       ++s.next;
@@ -383,7 +388,9 @@ int main(int argc, char** argv) {
     std::uint64_t a = 0, b = 0;
     words >> verb >> seconds >> a >> b;
     if (verb == "paced")
-      observer.paced(seconds, a, b != 0);
+      observer.paced(seconds, a, b != 0, true);
+    else if (verb == "load")
+      observer.paced(seconds, a, false, false);
     else if (verb == "saturate")
       observer.saturate(seconds, a, b);
     else
