@@ -10,7 +10,7 @@
 // Commands on stdin, an answer of one JSON line each; streams go on from one command to the next:
 //   paced SECONDS STREAMS SPIN       the first STREAMS streams, a packet of 20 ms each per 20 ms, spread evenly. SPIN 1: by
 //                                    busy waiting (a core for it), 0: sleeping in between
-//   load SECONDS STREAMS             likewise, sleeping, without time stamps: they cost the observer half of its packets
+//   load SECONDS STREAMS SPIN        likewise without time stamps, which cost the observer half of its packets
 //   saturate SECONDS WINDOW STREAMS  as fast as it goes with WINDOW packets in flight; no time stamps
 //
 // Times are the kernel's, on copies that it makes of each packet for packet sockets: when it was given to the first wire,
@@ -256,6 +256,7 @@ class Observer {
       collect(departures.get());
       if (count == 0 && !spin) rest();
     }
+    in_time_ = arrived_;
     drain(departures.get());
     report(packets, static_cast<double>(clock_ns() - began - kDrainNs) / 1e9, (stamped ? departures->missed() : 0) + arrivals_.missed(),
            late);
@@ -289,7 +290,7 @@ class Observer {
   void start() {
     collect(nullptr);  // stragglers are nobody's
     latencies_.clear();
-    arrived_ = early_ = 0;
+    arrived_ = in_time_ = early_ = 0;
     (void)arrivals_.missed();
     for (Stream& s : streams_) s.left_ns.fill(0);
   }
@@ -352,12 +353,13 @@ class Observer {
                        1e3;
     };
     std::printf(
-        "{\"sent\": %llu, \"arrived\": %llu, \"seconds\": %.4f, \"measured\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, "
+        "{\"sent\": %llu, \"arrived\": %llu, \"in_time\": %llu, \"seconds\": %.4f, \"measured\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, "
+        "\"p999_us\": %.2f, "
         "\"max_us\": %.2f, "
         "\"min_us\": %.2f, \"unseen\": %u, \"early\": %llu, \"sender_late\": %llu}\n",
-        static_cast<unsigned long long>(sent), static_cast<unsigned long long>(arrived_), seconds, latencies_.size(), quantile(0.5),
-        quantile(0.99), quantile(0.999), quantile(1), quantile(0), missed, static_cast<unsigned long long>(early_),
-        static_cast<unsigned long long>(late));
+        static_cast<unsigned long long>(sent), static_cast<unsigned long long>(arrived_), static_cast<unsigned long long>(in_time_),
+        seconds, latencies_.size(), quantile(0.5), quantile(0.99), quantile(0.999), quantile(1), quantile(0), missed,
+        static_cast<unsigned long long>(early_), static_cast<unsigned long long>(late));
     std::fflush(stdout);
   }
 
@@ -368,7 +370,8 @@ class Observer {
   Tap arrivals_;
   std::vector<std::uint64_t> latencies_;
   std::uint64_t arrived_ = 0;
-  std::uint64_t early_ = 0;  // answered before it was sent: must be 0
+  std::uint64_t in_time_ = 0;  // of them, when the last packet was sent
+  std::uint64_t early_ = 0;    // answered before it was sent: must be 0
 };
 
 }  // namespace
@@ -390,7 +393,7 @@ int main(int argc, char** argv) {
     if (verb == "paced")
       observer.paced(seconds, a, b != 0, true);
     else if (verb == "load")
-      observer.paced(seconds, a, false, false);
+      observer.paced(seconds, a, b != 0, false);
     else if (verb == "saturate")
       observer.saturate(seconds, a, b);
     else
