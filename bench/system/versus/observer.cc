@@ -254,7 +254,7 @@ class Observer {
       if (count > 0) send(sender, done % streams, count);
       done += count;
       collect(departures.get());
-      if (count == 0 && !spin) rest();
+      if (count == 0 && !spin) usleep(50);
     }
     in_time_ = arrived_;
     drain(departures.get());
@@ -339,24 +339,18 @@ class Observer {
       usleep(1000);
     }
   }
-  static void rest() {
-    const timespec nap{0, 50'000};
-    nanosleep(&nap, nullptr);
-  }
   void report(std::uint64_t sent, double seconds, unsigned missed, std::uint64_t late) {
     std::sort(latencies_.begin(), latencies_.end());
     const auto quantile = [&](double q) {
-      return latencies_.empty()
+      const std::size_t count = latencies_.size();
+      return count == 0
                  ? 0.0
-                 : static_cast<double>(
-                       latencies_[std::min(latencies_.size() - 1, static_cast<std::size_t>(q * static_cast<double>(latencies_.size())))]) /
-                       1e3;
+                 : static_cast<double>(latencies_[std::min(count - 1, static_cast<std::size_t>(q * static_cast<double>(count)))]) / 1e3;
     };
     std::printf(
         "{\"sent\": %llu, \"arrived\": %llu, \"in_time\": %llu, \"seconds\": %.4f, \"measured\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, "
         "\"p999_us\": %.2f, "
-        "\"max_us\": %.2f, "
-        "\"min_us\": %.2f, \"unseen\": %u, \"early\": %llu, \"sender_late\": %llu}\n",
+        "\"max_us\": %.2f, \"min_us\": %.2f, \"unseen\": %u, \"early\": %llu, \"sender_late\": %llu}\n",
         static_cast<unsigned long long>(sent), static_cast<unsigned long long>(arrived_), static_cast<unsigned long long>(in_time_),
         seconds, latencies_.size(), quantile(0.5), quantile(0.99), quantile(0.999), quantile(1), quantile(0), missed,
         static_cast<unsigned long long>(early_), static_cast<unsigned long long>(late));
