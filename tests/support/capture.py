@@ -32,6 +32,23 @@ def one_way(sent, received):
     return deltas, lost
 
 
+def by_number(sent, received):
+    """one_way() where the gateway begins a stream of its own: a packet that arrives belongs to the one whose number has the same
+    distance from the first. Also how many were sent before the one that the first belongs to, which is the last that was sent
+    before it."""
+    first = max((i for i, p in enumerate(sent) if p.time_ns <= received[0].time_ns), default=0) if received else len(sent)
+    arrival = {(p.sequence - received[0].sequence) & 0xFFFF: p.time_ns for p in received}
+    last = max(arrival, default=0)
+    deltas, lost = [], []
+    for p in sent[first:]:
+        number = (p.sequence - sent[first].sequence) & 0xFFFF
+        if number in arrival:
+            deltas.append(arrival[number] - p.time_ns)
+        elif number < last:  # what comes after the last that arrived was sent after the end of the call
+            lost.append(p.sequence)
+    return deltas, lost, first
+
+
 def lost_between(sent, received):
     """Sequence numbers that never arrived although something sent before and something sent after them did. What a party
     sends before the other's address is agreed on, or after the call has ended, is not the gateway's to deliver."""

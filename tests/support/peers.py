@@ -1,6 +1,8 @@
-"""Parties that are not ours: baresip as a softphone, SIPp as a caller, callee or load; and a flood of plain datagrams."""
+"""Parties that are not ours: baresip and linphonec as softphones, SIPp as a caller, callee or load; and a flood of plain datagrams."""
 import json
 import pathlib
+import re
+import subprocess
 
 import audio
 import lab
@@ -64,6 +66,41 @@ snd_path {self.home}
         return found[-1]
 
 
+class Linphone:
+    """linphonec, answering by itself on port 5060 in `codec` alone ("G729", "opus", ...): says a WAV and records what it hears."""
+
+    def __init__(self, the_lab, ns, codec, wav, name="linphone"):
+        self.home = the_lab.dir / name
+        (self.home / ".local/share/linphone").mkdir(parents=True)
+        (self.home / "rc").write_text("[sip]\nsip_port=5060\nsip_tcp_port=0\nsip_tls_port=0\nauto_net_state_mon=0\nuse_ipv6=0\n[sound]\nechocancellation=0\n[rtp]\naudio_rtp_port=31000\n")
+        the_lab.run_in(ns, "ip", "route", "replace", "default", "via", "10.2.0.1")  # without one it believes that there is no network
+        self.process = the_lab.start(name, ["linphonec", "-a", "-c", self.home / "rc"], ns=ns, env={"HOME": str(self.home)}, stdin=subprocess.PIPE)
+        self.say("codec list")
+        listed = lab.wait_for(lambda: re.findall(r"(\d+): (\S+) \(\d+\) (?:en|dis)abled", self.process.output()) if "AAL2-G726-40" in self.process.output() else None, 20, "linphonec ready")
+        for index, kind in listed:
+            self.say(f"codec {'enable' if kind == codec else 'disable'} {index}")
+        # From a file and into a file; a file that is played once and then goes on in silence would do as well.
+        for command in ("soundcard use files", f"play {wav}", f"record {self.home}/heard.wav", "status register"):
+            self.say(command)
+        lab.wait_for(lambda: "registered=" in self.process.output() or not self.process.running(), 20, "linphonec told")
+
+    def say(self, command):
+        self.process.popen.stdin.write(command.encode() + b"\n")
+        self.process.popen.stdin.flush()
+
+    def stop(self):
+        if self.process.running():
+            self.say("quit")  # it finishes its recording
+            try:
+                self.process.wait(10)
+            except lab.LabError:
+                pass
+        self.process.stop()
+
+    def recording(self):
+        return self.home / "heard.wav"
+
+
 class Sipp:
     """One run of SIPp with a scenario (XML text, see sipp_scenario.py). `local` is "address:port"."""
 
@@ -96,12 +133,18 @@ class Sipp:
         return dict(zip(lines[0].split(";"), lines[-1].split(";")))
 
 
-def speaking_caller(the_lab, ns, address, target, user, payload_type, wav, seconds, last="recv 200"):
-    """One call that says a WAV for so many seconds and hangs up."""
-    (the_lab.dir / "says.raw").write_bytes(audio.encode(payload_type, audio.read_wav(wav)))
-    scenario = sipp_scenario.caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", f"speak says.raw {payload_type}", "pause", "hush", "bye", last,
+def playing_caller(the_lab, ns, address, target, user, payload_type, payload, seconds, last="recv 200"):
+    """One call that says ready-made payload (bytes, packets of 20 ms) for so many seconds and hangs up."""
+    raw = f"says-{address}.raw"
+    (the_lab.dir / raw).write_bytes(payload)
+    scenario = sipp_scenario.caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", f"speak {raw} {payload_type}", "pause", "hush", "bye", last,
                                     types=(payload_type,))
     return Sipp(the_lab, ns, scenario, f"{address}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", int(seconds + 30), target=target, name="caller")
+
+
+def speaking_caller(the_lab, ns, address, target, user, payload_type, wav, seconds, last="recv 200"):
+    """One call that says a WAV in G.711 for so many seconds and hangs up."""
+    return playing_caller(the_lab, ns, address, target, user, payload_type, audio.encode(payload_type, audio.read_wav(wav)), seconds, last)
 
 
 class Flood:

@@ -2,6 +2,8 @@
 // killed.
 //
 // plane_tool SOCKET call  REMOTE_A CODEC_A REMOTE_B CODEC_B   joins two legs, prints their endpoints as JSON, exits
+// plane_tool SOCKET calls REMOTE_A CODEC_A REMOTE_B CODEC_B COUNT  so many; each further one has ports 2 higher at both ends;
+//                                                             prints [[LOCAL_A, LOCAL_B], ...]
 // plane_tool SOCKET legs                                      prints the leg table and counters as JSON
 // plane_tool SOCKET churn                                     adds, joins, updates, removes legs and sends datagrams
 //                                                             until killed; prints one line when it has begun
@@ -18,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codecs/base/bytes.h"
@@ -85,7 +88,7 @@ class Tool {
     api::MediaParams media;
     media.remote = remote;
     media.codec = codec;
-    media.payload_type = codec == api::Codec::Pcmu ? 0 : 8;
+    media.payload_type = payload_type(codec);
     return media;
   }
   void require_ok(const api::Command& command) {
@@ -95,6 +98,15 @@ class Tool {
   }
 
  private:
+  static std::uint8_t payload_type(api::Codec codec) {
+    switch (codec) {
+      case api::Codec::Pcma: return 8;
+      case api::Codec::G722: return 9;
+      case api::Codec::G729: return 18;
+      case api::Codec::Opus: return 96;
+      default: return 0;
+    }
+  }
   // Our address that shares most leading bits with the party's.
   std::uint8_t address_towards(const Endpoint& remote) {
     std::uint8_t best = 0;
@@ -122,7 +134,16 @@ Endpoint endpoint(const char* text) {
   if (!parsed) die(std::string("not an endpoint: ") + text);
   return *parsed;
 }
-api::Codec codec(const char* text) { return std::strcmp(text, "PCMU") == 0 ? api::Codec::Pcmu : api::Codec::Pcma; }
+api::Codec codec(const char* text) {
+  constexpr std::pair<const char*, api::Codec> kNames[] = {{"PCMU", api::Codec::Pcmu},
+                                                           {"PCMA", api::Codec::Pcma},
+                                                           {"G722", api::Codec::G722},
+                                                           {"G729", api::Codec::G729},
+                                                           {"opus", api::Codec::Opus}};
+  for (const auto& [name, value] : kNames)
+    if (std::strcmp(text, name) == 0) return value;
+  die(std::string("no codec is called ") + text);
+}
 
 void call(Tool& tool, char** argv) {
   std::string local_a;
@@ -133,6 +154,25 @@ void call(Tool& tool, char** argv) {
   join.join_legs.b = tool.add(endpoint(argv[2]), codec(argv[3]), &local_b);
   tool.require_ok(join);
   std::printf("{\"a\": \"%s\", \"b\": \"%s\"}\n", local_a.c_str(), local_b.c_str());
+}
+
+void calls(Tool& tool, char** argv) {
+  Endpoint a = endpoint(argv[0]);
+  Endpoint b = endpoint(argv[2]);
+  std::printf("[");
+  for (int i = 0; i < std::atoi(argv[4]); ++i) {
+    std::string local_a;
+    std::string local_b;
+    api::Command join;
+    join.type = api::CommandType::JoinLegs;
+    join.join_legs.a = tool.add(a, codec(argv[1]), &local_a);
+    join.join_legs.b = tool.add(b, codec(argv[3]), &local_b);
+    tool.require_ok(join);
+    std::printf("%s[\"%s\", \"%s\"]", i == 0 ? "" : ", ", local_a.c_str(), local_b.c_str());
+    a.port = static_cast<std::uint16_t>(a.port + 2);
+    b.port = static_cast<std::uint16_t>(b.port + 2);
+  }
+  std::printf("]\n");
 }
 
 void legs(Tool& tool) {
@@ -255,6 +295,8 @@ int main(int argc, char** argv) {
   const std::string verb = argv[2];
   if (verb == "call" && argc == 7)
     call(tool, argv + 3);
+  else if (verb == "calls" && argc == 8)
+    calls(tool, argv + 3);
   else if (verb == "legs")
     legs(tool);
   else if (verb == "churn")

@@ -8,9 +8,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[2] / "tests/support")]
 import chapter_call  # noqa: E402
+import chapter_codecs  # noqa: E402
 import lab  # noqa: E402
 
-CHAPTERS = {"call": chapter_call.run}
+CHAPTERS = {"call": chapter_call.run, "codecs": chapter_codecs.run}
 
 
 def main():
