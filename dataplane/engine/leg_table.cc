@@ -24,9 +24,8 @@ T* place(std::byte*& at, std::uint32_t count) noexcept {
 }
 
 void clear_counters(api::LegRow& row) noexcept {
-  for (api::Counter* counter :
-       {&row.rx_packets, &row.rx_bytes, &row.rx_rtcp, &row.dropped, &row.last_rx_ns, &row.expected, &row.reordered, &row.jitter,
-        &row.rtt_ns, &row.remote_report, &row.tx_packets, &row.tx_bytes, &row.tx_rtcp}) {
+  for (api::Counter* counter : {&row.rx_packets, &row.rx_bytes, &row.rx_rtcp, &row.dropped, &row.last_rx_ns, &row.expected, &row.reordered,
+                                &row.jitter, &row.rtt_ns, &row.remote_report, &row.tx_packets, &row.tx_bytes, &row.tx_rtcp}) {
     counter->set(0);
   }
   row.transcoded.set(0);

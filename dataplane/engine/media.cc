@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/engine/rtp_fixed.h"
+
 namespace ifgw::engine {
 namespace {
 
@@ -77,6 +79,73 @@ void Media::receive(Packet& packet, Instant now) noexcept {
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
 }
 
+// RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
+inline void Media::count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
+  const std::uint64_t before = row.jitter.get();
+  auto jitter = static_cast<std::uint32_t>(before);
+  const std::uint32_t transit = (wide_clock ? arrival_ * 6 : arrival_) - timestamp;
+  const std::uint32_t change = transit - static_cast<std::uint32_t>(before >> 32);
+  const std::uint32_t distance = std::min(change, 0 - change);
+  // A clock that was set anew is no jitter.
+  if (order != SequenceTracker::Order::Restart && distance <= kMaxTimestampGap) jitter += distance - ((jitter + 8) >> 4);
+  row.jitter.set(std::uint64_t{transit} << 32 | jitter);
+}
+
+inline SequenceTracker::Order Media::count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
+                                               bool audio, Instant now) noexcept {
+  const SequenceTracker::Change change = rx.sequence.packet(rtp.ssrc, rtp.sequence);
+  row.rx_packets.add(1);
+  row.rx_bytes.add(packet.payload_length);
+  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  row.expected.add(static_cast<std::uint64_t>(change.expected));
+  if (__builtin_expect(change.reordered, 0)) row.reordered.add(1);
+  if (__builtin_expect(change.order == SequenceTracker::Order::Restart, 0)) {
+    Rtcp& rtcp = rtcp_[leg];
+    rtcp.stream_expected = row.expected.get() - 1;
+    rtcp.stream_received = row.rx_packets.get() - 1;
+    rtcp.expected_before = rtcp.received_before = 0;
+  }
+  // Events share their beginning's time stamp; only audio tells jitter.
+  if (audio && change.order != SequenceTracker::Order::Unconfirmed) count_jitter(row, rx.wide_clock, rtp.timestamp, change.order);
+  return change.order;
+}
+
+// Gives a packet its numbers in the stream that the peer hears. False: it has no place there. `before`: what had come until
+// then.
+inline bool Media::number(LegRx& rx, std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio,
+                          Instant now) noexcept {
+  StreamMap& map = rx.map;
+  // Events bear the time of their beginning, and do not move the audio's.
+  const bool steady = !audio || rtp.timestamp - map.newest_timestamp <= kMaxTimestampGap;
+  if (__builtin_expect(order == SequenceTracker::Order::Next && map.made() && steady, 1)) {
+    if (audio) map.newest_timestamp = rtp.timestamp;
+  } else if (!place(leg, rtp, order, before, audio, now)) {
+    return false;
+  }
+  rtp.sequence = static_cast<std::uint16_t>(rtp.sequence + map.sequence_offset);
+  rtp.timestamp += map.timestamp_offset;
+  rtp.ssrc = map.ssrc;
+  return true;
+}
+
+inline void Media::relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpHeader& rtp, std::uint8_t payload_type,
+                         Instant now) noexcept {
+  const UdpTemplate& path = out.path;
+  std::uint8_t* at = packet.data + packet.payload_offset;
+  RtpFixed header = RtpFixed::load(at);
+  const std::uint32_t before = header.sum();
+  header.set(rtp, payload_type);
+  header.store(at);
+  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
+  if (checksum != 0) {
+    checksum = update_checksum(checksum, rx.pseudo_sum + before, path.pseudo_sum + header.sum());
+  } else if (path.is_v6()) {
+    checksum = fresh_udp_checksum(path, udp_payload(packet));
+  }
+  const std::uint32_t to = rx.peer;
+  if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
+}
+
 void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const std::uint32_t leg = packet.leg_index;
   LegRx& rx = legs_.rx(leg);
@@ -91,8 +160,9 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (rx.started == 0) first_packet(packet, rtp, now);
   if (__builtin_expect(rtp.ssrc != rx.sequence.ssrc(), 0) && rx.sequence.started() && straggler(leg, rtp.ssrc, now))
     return drop(packet, api::DropReason::OutOfSequence);
-  const Received before = received(leg);
-  const SequenceTracker::Order order = count_rtp(leg, packet, rtp, now);
+  api::LegRow& row = legs_.row(leg);
+  const Received before{rx.sequence.highest(), from_ns(static_cast<std::int64_t>(row.last_rx_ns.get()))};
+  const SequenceTracker::Order order = count_rtp(rx, row, leg, packet, rtp, audio, now);
   if (rx.receive == 0) return drop(packet, api::DropReason::DirectionOff);
   if (rx.peer == kNoLeg) return drop(packet, api::DropReason::NoPeerLeg);
   const LegOut& out = legs_.out(leg);
@@ -101,55 +171,23 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (noise) {
     if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
     if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Noise});
-    if (!number(leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
-    return relay(packet, rtp, out.noise_payload_type, now);  // who refuses it has a transcoder
+    if (!number(rx, leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
+    return relay(packet, rx, out, rtp, out.noise_payload_type, now);  // who refuses it has a transcoder
   }
   if (!audio || rx.path == AudioPath::Relay) {
     const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
     if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
     if (!audio && !valid_telephone_events(rtp.payload_length)) return drop(packet, api::DropReason::BadPayload);
     if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Event});
-    if (!number(leg, rtp, order, before, audio, now)) return drop(packet, api::DropReason::OutOfSequence);
+    if (!number(rx, leg, rtp, order, before, audio, now)) return drop(packet, api::DropReason::OutOfSequence);
     if (!audio && rx.map_events != 0) return wait({&packet, rtp, Waiting::Kind::Event});
-    return relay(packet, rtp, outgoing, now);
+    return relay(packet, rx, out, rtp, outgoing, now);
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
-  if (rx.path != AudioPath::Transcode && !number(leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
+  if (rx.path != AudioPath::Transcode && !number(rx, leg, rtp, order, before, true, now))
+    return drop(packet, api::DropReason::OutOfSequence);
   wait({&packet, rtp, Waiting::Kind::Audio});
-}
-
-SequenceTracker::Order Media::count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept {
-  api::LegRow& row = legs_.row(leg);
-  const SequenceTracker::Change change = legs_.rx(leg).sequence.packet(rtp.ssrc, rtp.sequence);
-  row.rx_packets.add(1);
-  row.rx_bytes.add(packet.payload_length);
-  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
-  row.expected.add(static_cast<std::uint64_t>(change.expected));
-  if (change.reordered) row.reordered.add(1);
-  if (__builtin_expect(change.order == SequenceTracker::Order::Restart, 0)) {
-    Rtcp& rtcp = rtcp_[leg];
-    rtcp.stream_expected = row.expected.get() - 1;
-    rtcp.stream_received = row.rx_packets.get() - 1;
-    rtcp.expected_before = rtcp.received_before = 0;
-  }
-  // Events share their beginning's time stamp; only audio tells jitter.
-  if (rtp.payload_type == legs_.rx(leg).payload_type && change.order != SequenceTracker::Order::Unconfirmed)
-    count_jitter(leg, rtp.timestamp, change.order);
-  return change.order;
-}
-
-// RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
-void Media::count_jitter(std::uint32_t leg, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
-  api::Counter& state = legs_.row(leg).jitter;
-  const std::uint64_t before = state.get();
-  auto jitter = static_cast<std::uint32_t>(before);
-  const std::uint32_t transit = (legs_.rx(leg).wide_clock != 0 ? arrival_ * 6 : arrival_) - timestamp;
-  const std::int32_t change = serial_distance(static_cast<std::uint32_t>(before >> 32), transit);
-  const std::uint32_t distance = static_cast<std::uint32_t>(change < 0 ? -static_cast<std::int64_t>(change) : change);
-  // A clock that was set anew is no jitter.
-  if (order != SequenceTracker::Order::Restart && distance <= kMaxTimestampGap) jitter += distance - ((jitter + 8) >> 4);
-  state.set(std::uint64_t{transit} << 32 | jitter);
 }
 
 // Of another SSRC than the newest: still under way when the party turned to that one? Otherwise it is the newest now.

@@ -85,8 +85,10 @@ class Media {
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
-  SequenceTracker::Order count_rtp(std::uint32_t leg, const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
-  void count_jitter(std::uint32_t leg, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
+  // What every packet passes is inline: media.cc, where alone it is called.
+  inline SequenceTracker::Order count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
+                                          bool audio, Instant now) noexcept;
+  inline void count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
   bool straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept;
   bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
   void first_packet(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
@@ -98,10 +100,12 @@ class Media {
   Received received(std::uint32_t leg) noexcept {
     return {legs_.rx(leg).sequence.highest(), from_ns(static_cast<std::int64_t>(legs_.row(leg).last_rx_ns.get()))};
   }
-  bool number(std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio, Instant now) noexcept;
+  inline bool number(LegRx& rx, std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio,
+                     Instant now) noexcept;
   bool place(std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio, Instant now) noexcept;
   void end_map(std::uint32_t leg, const Received& last) noexcept;
-  void relay(Packet& packet, const RtpHeader& rtp, std::uint8_t payload_type, Instant now) noexcept;
+  inline void relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpHeader& rtp, std::uint8_t payload_type,
+                    Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
@@ -176,8 +180,8 @@ class Media {
   Headroom headroom_;
   Duration late_;
   CoderPool pool_;
-  std::vector<Coding> coding_;              // by the leg whose party speaks
-  std::vector<RtpOut> streams_;             // by the leg whose party listens
+  std::vector<Coding> coding_;   // by the leg whose party speaks
+  std::vector<RtpOut> streams_;  // by the leg whose party listens
   std::vector<Rtcp> rtcp_;
   std::vector<EventMapper> event_mappers_;  // by the leg whose party sends
   std::uint32_t arrival_ = 0;               // of this burst, in units of an 8 kHz clock

@@ -1,8 +1,7 @@
-// The part of Media that sends what came: with the numbers of the listener's stream, and between the laws of G.711.
-#include <bit>
-
+// The rarer half of relaying: where a stream begins, and the map between the laws of G.711.
 #include "codecs/audio/g711.h"
 #include "dataplane/engine/media.h"
+#include "dataplane/engine/rtp_fixed.h"
 
 namespace ifgw::engine {
 namespace {
@@ -11,57 +10,7 @@ using Order = SequenceTracker::Order;
 
 constexpr std::uint32_t kAssumedPacketMs = 20;
 
-// The first twelve bytes of an RTP packet, as three words in the order of memory.
-struct FixedHeader {
-  std::uint32_t words[3];
-
-  static FixedHeader load(const std::uint8_t* at) noexcept {
-    FixedHeader header;
-    std::memcpy(header.words, at, sizeof header.words);
-    return header;
-  }
-  // The first byte stays what it is: version, padding, extension and CSRCs are the sender's.
-  void set(const RtpHeader& rtp, std::uint8_t payload_type) noexcept {
-    std::uint8_t bytes[sizeof words];
-    std::memcpy(bytes, words, 1);
-    words[0] =
-        memory_order(std::uint32_t{bytes[0]} << 24 | std::uint32_t{rtp.marker} << 23 | std::uint32_t{payload_type} << 16 | rtp.sequence);
-    words[1] = memory_order(rtp.timestamp);
-    words[2] = memory_order(rtp.ssrc);
-  }
-  void store(std::uint8_t* at) const noexcept { std::memcpy(at, words, sizeof words); }
-  // Of its 16-bit words, not folded.
-  std::uint32_t sum() const noexcept {
-    std::uint32_t total = 0;
-    for (const std::uint32_t word : words) total += (word & 0xFFFF) + (word >> 16);
-    return total;
-  }
-
- private:
-  static constexpr std::uint32_t memory_order(std::uint32_t value) noexcept {
-    return std::endian::native == std::endian::little ? __builtin_bswap32(value) : value;
-  }
-};
-
 }  // namespace
-
-// Gives a packet its numbers in the stream that the peer hears. False: it has no place there. `before`: what had
-// come until then.
-bool Media::number(std::uint32_t leg, RtpHeader& rtp, Order order, const Received& before, bool audio, Instant now) noexcept {
-  LegRx& rx = legs_.rx(leg);
-  StreamMap& map = rx.map;
-  // Events bear the time of their beginning, and do not move the audio's.
-  const bool steady = !audio || rtp.timestamp - map.newest_timestamp <= kMaxTimestampGap;
-  if (__builtin_expect(order == Order::Next && map.made() && steady, 1)) {
-    if (audio) map.newest_timestamp = rtp.timestamp;
-  } else if (!place(leg, rtp, order, before, audio, now)) {
-    return false;
-  }
-  rtp.sequence = static_cast<std::uint16_t>(rtp.sequence + map.sequence_offset);
-  rtp.timestamp += map.timestamp_offset;
-  rtp.ssrc = map.ssrc;
-  return true;
-}
 
 // What number() does with anything but the next packet of the same stream.
 bool Media::place(std::uint32_t leg, RtpHeader& rtp, Order order, const Received& before, bool audio, Instant now) noexcept {
@@ -98,30 +47,13 @@ void Media::end_map(std::uint32_t leg, const Received& last) noexcept {
   rx.map = StreamMap{};
 }
 
-void Media::relay(Packet& packet, const RtpHeader& rtp, std::uint8_t payload_type, Instant now) noexcept {
-  const std::uint32_t to = legs_.rx(packet.leg_index).peer;
-  const UdpTemplate& path = legs_.out(packet.leg_index).path;
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  FixedHeader header = FixedHeader::load(at);
-  const std::uint32_t before = header.sum();
-  header.set(rtp, payload_type);
-  header.store(at);
-  std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
-  if (checksum != 0) {
-    checksum = update_checksum(checksum, legs_.rx(packet.leg_index).pseudo_sum + before, path.pseudo_sum + header.sum());
-  } else if (path.is_v6()) {
-    checksum = fresh_udp_checksum(path, udp_payload(packet));
-  }
-  if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
-}
-
 void Media::map(const Waiting& waiting, Instant now) noexcept {
   Packet& packet = *waiting.packet;
   const LegRx& rx = legs_.rx(packet.leg_index);
   const LegOut& out = legs_.out(packet.leg_index);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   std::uint8_t* at = packet.data + packet.payload_offset;
-  FixedHeader header = FixedHeader::load(at);
+  RtpFixed header = RtpFixed::load(at);
   header.set(waiting.rtp, out.payload_type);
   header.store(at);
   const std::span<std::uint8_t> frame{at + waiting.rtp.payload_offset, waiting.rtp.payload_length};

@@ -9,7 +9,7 @@
 namespace ifgw::engine {
 namespace {
 
-constexpr std::size_t kMaxReportBytes = 160;  // the longest we make: SR with a block, CNAME, BYE
+constexpr std::size_t kMaxReportBytes = 160;        // the longest we make: SR with a block, CNAME, BYE
 constexpr std::uint64_t kNtpEpoch = 2'208'988'800;  // 1970 in seconds since 1900
 
 // RFC 3550 6.2 and 6.3.1: five seconds between two parties' reports, half of that before the first, both randomized.
@@ -141,8 +141,10 @@ RtcpReportBlock Media::report_on(std::uint32_t leg, Instant now) noexcept {
   rtcp.received_before = received;
   RtcpReportBlock block;
   block.ssrc = legs_.rx(leg).sequence.ssrc();
-  if (newly_expected > 0 && newly_lost > 0) block.fraction_lost = static_cast<std::uint8_t>(std::min<std::int64_t>(newly_lost * 256 / newly_expected, 255));
-  block.cumulative_lost = static_cast<std::int32_t>(std::clamp<std::int64_t>(static_cast<std::int64_t>(expected - received), -0x800000, 0x7FFFFF));
+  if (newly_expected > 0 && newly_lost > 0)
+    block.fraction_lost = static_cast<std::uint8_t>(std::min<std::int64_t>(newly_lost * 256 / newly_expected, 255));
+  block.cumulative_lost =
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(static_cast<std::int64_t>(expected - received), -0x800000, 0x7FFFFF));
   block.highest_sequence = extended_highest(leg);
   block.jitter = api::jitter_units(row);
   if (rtcp.received_sr_at != Instant{}) {
@@ -172,7 +174,9 @@ bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, Packet
   if (sent != rtcp.sent_before) {
     const std::uint64_t ntp = ntp_time(unix_ns);
     const std::uint64_t octets = row.tx_bytes.get() - sent * kRtpFixedBytes;
-    write_sender_report(out, {stream.ssrc(), ntp, stream.timestamp_at(now, legs_.rx(leg).clock_hz()), static_cast<std::uint32_t>(sent), static_cast<std::uint32_t>(octets)},
+    write_sender_report(out,
+                        {stream.ssrc(), ntp, stream.timestamp_at(now, legs_.rx(leg).clock_hz()), static_cast<std::uint32_t>(sent),
+                         static_cast<std::uint32_t>(octets)},
                         blocks);
     rtcp.sent_sr = middle(ntp);
     rtcp.sent_sr_at = now;

@@ -28,7 +28,7 @@ class Signalling {
   void retry(Instant now) noexcept;
 
  private:
-  static constexpr std::size_t kParked = 32;
+  static constexpr std::size_t kParked = 128;
   struct Parked {
     Instant since{};
     engine::NextHopIndex next_hop = engine::kNoNextHop;

@@ -79,7 +79,7 @@ struct LegView {
   std::uint32_t jitter = 0;                        // of arrival, units of the RTP clock
   std::uint64_t rtt_ns = 0;                        // 0: not known
   std::optional<api::RemoteReport> remote_report;  // what the party says of what it hears
-  LegLatencyView inside;  // of what is sent to the party
+  LegLatencyView inside;                           // of what is sent to the party
 };
 
 // RTP of one directed pair of codecs through one worker.

@@ -58,8 +58,10 @@ class Rtcp : public testing::Test {
     bob = plane.add(at_b);
     ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
   }
-  std::uint32_t rtp(const char* from, const api::CommandDone& leg, unsigned payload_type, unsigned sequence, std::uint32_t timestamp, std::uint32_t ssrc) {
-    const Plane::Sent sent = plane.send(udp_frame(*Endpoint::parse(from), leg.local, rtp_packet(payload_type, sequence, timestamp, ssrc, Frame(160, 0xD5))));
+  std::uint32_t rtp(const char* from, const api::CommandDone& leg, unsigned payload_type, unsigned sequence, std::uint32_t timestamp,
+                    std::uint32_t ssrc) {
+    const Plane::Sent sent =
+        plane.send(udp_frame(*Endpoint::parse(from), leg.local, rtp_packet(payload_type, sequence, timestamp, ssrc, Frame(160, 0xD5))));
     RtpHeader h;
     return sent.packet.verdict == engine::PacketVerdict::Transmit && parse_rtp(sent.datagram.payload, h) ? h.ssrc : 0;
   }
@@ -178,7 +180,8 @@ TEST_F(Rtcp, DamageIsNotLaundered) {
   std::array<std::uint8_t, 8> bytes;
   ByteWriter out(bytes);
   write_receiver_report(out, 6, {});
-  Frame frame = udp_frame(*Endpoint::parse("198.51.100.10:40001"), {alice.local.ip, static_cast<std::uint16_t>(alice.local.port + 1)}, Frame(bytes.begin(), bytes.end()));
+  Frame frame = udp_frame(*Endpoint::parse("198.51.100.10:40001"), {alice.local.ip, static_cast<std::uint16_t>(alice.local.port + 1)},
+                          Frame(bytes.begin(), bytes.end()));
   frame.back() ^= 1;
   EXPECT_EQ(plane.send(frame).packet.drop, api::DropReason::BadChecksum);
 }
@@ -189,7 +192,8 @@ TEST_F(Rtcp, OnePortForBothIsAnsweredFromOnePort) {
   const Plane::Sent there = rtcp(kAlice, alice, [](ByteWriter& out) { write_receiver_report(out, 6, {}); });
   EXPECT_EQ(there.datagram.to, *Endpoint::parse(kBob));
   EXPECT_EQ(there.datagram.from, bob.local);
-  const Plane::Sent back = rtcp(kBob, bob, [](ByteWriter& out) { write_receiver_report(out, 6, {}); }, true);
+  const Plane::Sent back = rtcp(
+      kBob, bob, [](ByteWriter& out) { write_receiver_report(out, 6, {}); }, true);
   EXPECT_EQ(back.datagram.to, *Endpoint::parse("198.51.100.10:40001"));
   EXPECT_EQ(back.datagram.from.port, alice.local.port + 1);
 }
@@ -233,7 +237,8 @@ TEST_F(Rtcp, TranscodedStreamsHaveReportsOfOurs) {
   EXPECT_EQ(sender.ssrc, heard_by_bob);
   EXPECT_EQ(sender.sender->packets, row(bob).tx_packets.get());
   EXPECT_EQ(sender.sender->octets, row(bob).tx_packets.get() * 160);
-  const double age = static_cast<double>(sender.sender->ntp_time >> 32) - 2'208'988'800.0 - static_cast<double>(Plane::kUnixOffset / 1'000'000'000);
+  const double age =
+      static_cast<double>(sender.sender->ntp_time >> 32) - 2'208'988'800.0 - static_cast<double>(Plane::kUnixOffset / 1'000'000'000);
   EXPECT_NEAR(age, static_cast<double>(to_ns(plane.now)) / 1e9, 7.0) << "the time of day";
   const Reports& receiver = to_alice.front();
   EXPECT_EQ(receiver.types, (std::vector<int>{201, 202})) << "Bob said nothing: nothing was sent";
