@@ -20,11 +20,12 @@ class Capture:
 
 def one_way(sent, received):
     """RTP of one direction, as it left one end and as it reached the other: (nanoseconds in between per packet, sequence
-    numbers that never arrived). Packets are told apart by SSRC and time stamp, which the gateway keeps."""
-    arrival = {(p.ssrc, p.timestamp): p for p in received}
+    numbers that never arrived). Packets are told apart by number and time stamp, which the gateway keeps in a party's first
+    stream; the SSRC is its own."""
+    arrival = {(p.sequence, p.timestamp): p for p in received}
     deltas, lost = [], []
     for p in sent:
-        there = arrival.get((p.ssrc, p.timestamp))
+        there = arrival.get((p.sequence, p.timestamp))
         if there is None:
             lost.append(p.sequence)
         else:
@@ -52,8 +53,8 @@ def by_number(sent, received):
 def lost_between(sent, received):
     """Sequence numbers that never arrived although something sent before and something sent after them did. What a party
     sends before the other's address is agreed on, or after the call has ended, is not the gateway's to deliver."""
-    there = {(p.ssrc, p.timestamp) for p in received}
-    arrived = [(p.ssrc, p.timestamp) in there for p in sent]
+    there = {(p.sequence, p.timestamp) for p in received}
+    arrived = [(p.sequence, p.timestamp) in there for p in sent]
     if True not in arrived:
         return [p.sequence for p in sent]
     first, last = arrived.index(True), len(arrived) - arrived[::-1].index(True)
