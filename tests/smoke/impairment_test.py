@@ -102,8 +102,8 @@ class Impairment(unittest.TestCase):
             self.assertGreater(len(from_caller["lost"]) + len(from_caller["swapped"]) + len(from_caller["doubled"]), 0, "harm was done")
             late = sum(len(r["passed"]) - len(in_order(r["passed"])) for r in (from_caller, from_phone))
             if late:
-                self.assertGreater(drops.get("late_for_decoder", 0), 0)
-                self.assertLessEqual(drops["late_for_decoder"], late)
+                self.assertGreater(drops.get("out_of_sequence", 0), 0)
+                self.assertLessEqual(drops["out_of_sequence"], late)
             heard = audio.read_wav(phone.recording())
             self.assertAlmostEqual(audio.dominant_frequency(heard[len(heard) // 4:len(heard) // 2]), CALLER_HZ, delta=5)
             returned = audio.decode(caller_type, b"".join(p.payload for p in back))
