@@ -143,7 +143,7 @@ inline void Media::relay(Packet& packet, const LegRx& rx, const LegOut& out, con
     checksum = fresh_udp_checksum(path, udp_payload(packet));
   }
   const std::uint32_t to = rx.peer;
-  if (write_frame(packet, path, checksum, now)) count_sent(packet, to);
+  if (write_frame(packet, path, checksum, next_hop(packet.leg_index, now))) count_sent(packet, to);
 }
 
 void Media::receive_rtp(Packet& packet, Instant now) noexcept {
@@ -233,8 +233,7 @@ void Media::first_packet(const Packet& packet, const RtpHeader& rtp, Instant now
 }
 
 // Puts the new headers before the payload, wherever that makes the frame begin. Nothing was written on failure.
-bool Media::write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept {
-  const NextHop* hop = next_hop(packet.leg_index, now);
+bool Media::write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept {
   if (hop == nullptr) {
     drop(packet, api::DropReason::NoNextHop);
     return false;

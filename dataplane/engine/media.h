@@ -59,8 +59,8 @@ class Media {
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
   // Gives back what the leg holds elsewhere. To be called when it has no peer any more and is about to be released.
   void forget(std::uint32_t leg) noexcept;
-  // Tells the leg's party that no more will come, before its leg is parted and released.
-  void say_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept;
+  // Tells the leg's party that no more will come, before its leg is released.
+  void say_bye(std::uint32_t leg, PacketSource& spare) noexcept;
   // The legs are no longer joined: gives back what prepare() made for that.
   void unprepare(std::uint32_t leg, std::uint32_t peer) noexcept;
   // Makes `peer` (or kNoLeg) the leg's peer and recomputes the way of its audio.
@@ -112,9 +112,10 @@ class Media {
   void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void relayed_event(const Waiting& waiting, Instant now) noexcept;
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
-  bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, Instant now) noexcept;
+  bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
   void watch(std::uint32_t leg, Instant now) noexcept;
+  bool report_due(std::uint32_t leg, Instant now) noexcept;
 
   // RTCP with a leg's party.
   struct Rtcp {
@@ -135,7 +136,7 @@ class Media {
   void write_cname(std::uint32_t leg, ByteWriter& out) noexcept;
   RtcpReportBlock report_on(std::uint32_t leg, Instant now) noexcept;
   bool report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
-  void send_rtcp(Packet& packet, std::uint32_t to, Bytes compound, Instant now) noexcept;
+  void send_rtcp(Packet& packet, std::uint32_t to, Bytes compound) noexcept;
 
   void connect_events(std::uint32_t leg, std::uint32_t peer) noexcept;
   // A direction that is transcoded.
@@ -158,6 +159,12 @@ class Media {
                                                                                                : resolve_next_hop(leg, now);
   }
   const NextHop* resolve_next_hop(std::uint32_t leg, Instant now) noexcept;
+  // Towards the leg's own party, joined or not; null: not known.
+  const NextHop* own_hop(std::uint32_t leg) noexcept {
+    const NextHopIndex index = legs_.cold(leg).next_hop;
+    const auto table = next_hops_.table();
+    return index < table.size() && table[index].usable != 0 ? &table[index] : nullptr;
+  }
   void count_sent(Packet& packet, std::uint32_t to) noexcept {
     legs_.row(to).tx_packets.add(1);
     legs_.row(to).tx_bytes.add(packet.payload_length);

@@ -62,7 +62,7 @@ void Media::map(const Waiting& waiting, Instant now) noexcept {
   } else {
     audio::alaw_to_mulaw(frame);
   }
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), now)) return;
+  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return;
   count_sent(packet, rx.peer);
   legs_.row(rx.peer).transcoded.add(1);
 }

@@ -48,7 +48,7 @@ void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
   std::array<std::uint8_t, kMaxReportBytes> bytes;
   ByteWriter out(bytes);
   translate(leg, compound, out, now);
-  send_rtcp(packet, rx.peer, out.written(), now);
+  send_rtcp(packet, rx.peer, out.written());
 }
 
 // What a party tells of itself and of what it hears.
@@ -185,14 +185,14 @@ bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, Packet
     write_receiver_report(out, stream.ssrc(), blocks);
   }
   write_cname(leg, out);
-  packet->leg_index = legs_.rx(leg).peer;
-  send_rtcp(*packet, leg, out.written(), now);
+  packet->leg_index = leg;
+  send_rtcp(*packet, leg, out.written());
   return true;
 }
 
 // To a party that has heard us, when its leg goes (section 6.6).
-void Media::say_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept {
-  if (legs_.rx(leg).peer == kNoLeg || legs_.row(leg).tx_packets.get() == 0) return;
+void Media::say_bye(std::uint32_t leg, PacketSource& spare) noexcept {
+  if (legs_.row(leg).tx_packets.get() == 0) return;
   Packet* packet = spare.take();
   if (packet == nullptr) return;
   std::array<std::uint8_t, kMaxReportBytes> bytes;
@@ -200,12 +200,12 @@ void Media::say_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcep
   write_receiver_report(out, streams_[leg].ssrc(), {});
   write_cname(leg, out);
   write_bye(out, streams_[leg].ssrc());
-  packet->leg_index = legs_.rx(leg).peer;
-  send_rtcp(*packet, leg, out.written(), now);
+  packet->leg_index = leg;
+  send_rtcp(*packet, leg, out.written());
 }
 
-// `packet` belongs to the direction towards `to`.
-void Media::send_rtcp(Packet& packet, std::uint32_t to, Bytes compound, Instant now) noexcept {
+// To the party of `to`. `packet.leg_index`: whose drop it is if it cannot go.
+void Media::send_rtcp(Packet& packet, std::uint32_t to, Bytes compound) noexcept {
   const api::LegInfo& info = legs_.info(to);
   const std::uint16_t port = legs_.cold(to).rtcp_send_port;
   if (!info.current_remote.present() || port == 0) return drop(packet, api::DropReason::NoRemoteAddress);
@@ -216,7 +216,7 @@ void Media::send_rtcp(Packet& packet, std::uint32_t to, Bytes compound, Instant 
   if (payload_room(packet) < compound.size()) return drop(packet, api::DropReason::NoBuffer);
   std::copy(compound.begin(), compound.end(), packet.data + packet.payload_offset);
   set_payload_length(packet, compound.size());
-  if (write_frame(packet, path, fresh_udp_checksum(path, compound), now)) legs_.row(to).tx_rtcp.add(1);
+  if (write_frame(packet, path, fresh_udp_checksum(path, compound), own_hop(to))) legs_.row(to).tx_rtcp.add(1);
 }
 
 }  // namespace ifgw::engine

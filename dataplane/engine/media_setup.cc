@@ -143,10 +143,15 @@ void Media::sweep(std::uint32_t slots, Instant now, std::uint64_t unix_ns, Packe
     const std::uint32_t leg = sweep_at_;
     if (legs_.present(leg)) {
       watch(leg, now);
-      if (legs_.rx(leg).path == AudioPath::Transcode && now >= rtcp_[leg].next_report && !report(leg, now, unix_ns, spare)) return;
+      if (report_due(leg, now) && !report(leg, now, unix_ns, spare)) return;
     }
     sweep_at_ = sweep_at_ + 1 < legs_.slots() ? sweep_at_ + 1 : 0;
   }
+}
+
+// A party without an address (yet, or on hold as RFC 2543 wrote it) is told nothing.
+bool Media::report_due(std::uint32_t leg, Instant now) noexcept {
+  return legs_.rx(leg).path == AudioPath::Transcode && now >= rtcp_[leg].next_report && legs_.info(leg).current_remote.present();
 }
 
 void Media::watch(std::uint32_t leg, Instant now) noexcept {

@@ -69,7 +69,7 @@ bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transco
   std::uint8_t* rtp = packet.data + packet.payload_offset;
   write_rtp(rtp, output, payload_type, ssrc);
   set_payload_length(packet, kRtpBytes + output.size);
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), now)) return false;
+  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return false;
   count_sent(packet, legs_.rx(packet.leg_index).peer);
   return true;
 }

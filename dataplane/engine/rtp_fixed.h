@@ -26,14 +26,16 @@ class RtpFixed {
   }
   // All but the first byte: version, padding, extension and CSRC count stay the sender's.
   void set(const RtpHeader& rtp, std::uint8_t payload_type) noexcept {
-    const std::uint32_t first = std::uint32_t{first_} << 24 | std::uint32_t{rtp.marker} << 23 | std::uint32_t{payload_type} << 16 | rtp.sequence;
+    const std::uint32_t first =
+        std::uint32_t{first_} << 24 | std::uint32_t{rtp.marker} << 23 | std::uint32_t{payload_type} << 16 | rtp.sequence;
     front_ = memory_order(std::uint64_t{first} << 32 | rtp.timestamp);
     back_ = memory_order(rtp.ssrc);
   }
   // One's complement, not folded to 16 bits; in the order of memory, as all sums of headers.h.
   std::uint32_t sum() const noexcept {
     const std::uint64_t words = (front_ & 0xFFFFFFFF) + (front_ >> 32) + back_;
-    return static_cast<std::uint32_t>(words & 0xFFFF) + static_cast<std::uint32_t>(words >> 16 & 0xFFFF) + static_cast<std::uint32_t>(words >> 32);
+    return static_cast<std::uint32_t>(words & 0xFFFF) + static_cast<std::uint32_t>(words >> 16 & 0xFFFF) +
+           static_cast<std::uint32_t>(words >> 32);
   }
 
  private:

@@ -85,8 +85,10 @@ std::size_t Worker::iterate(Instant now) noexcept {
   const std::size_t packets = receive_ports() + receive_handover(now) + receive_exceptions();
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
-  if (now >= engine_.next_deadline()) engine_.on_timer(now, unix_now_ns(), spare_);
-  nodes::send(engine_, spare_, now, tx_);
+  if (now >= engine_.next_deadline()) {
+    engine_.on_timer(now, unix_now_ns(), spare_);
+    nodes::send(engine_, spare_, now, tx_);
+  }
   for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
     links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
   tx_.flush();
@@ -189,6 +191,7 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   while (total < kCommandsPerIteration && rings_->events.has_room(api::kMaxAnswerEvents) && rings_->commands.pop(command)) {
     ++total;
     engine_.on_command(command, now, spare_);
+    nodes::send(engine_, spare_, now, tx_);
   }
   for (std::size_t i = 0; i < nodes::kBurst && rings_->datagrams_down.pop(*datagram_); ++i, ++total) signalling_.send(*datagram_, now);
   if (rings_->corrupt()) {

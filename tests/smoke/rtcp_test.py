@@ -65,6 +65,7 @@ class Rtcp(unittest.TestCase):
                 self.assertIn("202", report["rtcp.pt"])
                 self.assertNotIn("expert", " ".join(report["rtcp.sdes.text"]))
             self.assertTrue(any("200" in report["rtcp.pt"] for report in ours), "sender reports")
+            self.assertTrue(any(streams[False] <= set(report["rtcp.ssrc.identifier"]) for report in ours), "with a report block")
 
     def test_relayed(self):
         self.call("PCMU", "PCMU", audio.RATE)

@@ -298,6 +298,29 @@ TEST_F(Rtcp, APartyHearsByeWhenItsLegGoes) {
   EXPECT_TRUE(made_for("198.51.100.10:40001").empty()) << "it never heard us";
 }
 
+TEST_F(Rtcp, BothPartiesHearByeThoughTheSecondIsAloneByThen) {
+  connect(Codec::Pcmu, Codec::Pcmu);
+  (void)rtp(kAlice, alice, 0, 1, 1, 6);
+  const std::uint32_t heard_by_alice = rtp(kBob, bob, 0, 1, 1, 7);
+  plane.remove(bob.leg);
+  EXPECT_EQ(made_for("203.0.113.20:50001").size(), 1U);
+  plane.remove(alice.leg);
+  const std::vector<Reports> said = made_for("198.51.100.10:40001");
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].bye, heard_by_alice);
+}
+
+TEST_F(Rtcp, APartyWithoutAnAddressIsToldNothing) {
+  connect(Codec::Pcmu, Codec::G722);
+  api::MediaParams held = media_to(nullptr, Codec::G722);
+  held.send = 0;
+  ASSERT_EQ(plane.update(bob.leg, held).status, api::CommandStatus::Ok);
+  plane.run(seconds(20));
+  EXPECT_EQ(row(bob).tx_rtcp.get(), 0U);
+  EXPECT_EQ(plane.drops(api::DropReason::NoRemoteAddress), 0U) << "and nothing is counted as dropped";
+  EXPECT_GT(row(alice).tx_rtcp.get(), 0U);
+}
+
 TEST_F(Rtcp, JitterIsThatOfTheRfc) {
   connect(Codec::Pcmu, Codec::Pcmu);
   (void)rtp(kAlice, alice, 0, 0, 0, 1);
