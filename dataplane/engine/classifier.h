@@ -28,14 +28,23 @@ class Classifier {
   bool is_sip_udp_port(std::uint16_t port) const noexcept;
 
  private:
-  bool classify_plain_media(Packet& packet) const noexcept;
+  inline bool classify_plain_media(Packet& packet) const noexcept;
   void classify_l4(Packet& packet, const Headers& headers) const noexcept;
   void signalling(Packet& packet, const Headers& headers, PacketKind kind) const noexcept;
 
   PortMap ports_;
   const SourceLimiter& limiter_;
   FixedVector<IpAddress, kMaxLocalAddresses> addresses_;
-  std::array<std::uint32_t, kMaxLocalAddresses> v4_{};  // the IPv4 ones as in memory, at the same index; else 0
+  // The IPv4 ones, by a hash that no two of them share: one look tells.
+  struct LocalV4 {
+    std::uint32_t address = 0;  // 0: none
+    std::uint8_t index = 0;
+  };
+  static constexpr unsigned kV4Bits = 5;
+  const LocalV4& local_v4(std::uint32_t address) const noexcept { return v4_[address * multiplier_ >> (32 - kV4Bits)]; }
+  void place_v4();
+  std::array<LocalV4, 1 << kV4Bits> v4_{};
+  std::uint32_t multiplier_ = 1;
   FixedVector<std::uint16_t, kMaxSignallingPorts> udp_ports_;
   FixedVector<std::uint16_t, 2 * kMaxSignallingPorts> tcp_ports_;
 };

@@ -59,34 +59,46 @@ inline std::uint16_t add_sum(std::uint32_t a, std::uint32_t b) noexcept {
 }
 
 // RFC 1624 equation 3: what a checksum becomes when words that sum up to `before` give way to words that sum up to
-// `after`. Both may be plain sums of a few words, not folded. Never 0, which in UDP means that there is none.
-inline std::uint16_t update_checksum(std::uint16_t checksum, std::uint32_t before, std::uint32_t after) noexcept {
-  const std::uint32_t removed = static_cast<std::uint16_t>(~add_sum(before, 0));
-  const auto updated = static_cast<std::uint16_t>(~add_sum(std::uint32_t{static_cast<std::uint16_t>(~checksum)} + removed, after));
+// `after`. Both are plain sums of 16-bit or 32-bit words, below 2^40, not folded: 2^16 is 1 modulo 0xFFFF, and so is 2^32.
+// Never 0, which in UDP means that there is none.
+inline std::uint16_t update_checksum(std::uint16_t checksum, std::uint64_t before, std::uint64_t after) noexcept {
+  constexpr std::uint64_t kNothing = std::uint64_t{0xFFFF} << 32;  // a multiple of 0xFFFF above any `before`
+  std::uint64_t sum = kNothing + after - before + static_cast<std::uint16_t>(~checksum);
+  sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  const auto updated = static_cast<std::uint16_t>(~sum);
   return updated == 0 ? std::uint16_t{0xFFFF} : updated;
 }
 
 // The common case, without anything that parse_headers() would have to refuse or walk: untagged IPv4 without options or
-// fragments, UDP, lengths and header checksum right. False: nothing was decided, call parse_headers().
-inline bool parse_plain_ipv4_udp(Packet& packet) noexcept {
+// fragments, UDP, lengths and header checksum right. Not `ok`: nothing was decided, call parse_headers().
+struct PlainUdp {
+  bool ok = false;
+  std::uint32_t source = 0;  // in the order of the host
+  std::uint32_t destination = 0;
+};
+inline PlainUdp parse_plain_ipv4_udp(Packet& packet) noexcept {
   constexpr std::size_t kIp = kEthernetBytes;
   constexpr std::size_t kUdp = kIp + kIpv4Bytes;
+  constexpr std::uint64_t kNoOptions = std::uint64_t{0x45} << 56;
+  constexpr std::uint64_t kVersionAndFragment = std::uint64_t{0xFF} << 56 | 0x3FFF;
   const std::uint8_t* f = packet.data;
-  if (packet.length < kUdp + kUdpBytes || load_be16(f + 12) != 0x0800 || f[kIp] != 0x45 || f[kIp + 9] != 17) return false;
-  const std::size_t total = load_be16(f + kIp + 2);
-  const std::size_t udp_length = load_be16(f + kUdp + 4);
-  if ((load_be16(f + kIp + 6) & 0x3FFF) != 0 || total > packet.length - kIp || udp_length < kUdpBytes || udp_length + kIpv4Bytes > total) {
-    return false;
-  }
+  const std::size_t length = packet.length;
+  if (length < kUdp + kUdpBytes || load_be16(f + 12) != 0x0800) return {};
+  const std::uint64_t front = load_be64(f + kIp);       // version, length, DSCP, total length, identification, fragment
+  const std::uint64_t middle = load_be64(f + kIp + 8);  // hop limit, protocol, checksum, source
+  const std::uint32_t back = load_be32(f + kIp + 16);   // destination
+  const std::uint64_t udp = load_be64(f + kUdp);        // ports, length, checksum
+  if ((front & kVersionAndFragment) != kNoOptions || (middle >> 48 & 0xFF) != 17) return {};
+  const std::size_t total = front >> 32 & 0xFFFF;
+  const std::size_t udp_length = udp >> 16 & 0xFFFF;
+  if (total > length - kIp || udp_length < kUdpBytes || udp_length + kIpv4Bytes > total) return {};
   if (packet.ip_checksum != Checksum::Good) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kIpv4Bytes; i += 4) {
-      std::uint32_t word;
-      std::memcpy(&word, f + kIp + i, sizeof word);
-      sum += word;
-    }
-    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
-    if (packet.ip_checksum == Checksum::Bad || add_sum(sum & 0xFFFF, static_cast<std::uint32_t>(sum >> 16)) != 0xFFFF) return false;
+    std::uint64_t sum = (front & 0xFFFFFFFF) + (front >> 32) + (middle & 0xFFFFFFFF) + (middle >> 32) + back;
+    sum = (sum & 0xFFFF) + (sum >> 16);
+    sum = (sum & 0xFFFF) + (sum >> 16);  // at most a few above 0xFFFF, of which only 0xFFFF itself is right
+    if (packet.ip_checksum == Checksum::Bad || sum != 0xFFFF) return {};
     packet.ip_checksum = Checksum::Good;
   }
   packet.ip_version = 4;
@@ -94,9 +106,9 @@ inline bool parse_plain_ipv4_udp(Packet& packet) noexcept {
   packet.l4_offset = kUdp;
   packet.payload_offset = kUdp + kUdpBytes;
   packet.payload_length = static_cast<std::uint16_t>(udp_length - kUdpBytes);
-  packet.source_port = load_be16(f + kUdp);
-  packet.destination_port = load_be16(f + kUdp + 2);
-  return true;
+  packet.source_port = static_cast<std::uint16_t>(udp >> 48);
+  packet.destination_port = static_cast<std::uint16_t>(udp >> 32);
+  return {true, static_cast<std::uint32_t>(middle), back};
 }
 
 // UDP checksum over the parsed packet. IPv4 may leave it out (0: accepted); IPv6 may not (RFC 8200 section 8.1).
@@ -142,7 +154,8 @@ inline void write_udp_headers(const UdpTemplate& path, std::uint8_t* ip, std::ui
     std::memcpy(ip, path.bytes.data(), kIpv4Bytes + kUdpBytes);
     const std::uint16_t total = __builtin_bswap16(static_cast<std::uint16_t>(kIpv4Bytes + udp_length));
     store_raw16(ip + 2, total);
-    store_raw16(ip + 10, static_cast<std::uint16_t>(~add_sum(path.ip_sum, total)));
+    const std::uint32_t sum = std::uint32_t{path.ip_sum} + total;
+    store_raw16(ip + 10, static_cast<std::uint16_t>(~(sum + (sum >> 16))));
   }
   store_be16(udp + 4, udp_length);
   store_raw16(udp + 6, udp_checksum);

@@ -6,6 +6,7 @@
 #include "dataplane/engine/headers.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace ifgw;
   using namespace ifgw::engine;
   if (size < 1 || size > 2048) return 0;
   std::vector<std::uint8_t> frame(data + 1, data + size);
@@ -15,7 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   packet.ip_checksum = static_cast<Checksum>(data[0] % 3);
   Packet plain = packet;
   const ParseOutcome outcome = parse_headers(packet);
-  if (parse_plain_ipv4_udp(plain)) {
+  if (const PlainUdp addresses = parse_plain_ipv4_udp(plain); addresses.ok) {
+    if (IpAddress::v4(addresses.source) != outcome.headers.source || IpAddress::v4(addresses.destination) != outcome.headers.destination)
+      std::abort();
     if (!outcome.ok || outcome.headers.l4 != L4::Udp || outcome.headers.fragment) std::abort();
     if (plain.payload_offset != packet.payload_offset || plain.payload_length != packet.payload_length) std::abort();
     if (plain.source_port != packet.source_port || plain.destination_port != packet.destination_port) std::abort();
