@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "codecs/base/check.h"
+#include "dataplane/engine/frame.h"
 
 namespace ifgw::engine {
 namespace {
@@ -113,18 +114,10 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, N
   const auto table = next_hops.table();
   if (index >= table.size() || table[index].usable == 0) return drop(packet, api::DropReason::NoNextHop);
   const UdpTemplate path = make_udp_template(header.local, header.remote, header.dscp);
-  const std::size_t headers = kEthernetBytes + path.size();
-  if (headers > packet.headroom) return drop(packet, api::DropReason::NoBuffer);
+  packet.payload_offset = 0;
+  packet.payload_length = header.length;
   const std::uint16_t checksum = fresh_udp_checksum(path, {packet.data, header.length});
-  packet.data -= headers;
-  packet.headroom = static_cast<std::uint16_t>(packet.headroom - headers);
-  packet.length = static_cast<std::uint16_t>(headers + header.length);
-  std::memcpy(packet.data, table[index].destination.data(), 6);
-  std::memcpy(packet.data + 6, table[index].source.data(), 6);
-  store_be16(packet.data + 12, path.is_v6() ? 0x86DD : 0x0800);
-  write_udp_headers(path, packet.data + kEthernetBytes, header.length, checksum);
-  packet.verdict = PacketVerdict::Transmit;
-  packet.tx_port = table[index].port;
+  if (write_frame(packet, path, table[index], config_.mtu, checksum) != FrameError::None) return drop(packet, api::DropReason::NoBuffer);
   packet.tx_leg = kNoLegRow;
 }
 

@@ -41,6 +41,7 @@ struct alignas(64) LegRx {
   bool goes_on : 1 = false;     // `map` continues what was heard before, by earlier numbers
   bool wide_clock : 1 = false;  // the RTP clock is 48 kHz; else 8 kHz
   bool map_events : 1 = false;  // telephone-events change their clock on the way to the peer
+  bool flows : 1 = false;       // audio is relayed: the packet that follows needs nothing but its numbers
   std::uint8_t payload_type = api::kNoPayloadType;
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t noise_payload_type = api::kNoPayloadType;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "dataplane/engine/rtp_fixed.h"
+#include "dataplane/engine/frame.h"
 
 namespace ifgw::engine {
 namespace {
@@ -12,6 +12,10 @@ constexpr std::int32_t kMaxLatchGap = 50;  // packets: one second, after which a
 // A stream that gave way to another may still have packets under way; later ones mean that it is back.
 constexpr Duration kOldStream = std::chrono::milliseconds(200);
 constexpr Duration kNextHopRetry = std::chrono::milliseconds(100);
+
+api::DropReason reason(FrameError error) noexcept {
+  return error == FrameError::Oversized ? api::DropReason::OversizedDatagram : api::DropReason::NoBuffer;
+}
 
 }  // namespace
 
@@ -40,7 +44,7 @@ void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
   arrival_ = static_cast<std::uint32_t>(to_ns(now) / 125'000);
   for (std::size_t i = 0; i < packets.size(); ++i) {
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
-    receive(*packets[i], now);
+    if (!relay_next(*packets[i], now)) receive(*packets[i], now);
   }
   order_.clear();
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
@@ -79,6 +83,13 @@ void Media::receive(Packet& packet, Instant now) noexcept {
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
 }
 
+inline void Media::count_packet(api::LegRow& row, const Packet& packet, std::int64_t expected, Instant now) noexcept {
+  row.rx_packets.add(1);
+  row.rx_bytes.add(packet.payload_length);
+  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  row.expected.add(static_cast<std::uint64_t>(expected));
+}
+
 // RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
 inline void Media::count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
   const std::uint64_t before = row.jitter.get();
@@ -94,10 +105,7 @@ inline void Media::count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t
 inline SequenceTracker::Order Media::count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
                                                bool audio, Instant now) noexcept {
   const SequenceTracker::Change change = rx.sequence.packet(rtp.ssrc, rtp.sequence);
-  row.rx_packets.add(1);
-  row.rx_bytes.add(packet.payload_length);
-  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
-  row.expected.add(static_cast<std::uint64_t>(change.expected));
+  count_packet(row, packet, change.expected, now);
   if (__builtin_expect(change.reordered, 0)) row.reordered.add(1);
   if (__builtin_expect(change.order == SequenceTracker::Order::Restart, 0)) {
     Rtcp& rtcp = rtcp_[leg];
@@ -128,22 +136,46 @@ inline bool Media::number(LegRx& rx, std::uint32_t leg, RtpHeader& rtp, Sequence
   return true;
 }
 
-inline void Media::relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpHeader& rtp, std::uint8_t payload_type,
-                         Instant now) noexcept {
+[[gnu::always_inline]] inline void Media::relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpFixed& before,
+                                                const RtpFixed& after, Instant now) noexcept {
   const UdpTemplate& path = out.path;
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  RtpFixed header = RtpFixed::load(at);
-  const std::uint32_t before = header.sum();
-  header.set(rtp, payload_type);
-  header.store(at);
   std::uint16_t checksum = load_raw16(packet.data + packet.l4_offset + 6);
+  after.store(packet.data + packet.payload_offset);
   if (checksum != 0) {
-    checksum = update_checksum(checksum, rx.pseudo_sum + before, path.pseudo_sum + header.sum());
+    checksum = update_checksum(checksum, before.sum() + rx.pseudo_sum, after.sum() + path.pseudo_sum);
   } else if (path.is_v6()) {
     checksum = fresh_udp_checksum(path, udp_payload(packet));
   }
-  const std::uint32_t to = rx.peer;
-  if (write_frame(packet, path, checksum, next_hop(packet.leg_index, now))) count_sent(packet, to);
+  const NextHop* const hop = next_hop(packet.leg_index, now);
+  if (__builtin_expect(hop == nullptr, 0)) return drop(packet, api::DropReason::NoNextHop);
+  const FrameError error = write_frame(packet, path, *hop, mtu_, checksum);
+  if (__builtin_expect(error != FrameError::None, 0)) return drop(packet, reason(error));
+  count_sent(packet, rx);
+}
+
+// What nearly every packet is: audio, the next of a relayed stream that flows (LegRx::flows). All it takes is here, in
+// registers. False: nothing was done, receive() knows the rest.
+inline bool Media::relay_next(Packet& packet, Instant now) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  LegRx& rx = legs_.rx(leg);
+  if (!rx.flows || (packet.destination_port & 1) != 0 || packet.l4_checksum == Checksum::Bad) return false;
+  if (packet.source_port != rx.source_port || !from_address(packet, rx.source)) return false;
+  if (packet.payload_length < kRtpFixedBytes) return false;
+  const RtpFixed rtp = RtpFixed::load(packet.data + packet.payload_offset);
+  if (!rtp.plain(rx.payload_type) || !rx.sequence.is_next(rtp.ssrc(), rtp.sequence())) return false;
+  const std::uint32_t timestamp = rtp.timestamp();
+  StreamMap& map = rx.map;
+  if (timestamp - map.newest_timestamp > kMaxTimestampGap) return false;
+  rx.sequence.advance();
+  map.newest_timestamp = timestamp;
+  api::LegRow& row = legs_.row(leg);
+  count_packet(row, packet, 1, now);
+  count_jitter(row, rx.wide_clock, timestamp, SequenceTracker::Order::Next);
+  const LegOut& out = legs_.out(leg);
+  const RtpFixed heard = RtpFixed::make(out.payload_type, static_cast<std::uint16_t>(rtp.sequence() + map.sequence_offset),
+                                        timestamp + map.timestamp_offset, map.ssrc);
+  relay(packet, rx, out, rtp, heard, now);
+  return true;
 }
 
 void Media::receive_rtp(Packet& packet, Instant now) noexcept {
@@ -168,20 +200,18 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   const LegOut& out = legs_.out(leg);
   if (out.send == 0) return drop(packet, api::DropReason::DirectionOff);
   if (!out.path.made()) return drop(packet, api::DropReason::NoRemoteAddress);
-  if (noise) {
-    if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
-    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Noise});
-    if (!number(rx, leg, rtp, order, before, true, now)) return drop(packet, api::DropReason::OutOfSequence);
-    return relay(packet, rx, out, rtp, out.noise_payload_type, now);  // who refuses it has a transcoder
-  }
   if (!audio || rx.path == AudioPath::Relay) {
-    const std::uint8_t outgoing = audio ? out.payload_type : out.event_payload_type;
-    if (outgoing == api::kNoPayloadType) return drop(packet, api::DropReason::UnexpectedPayloadType);
-    if (!audio && !valid_telephone_events(rtp.payload_length)) return drop(packet, api::DropReason::BadPayload);
-    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, Waiting::Kind::Event});
-    if (!number(rx, leg, rtp, order, before, audio, now)) return drop(packet, api::DropReason::OutOfSequence);
-    if (!audio && rx.map_events != 0) return wait({&packet, rtp, Waiting::Kind::Event});
-    return relay(packet, rx, out, rtp, outgoing, now);
+    const std::uint8_t outgoing = audio ? out.payload_type : noise ? out.noise_payload_type : out.event_payload_type;
+    // Who refuses noise has a transcoder.
+    if (outgoing == api::kNoPayloadType && !noise) return drop(packet, api::DropReason::UnexpectedPayloadType);
+    const bool valid = audio || (noise ? rtp.payload_length != 0 : valid_telephone_events(rtp.payload_length));
+    if (!valid) return drop(packet, api::DropReason::BadPayload);
+    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, noise ? Waiting::Kind::Noise : Waiting::Kind::Event});
+    if (!number(rx, leg, rtp, order, before, audio || noise, now)) return drop(packet, api::DropReason::OutOfSequence);
+    if (!audio && !noise && rx.map_events != 0) return wait({&packet, rtp, Waiting::Kind::Event});
+    if (audio) rx.flows = true;
+    const RtpFixed fixed = RtpFixed::load(packet.data + packet.payload_offset);
+    return relay(packet, rx, out, fixed, fixed.with(rtp, outgoing), now);
   }
   if (rx.path == AudioPath::None) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
@@ -232,38 +262,15 @@ void Media::first_packet(const Packet& packet, const RtpHeader& rtp, Instant now
   events_.on_event(first);
 }
 
-// Puts the new headers before the payload, wherever that makes the frame begin. Nothing was written on failure.
-bool Media::write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept {
+// False, and dropped: it cannot go.
+bool Media::send_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept {
   if (hop == nullptr) {
     drop(packet, api::DropReason::NoNextHop);
     return false;
   }
-  const std::size_t headers = kEthernetBytes + path.size();
-  if (path.size() + packet.payload_length > mtu_) {
-    drop(packet, api::DropReason::OversizedDatagram);
-    return false;
-  }
-  if (headers > std::size_t{packet.payload_offset} + packet.headroom) {
-    drop(packet, api::DropReason::NoBuffer);
-    return false;
-  }
-  const int shift = static_cast<int>(packet.payload_offset) - static_cast<int>(headers);
-  const std::size_t end = std::size_t{packet.payload_offset} + packet.payload_length;
-  packet.tailroom = static_cast<std::uint16_t>(packet.tailroom + packet.length - end);
-  packet.headroom = static_cast<std::uint16_t>(packet.headroom + shift);
-  packet.data += shift;
-  packet.payload_offset = static_cast<std::uint16_t>(headers);
-  packet.length = static_cast<std::uint16_t>(headers + packet.payload_length);
-  packet.ip_offset = kEthernetBytes;
-  packet.l4_offset = static_cast<std::uint16_t>(headers - kUdpBytes);
-  packet.ip_version = path.is_v6() ? 6 : 4;
-  std::memcpy(packet.data, hop->destination.data(), 6);
-  std::memcpy(packet.data + 6, hop->source.data(), 6);
-  store_be16(packet.data + 12, path.is_v6() ? 0x86DD : 0x0800);
-  write_udp_headers(path, packet.data + kEthernetBytes, packet.payload_length, udp_checksum);
-  packet.verdict = PacketVerdict::Transmit;
-  packet.tx_port = hop->port;
-  return true;
+  const FrameError error = write_frame(packet, path, *hop, mtu_, udp_checksum);
+  if (error != FrameError::None) drop(packet, reason(error));
+  return error == FrameError::None;
 }
 
 const NextHop* Media::resolve_next_hop(std::uint32_t leg, Instant now) noexcept {

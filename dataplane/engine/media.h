@@ -25,6 +25,7 @@
 #include "dataplane/engine/next_hops.h"
 #include "dataplane/engine/packet.h"
 #include "dataplane/engine/packet_source.h"
+#include "dataplane/engine/rtp_fixed.h"
 #include "dataplane/engine/rtp_out.h"
 
 namespace ifgw::engine {
@@ -88,6 +89,7 @@ class Media {
   // What every packet passes is inline: media.cc, where alone it is called.
   inline SequenceTracker::Order count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
                                           bool audio, Instant now) noexcept;
+  inline void count_packet(api::LegRow& row, const Packet& packet, std::int64_t expected, Instant now) noexcept;
   inline void count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
   bool straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept;
   bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
@@ -104,7 +106,8 @@ class Media {
                      Instant now) noexcept;
   bool place(std::uint32_t leg, RtpHeader& rtp, SequenceTracker::Order order, const Received& before, bool audio, Instant now) noexcept;
   void end_map(std::uint32_t leg, const Received& last) noexcept;
-  inline void relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpHeader& rtp, std::uint8_t payload_type,
+  inline bool relay_next(Packet& packet, Instant now) noexcept;
+  inline void relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpFixed& before, const RtpFixed& after,
                     Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
@@ -112,7 +115,7 @@ class Media {
   void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void relayed_event(const Waiting& waiting, Instant now) noexcept;
   bool send_stream(Packet& packet, std::uint8_t payload_type, const Transcoder::Output& output, std::uint32_t ssrc, Instant now) noexcept;
-  bool write_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept;
+  bool send_frame(Packet& packet, const UdpTemplate& path, std::uint16_t udp_checksum, const NextHop* hop) noexcept;
   void set_remote(std::uint32_t leg) noexcept;
   void watch(std::uint32_t leg, Instant now) noexcept;
   bool report_due(std::uint32_t leg, Instant now) noexcept;
@@ -165,11 +168,13 @@ class Media {
     const auto table = next_hops_.table();
     return index < table.size() && table[index].usable != 0 ? &table[index] : nullptr;
   }
-  void count_sent(Packet& packet, std::uint32_t to) noexcept {
-    legs_.row(to).tx_packets.add(1);
-    legs_.row(to).tx_bytes.add(packet.payload_length);
-    packet.tx_leg = to;
-    packet.codec_pair = legs_.rx(packet.leg_index).codec_pair;
+  // `rx`: of packet.leg_index.
+  void count_sent(Packet& packet, const LegRx& rx) noexcept {
+    api::LegRow& row = legs_.row(rx.peer);
+    packet.tx_leg = rx.peer;
+    packet.codec_pair = rx.codec_pair;
+    row.tx_packets.add(1);
+    row.tx_bytes.add(packet.payload_length);
   }
   void drop(Packet& packet, api::DropReason reason) noexcept;
   api::Event event(api::EventType type, Instant now) const noexcept;

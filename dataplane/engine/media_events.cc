@@ -96,7 +96,7 @@ void Media::relayed_event(const Waiting& waiting, Instant now) noexcept {
   store_be32(at + 4, timestamp);
   store_be32(at + 8, rtp.ssrc);
   const Bytes datagram{at, packet.payload_length};
-  if (write_frame(packet, out.path, fresh_udp_checksum(out.path, datagram), next_hop(packet.leg_index, now))) count_sent(packet, rx.peer);
+  if (send_frame(packet, out.path, fresh_udp_checksum(out.path, datagram), next_hop(packet.leg_index, now))) count_sent(packet, rx);
 }
 
 }  // namespace ifgw::engine

@@ -1,7 +1,6 @@
 // The rarer half of relaying: where a stream begins, and the map between the laws of G.711.
 #include "codecs/audio/g711.h"
 #include "dataplane/engine/media.h"
-#include "dataplane/engine/rtp_fixed.h"
 
 namespace ifgw::engine {
 namespace {
@@ -45,6 +44,7 @@ void Media::end_map(std::uint32_t leg, const Received& last) noexcept {
   streams_[rx.peer].sent(static_cast<std::uint16_t>(last.newest + rx.map.sequence_offset),
                          rx.map.newest_timestamp + rx.map.timestamp_offset, duration, last.at);
   rx.map = StreamMap{};
+  rx.flows = false;
 }
 
 void Media::map(const Waiting& waiting, Instant now) noexcept {
@@ -53,17 +53,15 @@ void Media::map(const Waiting& waiting, Instant now) noexcept {
   const LegOut& out = legs_.out(packet.leg_index);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   std::uint8_t* at = packet.data + packet.payload_offset;
-  RtpFixed header = RtpFixed::load(at);
-  header.set(waiting.rtp, out.payload_type);
-  header.store(at);
+  RtpFixed::load(at).with(waiting.rtp, out.payload_type).store(at);
   const std::span<std::uint8_t> frame{at + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   if (rx.path == AudioPath::PcmuToPcma) {
     audio::mulaw_to_alaw(frame);
   } else {
     audio::alaw_to_mulaw(frame);
   }
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return;
-  count_sent(packet, rx.peer);
+  if (!send_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return;
+  count_sent(packet, rx);
   legs_.row(rx.peer).transcoded.add(1);
 }
 

@@ -216,7 +216,7 @@ void Media::send_rtcp(Packet& packet, std::uint32_t to, Bytes compound) noexcept
   if (payload_room(packet) < compound.size()) return drop(packet, api::DropReason::NoBuffer);
   std::copy(compound.begin(), compound.end(), packet.data + packet.payload_offset);
   set_payload_length(packet, compound.size());
-  if (write_frame(packet, path, fresh_udp_checksum(path, compound), own_hop(to))) legs_.row(to).tx_rtcp.add(1);
+  if (send_frame(packet, path, fresh_udp_checksum(path, compound), own_hop(to))) legs_.row(to).tx_rtcp.add(1);
 }
 
 }  // namespace ifgw::engine

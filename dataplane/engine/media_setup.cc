@@ -36,6 +36,7 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   }
   if (take_address) info.current_remote = media.remote;
 
+  rx.flows = false;
   rx.receive = media.receive;
   rx.latch = strict ? 0 : 1;
   rx.payload_type = media.payload_type;
@@ -78,6 +79,7 @@ void Media::set_remote(std::uint32_t leg) noexcept {
 void Media::set_out(std::uint32_t leg) noexcept {
   LegOut& out = legs_.out(leg);
   out = LegOut{};
+  legs_.rx(leg).flows = false;
   const std::uint32_t peer = legs_.rx(leg).peer;
   if (peer == kNoLeg) return;
   const api::LegInfo& to = legs_.info(peer);

@@ -69,8 +69,8 @@ bool Media::send_stream(Packet& packet, std::uint8_t payload_type, const Transco
   std::uint8_t* rtp = packet.data + packet.payload_offset;
   write_rtp(rtp, output, payload_type, ssrc);
   set_payload_length(packet, kRtpBytes + output.size);
-  if (!write_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return false;
-  count_sent(packet, legs_.rx(packet.leg_index).peer);
+  if (!send_frame(packet, out.path, fresh_udp_checksum(out.path, udp_payload(packet)), next_hop(packet.leg_index, now))) return false;
+  count_sent(packet, legs_.rx(packet.leg_index));
   return true;
 }
 

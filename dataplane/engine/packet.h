@@ -39,8 +39,8 @@ enum class PacketVerdict : std::uint8_t {
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;
 
 struct Packet {
-  // in, and changed by media(): the frame from its Ethernet header on. The engine may write `headroom` bytes before
-  // and `tailroom` bytes after it (an IPv4 packet that leaves as IPv6 grows by 20 at the front).
+  // in, and with Transmit out: the frame from its Ethernet header on. The engine may write `headroom` bytes before and
+  // `tailroom` bytes after it (an IPv4 packet that leaves as IPv6 grows by 20 at the front); both are of what came in.
   std::uint8_t* data = nullptr;
   void* handle = nullptr;  // the shell's own (its buffer); never read here
   std::uint16_t length = 0;
@@ -50,7 +50,7 @@ struct Packet {
   Checksum ip_checksum = Checksum::Unknown;
   Checksum l4_checksum = Checksum::Unknown;
 
-  // parsed
+  // parsed; of what came in, not of what leaves
   PacketKind kind = PacketKind::Exception;
   std::uint8_t owner = 0;            // worker that must handle it
   std::uint8_t local_address = 0;    // index of the destination among our addresses

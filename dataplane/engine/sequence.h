@@ -27,13 +27,19 @@ class SequenceTracker {
   std::uint16_t first() const noexcept { return first_; }
   std::uint16_t highest() const noexcept { return highest_; }
 
+  // Whether it is the one right after the newest. Then advance() does what packet() would, which would say
+  // {1, Order::Next, false}.
+  bool is_next(std::uint32_t ssrc, std::uint16_t sequence) const noexcept {
+    return ssrc == ssrc_ && static_cast<std::uint16_t>(sequence - highest_) == 1 && started_ && !jump_pending_;
+  }
+  void advance() noexcept { reach(static_cast<std::uint16_t>(highest_ + 1)); }
+
   Change packet(std::uint32_t ssrc, std::uint16_t sequence) noexcept {
     if (!started_ || ssrc != ssrc_) return restart(ssrc, sequence);
     const std::int32_t distance = serial_distance(highest_, sequence);
     if (distance > 0 && distance < kMaxDropout) {
-      highest_ = sequence;
       jump_pending_ = false;
-      if (serial_distance(first_, sequence) > kMaxMisorder) near_first_ = false;
+      reach(sequence);
       return {distance, Order::Next, false};
     }
     if (distance <= 0 && distance > -kMaxMisorder) {
@@ -52,6 +58,10 @@ class SequenceTracker {
   static constexpr std::int32_t kMaxMisorder = 100;
 
  private:
+  void reach(std::uint16_t sequence) noexcept {
+    highest_ = sequence;
+    if (near_first_ && serial_distance(first_, sequence) > kMaxMisorder) near_first_ = false;
+  }
   Change restart(std::uint32_t ssrc, std::uint16_t sequence) noexcept {
     ssrc_ = ssrc;
     first_ = highest_ = sequence;

@@ -142,8 +142,8 @@ struct Plane {
     Frame frame;
   };
   static constexpr std::uint16_t kTailroom = 1024;  // a small packet may become a large one
-  // Through classify() and then media() or limit().
-  Sent send(const Frame& frame) {
+  // Through classify() and then media() or limit(). `l4`: what the port says of the UDP checksum.
+  Sent send(const Frame& frame, engine::Checksum l4 = engine::Checksum::Unknown) {
     buffer.assign(128 + frame.size() + kTailroom, 0xEE);
     std::copy(frame.begin(), frame.end(), buffer.begin() + 128);
     engine::Packet p;
@@ -151,6 +151,7 @@ struct Plane {
     p.length = static_cast<std::uint16_t>(frame.size());
     p.headroom = 128;
     p.tailroom = kTailroom;
+    p.l4_checksum = l4;
     engine.classify({&p, 1});
     engine::Packet* one[] = {&p};
     using Kind = engine::PacketKind;

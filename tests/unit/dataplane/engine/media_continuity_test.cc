@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <random>
+#include <vector>
 
 #include "codecs/base/serial.h"
 #include "tests/support/plane.h"
@@ -190,6 +192,81 @@ TEST_F(Continuity, EventsKeepTheirTimeAndDoNotMoveTheAudios) {
   const Heard audio = heard(send(10, 1480, 2));
   EXPECT_EQ(audio.timestamp, 5640U);
   EXPECT_FALSE(audio.marker);
+}
+
+// Nearly every packet takes a short way (Media::relay_next). The other plane is never allowed to: its legs are updated, to
+// what they are, before every packet. Whatever comes, both do the same.
+TEST_F(Continuity, TheShortWayDoesWhatTheLongOneDoes) {
+  int transmitted = 0;
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    std::mt19937 generator(seed);
+    const auto random = [&] { return static_cast<std::uint32_t>(generator()); };
+    const auto one_in = [&](unsigned n) { return random() % n == 0; };
+    Plane planes[2];
+    api::CommandDone legs[2][2];
+    const bool v6 = one_in(3);
+    api::MediaParams from = media_to(kAlice, Codec::Pcmu);
+    api::MediaParams to = media_to(v6 ? "[2001:db8::20]:50000" : kBob, Codec::Pcmu);
+    from.telephone_event_payload_type = to.telephone_event_payload_type = 101;
+    from.source_policy = one_in(3) ? api::SourcePolicy::Latch : api::SourcePolicy::Strict;
+    from.latch_window_ms = 200;
+    for (int i = 0; i < 2; ++i) {
+      legs[i][0] = planes[i].add(from);
+      legs[i][1] = planes[i].add(to, v6 ? 1 : 0);
+      ASSERT_EQ(planes[i].join(legs[i][0].leg, legs[i][1].leg).status, api::CommandStatus::Ok);
+    }
+    std::uint32_t ssrc = random(), timestamp = random();
+    auto sequence = static_cast<std::uint16_t>(random());
+    for (int n = 0; n < 1500; ++n) {
+      const Duration pause = milliseconds(one_in(50) ? 500 : 20);
+      ++sequence;
+      timestamp += 160;
+      if (one_in(200)) ssrc = random();
+      if (one_in(200)) sequence = static_cast<std::uint16_t>(random());
+      if (one_in(200)) timestamp = random();
+      if (one_in(20)) continue;
+      const std::uint16_t back = one_in(20) ? random() % 4 : 0;
+      const unsigned type = one_in(20) ? random() % 128 : one_in(20) ? 101 : 0;
+      Frame rtp = rtp_packet(type | (one_in(20) ? 0x80U : 0U), static_cast<std::uint16_t>(sequence - back), timestamp - back * 160U, ssrc,
+                             Frame(type == 101 ? 4 : random() % 200, 0x55));
+      if (one_in(20)) rtp[0] = static_cast<std::uint8_t>(random());
+      if (one_in(50)) rtp.resize(random() % 14);
+      if (one_in(50)) rtp = rtcp_packet(ssrc);
+      const char* sender = one_in(50) ? "198.51.100.10:40002" : kAlice;
+      const bool no_checksum = one_in(10), damaged = one_in(20);
+      const bool unreachable = one_in(100), to_rtcp = one_in(50);
+      const auto l4 = one_in(50) ? engine::Checksum::Bad : one_in(2) ? engine::Checksum::Good : engine::Checksum::Unknown;
+      std::optional<Plane::Sent> sent[2];
+      for (int i = 0; i < 2; ++i) {
+        planes[i].advance(pause);
+        planes[i].hops.hop(0).usable = unreachable ? 0 : 1;
+        if (i == 1) {
+          ASSERT_EQ(planes[1].update(legs[1][1].leg, to).status, api::CommandStatus::Ok);
+        }
+        Endpoint local = legs[i][0].local;
+        local.port += to_rtcp;
+        Frame frame = udp_frame(*Endpoint::parse(sender), local, rtp);
+        if (no_checksum) frame[40] = frame[41] = 0;
+        if (damaged) frame.back() ^= 1;
+        sent[i] = planes[i].send(frame, l4);
+      }
+      ASSERT_EQ(sent[0]->packet.verdict, sent[1]->packet.verdict) << "seed " << seed << ", packet " << n;
+      ASSERT_EQ(sent[0]->packet.drop, sent[1]->packet.drop) << "seed " << seed << ", packet " << n;
+      ASSERT_EQ(sent[0]->frame, sent[1]->frame) << "seed " << seed << ", packet " << n;
+      transmitted += sent[0]->packet.verdict == engine::PacketVerdict::Transmit;
+    }
+    for (int leg = 0; leg < 2; ++leg) {
+      const api::LegRow& a = planes[0].engine.row(legs[0][leg].leg.index());
+      const api::LegRow& b = planes[1].engine.row(legs[1][leg].leg.index());
+      const auto counted = [](const api::LegRow& row) {
+        return std::vector<std::uint64_t>{row.rx_packets.get(), row.rx_bytes.get(), row.rx_rtcp.get(),    row.dropped.get(),
+                                          row.last_rx_ns.get(), row.expected.get(), row.reordered.get(),  row.jitter.get(),
+                                          row.tx_packets.get(), row.tx_bytes.get(), row.transcoded.get(), row.tx_rtcp.get()};
+      };
+      EXPECT_EQ(counted(a), counted(b)) << "seed " << seed << ", leg " << leg;
+    }
+  }
+  EXPECT_GT(transmitted, 15'000) << "most of it is audio that flows";
 }
 
 // A sender that loses, reorders, copies, restarts, changes its SSRC and is put on hold, at random. Kept beside: what was
