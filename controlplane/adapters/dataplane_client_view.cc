@@ -105,6 +105,7 @@ std::vector<core::PortView> DataplaneClient::ports() const {
     for (const std::uint8_t byte : block.mac) view.mac += fmt::format("{}{:02x}", view.mac.empty() ? "" : ":", byte);
     view.is_exception = block.is_exception != 0;
     view.mtu = block.mtu;
+    if (block.vlan != 0) view.vlan = block.vlan;
     // A tap that was moved to another namespace cannot be asked from here.
     if (block.is_exception == 0) view.link_up = block.link_up.get() != 0;
     view.queues = static_cast<unsigned>(workers_.size());

@@ -205,6 +205,7 @@ Json port_row(const core::PortView& p) {
   row["link_up"] = measured(p.link_up);
   row["speed_mbps"] = measured(p.speed_mbps);
   row["mtu"] = measured(p.mtu);
+  row["vlan"] = measured(p.vlan);
   row["mac"] = p.mac;
   row["queues"] = measured(p.queues);
   row["rx_packets"] = measured(p.rx_packets);

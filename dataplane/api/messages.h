@@ -21,7 +21,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 6;
+inline constexpr std::uint32_t kContractVersion = 7;
 
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".

@@ -106,7 +106,8 @@ struct alignas(64) PortBlock {
   std::array<char, 48> driver{};
   std::array<std::uint8_t, 6> mac{};
   std::uint16_t mtu = 0;
-  std::uint32_t is_exception = 0;
+  std::uint16_t vlan = 0;  // 0: none. What is counted is of the whole device, which ports of several VLANs share
+  std::uint16_t is_exception = 0;
   Counter link_up;  // 0 or 1
   Counter rx_packets;
   Counter rx_bytes;

@@ -133,7 +133,7 @@ ParseOutcome parse_headers(Packet& packet) noexcept {
 }
 
 bool udp_checksum_ok(const Packet& packet) noexcept {
-  if (packet.l4_checksum != Checksum::Unknown) return packet.l4_checksum == Checksum::Good;
+  if (packet.l4_checksum == Checksum::Good) return true;
   const std::uint8_t* udp = packet.data + packet.l4_offset;
   if (load_raw16(udp + 6) == 0) return packet.ip_version == 4;
   const std::size_t length = kUdpBytes + packet.payload_length;

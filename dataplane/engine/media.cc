@@ -78,7 +78,6 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
 
 void Media::receive(Packet& packet, Instant now) noexcept {
   if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
-  if (packet.l4_checksum == Checksum::Bad) return drop(packet, api::DropReason::BadChecksum);
   const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(udp_payload(packet));
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
 }
@@ -158,7 +157,7 @@ inline bool Media::number(LegRx& rx, std::uint32_t leg, RtpHeader& rtp, Sequence
 inline bool Media::relay_next(Packet& packet, Instant now) noexcept {
   const std::uint32_t leg = packet.leg_index;
   LegRx& rx = legs_.rx(leg);
-  if (!rx.flows || (packet.destination_port & 1) != 0 || packet.l4_checksum == Checksum::Bad) return false;
+  if (!rx.flows || (packet.destination_port & 1) != 0) return false;
   if (packet.source_port != rx.source_port || !from_address(packet, rx.source)) return false;
   if (packet.payload_length < kRtpFixedBytes) return false;
   const RtpFixed rtp = RtpFixed::load(packet.data + packet.payload_offset);

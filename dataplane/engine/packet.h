@@ -48,7 +48,7 @@ struct Packet {
   std::uint16_t tailroom = 0;
   std::uint16_t rx_port = 0;
   Checksum ip_checksum = Checksum::Unknown;
-  Checksum l4_checksum = Checksum::Unknown;
+  Checksum l4_checksum = Checksum::Unknown;  // of UDP; Bad is not said
 
   // parsed; of what came in, not of what leaves
   PacketKind kind = PacketKind::Exception;

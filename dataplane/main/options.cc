@@ -16,11 +16,23 @@ std::pair<std::string, std::string> split_name(const std::string& option, const 
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+// "DEVICE,vlan=10,ARGUMENTS" without what is not the driver's.
+std::string take_vlan(const std::string& device, std::uint16_t& vlan) {
+  static const std::string kKey = ",vlan=";
+  const auto at = device.find(kKey);
+  if (at == std::string::npos) return device;
+  const auto end = std::min(device.find(',', at + 1), device.size());
+  const std::string text = device.substr(at + kKey.size(), end - at - kKey.size());
+  if (!CLI::detail::lexical_cast(text, vlan) || vlan < 1 || vlan > 4094)
+    throw CLI::ValidationError("--port", "\"" + device + "\": vlan must be 1..4094");
+  return device.substr(0, at) + device.substr(end);
+}
+
 void add_port(Options& options, const std::string& text) {
   const auto [name, device] = split_name("--port", text);
   runtime::PortConfig port;
   port.name = name;
-  port.device = device;
+  port.device = take_vlan(device, port.vlan);
   options.ports.push_back(port);
 }
 
@@ -67,7 +79,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
          [&](const auto& all) {
            for (const auto& text : all) add_port(o, text);
          },
-         "NAME=DEVICE: a PCI address (0000:17:00.0) or a virtual device (net_af_packet0,iface=eth1). Repeatable")
+         "NAME=DEVICE[,vlan=ID]: a PCI address (0000:17:00.0) or a virtual device (net_af_packet0,iface=eth1); with vlan, its frames "
+         "of that VLAN. Repeatable, also with one device and other VLANs")
       ->required()
       ->delimiter('\0');
   app.add_option_function<std::vector<std::string>>(
@@ -149,14 +162,22 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
 
 Status check_options(const Options& options) {
   std::set<std::string> names;
-  std::map<std::string, std::string> ports_of_devices;
+  std::map<std::pair<std::string, std::uint16_t>, std::string> ports_of_devices;
+  std::map<std::string, const runtime::PortConfig*> devices;
   for (const runtime::PortConfig& port : options.ports) {
     if (port.name.size() > 10 || port.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") != std::string::npos)
       return Error{"--port " + port.name + ": a name has 1 to 10 small letters and digits (the kernel interface is called ifgw-NAME)"};
     if (!names.insert(port.name).second) return Error{"--port " + port.name + ": this name is given twice"};
-    const auto [other, first] = ports_of_devices.emplace(runtime::device_name(port.device), port.name);
+    const std::string device = runtime::device_name(port.device);
+    const auto [other, first] = ports_of_devices.emplace(std::pair(device, port.vlan), port.name);
     if (!first)
-      return Error{"--port " + port.name + "=" + port.device + ": port " + other->second + " has this device: a port needs one of its own"};
+      return Error{"--port " + port.name + "=" + port.device + ": port " + other->second + " has this device" +
+                   (port.vlan != 0 ? " and VLAN" : "") + ": a port needs a device, or a VLAN of it, of its own"};
+    const runtime::PortConfig& opened = *devices.emplace(device, &port).first->second;
+    const auto arguments = [](const std::string& text) { return text.substr(std::min(text.find(','), text.size())); };
+    if (arguments(opened.device) != arguments(port.device))
+      return Error{"--port " + port.name + "=" + port.device + ": port " + opened.name + " opens the same device as " + opened.device +
+                   ": give both the same arguments"};
   }
   if (options.ports.size() > api::kMaxPorts) return Error{"--port: at most " + std::to_string(api::kMaxPorts) + " ports"};
   for (const AddressOption& address : options.addresses)

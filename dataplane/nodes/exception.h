@@ -12,11 +12,9 @@
 
 namespace ifgw::nodes {
 
-inline constexpr std::uint16_t kNoDevice = 0xFFFF;
-
 struct ExceptionConfig {
-  // Indexed by DPDK port id: the device on the other side, kNoDevice for none.
-  std::array<std::uint16_t, Tx::kMaxDevices> peer{};
+  // By a port's number: the device of its kernel's side; by that device: the port's number. kNoDevice: none.
+  std::array<std::uint16_t, kMaxPortNumbers> peer{};
   std::uint32_t packets_per_second = 20'000;  // of unlimited kinds (ARP, ICMP, rest) towards the kernel, per worker
   std::uint32_t burst = 2'000;
 };

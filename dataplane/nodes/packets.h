@@ -30,6 +30,8 @@ inline void view(rte_mbuf* buffer, std::uint16_t rx_port, engine::Packet& packet
   packet.ip_checksum = ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD  ? engine::Checksum::Good
                        : ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? engine::Checksum::Bad
                                                           : engine::Checksum::Unknown;
+  // A card's "bad" is not believed: some say it of datagrams that have no checksum. Who needs the checksum looks itself then.
+  if ((buffer->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD) packet.l4_checksum = engine::Checksum::Good;
 }
 
 // Makes the buffer say what the engine left in the packet: where the data starts and how long it is.

@@ -4,7 +4,12 @@
 
 namespace ifgw::nodes {
 
-void Tx::add(rte_mbuf* buffer, std::uint16_t device, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
+void Tx::add(rte_mbuf* buffer, std::uint16_t port, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
+  const std::uint16_t device = vlans_.transmit(buffer, port);
+  if (__builtin_expect(device == kNoDevice, 0)) {
+    block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
+    return rte_pktmbuf_free(buffer);
+  }
   Queue& queue = queues_[device];
   queue.buffers[queue.size] = buffer;
   queue.received[queue.size] = received;

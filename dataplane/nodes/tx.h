@@ -7,6 +7,7 @@
 
 #include "codecs/base/time.h"
 #include "dataplane/nodes/packets.h"
+#include "dataplane/nodes/vlans.h"
 
 namespace ifgw::nodes {
 
@@ -14,14 +15,13 @@ using Clock = Instant (*)() noexcept;
 
 class Tx {
  public:
-  static constexpr std::size_t kMaxDevices = 16;  // DPDK ids of ports and exception ports are below this
-
   // `queue` of every device is this worker's alone.
-  Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
+  Tx(std::uint16_t queue, const Vlans& vlans, api::WorkerBlock& block, Clock clock) noexcept
+      : queue_(queue), vlans_(vlans), block_(block), clock_(clock) {}
 
-  // Takes the buffer over. For RTP, whose time inside is measured: when it was received, the row of the leg it goes to, and
-  // its pair of WorkerBlock::inside.
-  void add(rte_mbuf* buffer, std::uint16_t device, Instant received = kNever, api::LegRow* leg = nullptr,
+  // Takes the buffer over; `port`: a port's number. For RTP, whose time inside is measured: when it was received, the row of the leg it
+  // goes to, and its pair of WorkerBlock::inside.
+  void add(rte_mbuf* buffer, std::uint16_t port, Instant received = kNever, api::LegRow* leg = nullptr,
            std::uint8_t codec_pair = 0) noexcept;
   // Sends everything collected. At the end of each iteration.
   void flush() noexcept;
@@ -38,6 +38,7 @@ class Tx {
   void record(const Queue& queue, std::uint16_t sent) noexcept;
 
   std::uint16_t queue_;
+  const Vlans& vlans_;
   api::WorkerBlock& block_;
   Clock clock_;
   std::array<Queue, kMaxDevices> queues_{};

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "codecs/base/check.h"
+
 namespace ifgw::runtime {
 namespace {
 
@@ -52,14 +54,34 @@ Status Dataplane::open_ports() {
   pool_ = rte_pktmbuf_pool_create("packets", setup_.packet_buffers, kPoolCache, 0, buffer_bytes(setup_), static_cast<int>(rte_socket_id()));
   if (pool_ == nullptr) return Error{"no memory for --packet-buffers " + std::to_string(setup_.packet_buffers)};
   for (const PortConfig& config : setup_.ports) {
-    auto port = open_port(config, pool_);
+    auto port = open_device_of(config);
     if (!port) return port.error();
-    if (port->id >= nodes::Tx::kMaxDevices) return Error{"--port " + config.name + ": too many DPDK devices in this process"};
-    setup_.log("port " + port->name + ": " + config.device + " (" + port->driver + ")" +
+    port->name = config.name;
+    port->vlan = config.vlan;
+    if (config.vlan == 0) {
+      vlans_.add_untagged(port->id);
+    } else {
+      port->number = vlans_.add(port->id, config.vlan);
+      IFGW_CHECK(port->number != nodes::kNoDevice);
+    }
+    setup_.log("port " + port->name + ": " + config.device + (port->vlan != 0 ? ", VLAN " + std::to_string(port->vlan) : "") + " (" +
+               port->driver + ")" +
+               (port->checks_ip ? port->checks_udp ? ", verifies IP and UDP checksums" : ", verifies IP checksums" : "") +
                (port->wake_fds.empty() ? ", can only be polled" : ""));
     ports_.push_back(std::move(port).value());
   }
   return Success{};
+}
+
+// Opened now, or by an earlier port that is another VLAN of it.
+Result<Port> Dataplane::open_device_of(const PortConfig& config) {
+  for (std::size_t i = 0; i < ports_.size(); ++i)
+    if (device_name(setup_.ports[i].device) == device_name(config.device)) return ports_[i];
+  auto device = open_port(config, pool_);
+  if (!device) return device.error();
+  if (device->id >= nodes::kMaxDevices) return Error{"--port " + config.name + ": too many DPDK devices in this process"};
+  devices_.push_back(*device);
+  return device;
 }
 
 // The kernel's side of each port: a tap with the port's MAC address and the gateway's addresses, up.
@@ -81,7 +103,7 @@ Result<std::vector<PortInterface>> Dataplane::bring_up_exceptions() {
     for (const ExceptionAddress& address : setup_.addresses)
       if (address.port == port.name)
         if (const Status added = (*netlink)->add_address(*index, address.address, address.prefix_length); !added) return added.error();
-    interfaces.push_back({*index, port.id, port.mac});
+    interfaces.push_back({*index, port.number, port.mac});
     setup_.log("exception interface " + name + " for port " + port.name);
   }
   return interfaces;
@@ -94,12 +116,12 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
   setup.exception.peer.fill(nodes::kNoDevice);
   setup.exception.packets_per_second = setup_.exception_pps;
   setup.exception.burst = setup_.exception_pps / 10;
-  for (std::size_t i = 0; i < ports_.size(); ++i) {
-    setup.ports.push_back(ports_[i].id);
-    if (i >= exceptions_.size()) continue;
+  setup.vlans = vlans_;
+  for (const Port& device : devices_) setup.ports.push_back(device.id);
+  for (std::size_t i = 0; i < exceptions_.size(); ++i) {
     setup.exceptions.push_back(exceptions_[i].id);
-    setup.exception.peer[ports_[i].id] = exceptions_[i].id;
-    setup.exception.peer[exceptions_[i].id] = ports_[i].id;
+    setup.exception.peer[ports_[i].number] = exceptions_[i].id;
+    setup.exception.peer[exceptions_[i].id] = ports_[i].number;
   }
   const auto add_fds = [&](const Port& port) {
     setup.pollable_only |= port.wake_fds.empty();
@@ -109,7 +131,7 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
     else
       setup.wake_fds.insert(setup.wake_fds.end(), port.wake_fds.begin(), port.wake_fds.end());
   };
-  std::for_each(ports_.begin(), ports_.end(), add_fds);
+  std::for_each(devices_.begin(), devices_.end(), add_fds);
   std::for_each(exceptions_.begin(), exceptions_.end(), add_fds);
   setup.busy_poll = setup_.busy_poll;
   setup.cpu = setup_.cpus.empty() ? -1 : setup_.cpus[worker];
@@ -192,6 +214,7 @@ void Dataplane::fill_port_blocks() {
     port.driver.copy(block.driver.data(), block.driver.size() - 1);
     block.mac = port.mac;
     block.mtu = port.mtu;
+    block.vlan = port.vlan;
     block.is_exception = exception ? 1 : 0;
   };
   for (std::size_t i = 0; i < ports_.size(); ++i) fill(i, ports_[i], false);
@@ -269,7 +292,7 @@ Dataplane::~Dataplane() {
   server_.reset();
   for (void* memory : engine_memory_) rte_free(memory);
   for (const Port& port : exceptions_) close_port(port);
-  for (const Port& port : ports_) close_port(port);
+  for (const Port& device : devices_) close_port(device);
 }
 
 }  // namespace ifgw::runtime

@@ -57,6 +57,7 @@ class Dataplane {
  private:
   explicit Dataplane(DataplaneSetup setup);
   Status open_ports();
+  Result<Port> open_device_of(const PortConfig& config);
   Result<std::vector<PortInterface>> bring_up_exceptions();
   Status make_workers();
   Status start_plane(std::vector<PortInterface> interfaces, std::unique_ptr<Netlink> netlink);
@@ -68,7 +69,9 @@ class Dataplane {
 
   DataplaneSetup setup_;
   rte_mempool* pool_ = nullptr;
-  std::vector<Port> ports_;
+  std::vector<Port> devices_;  // each once, whatever ports are VLANs of it
+  std::vector<Port> ports_;    // as configured: ports_[i] is setup_.ports[i]
+  nodes::Vlans vlans_;
   std::vector<Port> exceptions_;  // exceptions_[i] is the kernel's side of ports_[i]; empty without
   CounterRegion counters_;
   std::unique_ptr<nodes::HandoverRings> handover_;

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <regex>
 #include <set>
+#include <string_view>
 
 namespace ifgw::runtime {
 namespace {
@@ -55,6 +56,13 @@ Status create_device(const PortConfig& config) {
       config, "the device cannot be created: check the driver's name, its interface and the privileges (CAP_NET_RAW, CAP_NET_ADMIN)", made);
 }
 
+// Checksums that the device is asked to verify on receipt, where it offers to. Not UDP's of virtio: asked for that, a host
+// hands datagrams of its other guests over with the checksum left out, and we relay it.
+std::uint64_t checked_by(const rte_eth_dev_info& info) {
+  const bool virtio = std::string_view(info.driver_name).find("virtio") != std::string_view::npos;
+  return RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | (virtio ? 0 : RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+}
+
 Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_info& info, rte_mempool* pool) {
   if (config.queues > info.max_rx_queues || config.queues > info.max_tx_queues)
     return Error{"--port " + config.name + "=" + config.device + ": has " +
@@ -66,7 +74,7 @@ Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_i
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
   }
-  conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+  conf.rxmode.offloads = info.rx_offload_capa & checked_by(info);
   conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   int code = rte_eth_dev_configure(id, config.queues, config.queues, &conf);
   if (code != 0) return port_error(config, "cannot be configured", code);
@@ -104,8 +112,10 @@ Result<Port> open_device(const PortConfig& config, rte_mempool* pool) {
   rte_eth_dev_info info{};
   if (const int code = rte_eth_dev_info_get(port.id, &info); code != 0) return port_error(config, "cannot be queried", code);
   if (const Status configured = configure(config, port.id, info, pool); !configured) return configured.error();
+  port.number = port.id;
   port.driver = info.driver_name;
-  port.checks_ip_checksum = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+  port.checks_ip = (info.rx_offload_capa & checked_by(info) & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+  port.checks_udp = (info.rx_offload_capa & checked_by(info) & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
   rte_ether_addr mac{};
   rte_eth_macaddr_get(port.id, &mac);
   std::memcpy(port.mac.data(), mac.addr_bytes, port.mac.size());

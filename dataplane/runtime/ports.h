@@ -15,8 +15,9 @@ struct rte_mempool;
 namespace ifgw::runtime {
 
 struct PortConfig {
-  std::string name;    // the operator's, e.g. "outside"
-  std::string device;  // "0000:17:00.0", "17:00.0" or "net_af_packet0,iface=eth1"
+  std::string name;        // the operator's, e.g. "outside"
+  std::string device;      // "0000:17:00.0", "17:00.0" or "net_af_packet0,iface=eth1"
+  std::uint16_t vlan = 0;  // 1..4094: the port is this VLAN of the device; 0: its frames without a tag
   std::uint16_t queues = 1;
   std::uint16_t rx_descriptors = 1024;
   std::uint16_t tx_descriptors = 1024;
@@ -25,13 +26,16 @@ struct PortConfig {
 
 struct Port {
   std::string name;
-  std::uint16_t id = 0;  // DPDK port id
+  std::uint16_t id = 0;      // DPDK port id of its device
+  std::uint16_t number = 0;  // what packets and next hops call the port: see nodes/vlans.h
+  std::uint16_t vlan = 0;    // 0: none
   std::string driver;
   bool pci = false;
   std::array<std::uint8_t, 6> mac{};
   std::uint16_t mtu = 1500;
-  bool checks_ip_checksum = false;  // the device verifies IPv4 header checksums on receipt
-  std::vector<int> wake_fds;        // readable when packets wait; empty: the device can only be polled
+  bool checks_ip = false;     // the device verifies IPv4 header checksums on receipt
+  bool checks_udp = false;    // and UDP's
+  std::vector<int> wake_fds;  // readable when packets wait; empty: the device can only be polled
 };
 
 // The PCI address in full, as DPDK names it ("17:00.0" and "0000:17:00.0" are the same device); none: not a PCI address.

@@ -45,7 +45,7 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       media_hops_(setup.engine.hash_key, engine::Engine::max_legs(setup.engine)),
       signalling_hops_(setup.engine.hash_key, kSignallingNextHops),
       engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this),
-      tx_(setup.engine.worker, block_, monotonic_now),
+      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now),
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       handover_(handover, setup.engine.worker, block_),
@@ -128,21 +128,34 @@ std::size_t Worker::receive_ports() noexcept {
     const Instant received = monotonic_now();
     const Instant due = backlogs_[p].burst(count == nodes::kBurst, received);
     total += count;
-    std::size_t kept = 0;
-    for (std::uint16_t i = 0; i < count; ++i) {
-      if (buffers[i]->nb_segs == 1) {
-        nodes::view(buffers[i], port, packets_[kept++]);
-        continue;
-      }
-      block_.drops[static_cast<std::size_t>(api::DropReason::MalformedEthernet)].add(1);  // larger than a buffer: not on this MTU
-      rte_pktmbuf_free(buffers[i]);
-    }
     block_.rx_packets.add(count);
-    const std::span<engine::Packet> packets(packets_.data(), kept);
+    const std::span<engine::Packet> packets(packets_.data(), view_burst({buffers, count}, port));
     engine_.classify(packets);
     dispatch(packets, received, due, false);
   }
   return total;
+}
+
+// Fills packets_; returns with how many.
+std::size_t Worker::view_burst(std::span<rte_mbuf* const> buffers, std::uint16_t device) noexcept {
+  const auto drop = [&](rte_mbuf* buffer, api::DropReason reason) {
+    block_.drops[static_cast<std::size_t>(reason)].add(1);
+    rte_pktmbuf_free(buffer);
+  };
+  const bool vlans = setup_.vlans.any(device);
+  std::size_t kept = 0;
+  for (rte_mbuf* const buffer : buffers) {
+    if (__builtin_expect(buffer->nb_segs != 1, 0)) {
+      drop(buffer, api::DropReason::MalformedEthernet);  // larger than a buffer: not on this MTU
+      continue;
+    }
+    const std::uint16_t port = vlans ? setup_.vlans.receive(buffer, device) : device;
+    if (__builtin_expect(port == nodes::kNoDevice, 0))
+      drop(buffer, api::DropReason::UnknownVlan);
+    else
+      nodes::view(buffer, port, packets_[kept++]);
+  }
+  return kept;
 }
 
 std::size_t Worker::receive_handover(Instant now) noexcept {

@@ -29,6 +29,7 @@ struct WorkerSetup {
   int cpu = -1;            // to be pinned to; -1: wherever the scheduler likes
   int main_doorbell = -1;  // eventfd: requests for next hops wait
   rte_mempool* pool = nullptr;
+  nodes::Vlans vlans;
 };
 
 // CLOCK_MONOTONIC, which both planes share.
@@ -56,6 +57,7 @@ class Worker final : private engine::EventSink {
  private:
   bool on_event(const api::Event& event) noexcept override;
   std::size_t receive_ports() noexcept;
+  std::size_t view_burst(std::span<rte_mbuf* const> buffers, std::uint16_t device) noexcept;
   std::size_t receive_handover(Instant now) noexcept;
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;

@@ -85,7 +85,7 @@ class MediaThroughIntelCards(Machine, dataplane_test.Media):
 
     def test_driver_and_memory_are_told(self):
         for card in self.machine.cards:
-            self.assertIn(f"{card} (net_e1000_em), can only be polled", self.dataplane.log)
+            self.assertIn(f"{card} (net_e1000_em), verifies IP and UDP checksums, can only be polled", self.dataplane.log)
         self.assertIn("memory: huge pages", self.dataplane.log)
         self.assertIn("system call filter: on", self.dataplane.log)
 

@@ -31,6 +31,10 @@ def veths(the_lab):
     the_lab.link("callee", "e0", "wire", "d1")
 
 
+def af_packet(number, interface, queues=1):
+    return f"net_af_packet{number},iface={interface},framecnt=4096,blocksz=65536,qpairs={queues}"
+
+
 class Network:
     """The namespaces and wires, without the gateway. `wires` makes c0 for the caller and e0 for the callee."""
 
@@ -46,12 +50,12 @@ class Network:
 class Dataplane:
     SOCKET = "/run/dataplane.sock"
 
-    def __init__(self, the_lab, *options, name="dataplane", wait=True, queues=1):
+    def __init__(self, the_lab, *options, name="dataplane", wait=True, queues=1, devices=None):
         self.lab, self.build = the_lab, build_dir()
-        ring = f"framecnt=4096,blocksz=65536,qpairs={queues}"
+        out, inside = devices or (af_packet(0, "d0", queues), af_packet(1, "d1", queues))
         self.process = the_lab.start(name, [
             self.build / "dataplane/main/ifgw-dataplane",
-            "--port", f"out=net_af_packet0,iface=d0,{ring}", "--port", f"in=net_af_packet1,iface=d1,{ring}",
+            "--port", f"out={out}", "--port", f"in={inside}",
             "--address", f"out={OUTSIDE}/24", "--address", f"in={INSIDE}/24", "--address", f"out={OUTSIDE6}/64", "--address", f"in={INSIDE6}/64",
             "--exception-netns", "/run/netns/gw", "--socket", self.SOCKET, "--allow-user", "64102", "--user", "64101", *options], ns="wire")
         if wait:

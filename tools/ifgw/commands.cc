@@ -79,13 +79,9 @@ const std::vector<Column> kMatrix = {
     {"FROM", "/from"}, {"TO", "/to"}, {"ns A PACKET", "/ns"}, {"STREAMS A CORE", "/streams"}, {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {
-    {"PORT", "/port"},        {"NAME", "/name"},
-    {"DRIVER", "/driver"},    {"KIND", "/kind"},
-    {"LINK", "/link_up"},     {"Mbit/s", "/speed_mbps"},
-    {"MTU", "/mtu"},          {"MAC", "/mac"},
-    {"RX", "/rx_packets"},    {"TX", "/tx_packets"},
-    {"MISSED", "/rx_missed"}, {"RX ERR", "/rx_errors"},
-    {"TX ERR", "/tx_errors"}, {"NO BUFFER", "/rx_no_buffer"},
+    {"PORT", "/port"},         {"NAME", "/name"},        {"DRIVER", "/driver"},    {"KIND", "/kind"},        {"LINK", "/link_up"},
+    {"Mbit/s", "/speed_mbps"}, {"MTU", "/mtu"},          {"VLAN", "/vlan"},        {"MAC", "/mac"},          {"RX", "/rx_packets"},
+    {"TX", "/tx_packets"},     {"MISSED", "/rx_missed"}, {"RX ERR", "/rx_errors"}, {"TX ERR", "/tx_errors"}, {"NO BUFFER", "/rx_no_buffer"},
 };
 const std::vector<Column> kDrops = {{"PACKETS", "/packets"}, {"REASON", "/reason"}, {"MEANING", "/meaning"}};
 

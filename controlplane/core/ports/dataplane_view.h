@@ -132,7 +132,8 @@ struct PortView {
   std::optional<std::uint32_t> speed_mbps;
   std::optional<unsigned> queues;
   std::optional<unsigned> mtu;
-  std::optional<bool> is_exception;  // the path to the kernel, not a NIC
+  std::optional<std::uint16_t> vlan;  // what the port counts is of the device, which ports of several VLANs share
+  std::optional<bool> is_exception;   // the path to the kernel, not a NIC
   std::optional<std::uint64_t> rx_packets;
   std::optional<std::uint64_t> rx_bytes;
   std::optional<std::uint64_t> tx_packets;

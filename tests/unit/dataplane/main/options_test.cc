@@ -77,7 +77,35 @@ TEST(Options, ImpossibleCombinationsNameBothSettings) {
   o = parse({"--port", "out=0000:17:00.0", "--port", "in=17:00.0", "--address", "out=192.0.2.1/24"}).options;
   const Status twice = check_options(o);
   ASSERT_FALSE(twice);
-  EXPECT_EQ(twice.error().message, "--port in=17:00.0: port out has this device: a port needs one of its own");
+  EXPECT_EQ(twice.error().message, "--port in=17:00.0: port out has this device: a port needs a device, or a VLAN of it, of its own");
+}
+
+TEST(Options, PortsThatAreVlansOfOneDevice) {
+  Options o = parse({"--port", "out=0000:17:00.0,vlan=10", "--port", "in=17:00.0,vlan=4094", "--port", "plain=17:00.0", "--port",
+                     "lab=net_af_packet0,vlan=7,iface=eth1", "--address", "out=192.0.2.1/24"})
+                  .options;
+  ASSERT_EQ(o.ports.size(), 4u);
+  EXPECT_EQ(o.ports[0].device, "0000:17:00.0");
+  EXPECT_EQ(o.ports[0].vlan, 10);
+  EXPECT_EQ(o.ports[1].vlan, 4094);
+  EXPECT_EQ(o.ports[2].vlan, 0);
+  EXPECT_EQ(o.ports[3].device, "net_af_packet0,iface=eth1") << "the driver does not hear of it";
+  EXPECT_EQ(o.ports[3].vlan, 7);
+  EXPECT_TRUE(check_options(o));
+
+  o = parse({"--port", "a=17:00.0,vlan=10", "--port", "b=0000:17:00.0,vlan=10", "--address", "a=192.0.2.1/24"}).options;
+  const Status twice = check_options(o);
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().message.find("port a has this device and VLAN"), std::string::npos) << twice.error().message;
+  o = parse({"--port", "a=net_tap0,vlan=1", "--port", "b=net_tap0,vlan=2,iface=x", "--address", "a=192.0.2.1/24"}).options;
+  const Status differ = check_options(o);
+  ASSERT_FALSE(differ);
+  EXPECT_NE(differ.error().message.find("same arguments"), std::string::npos) << differ.error().message;
+  for (const char* port : {"a=net_null0,vlan=0", "a=net_null0,vlan=4095", "a=net_null0,vlan=x", "a=net_null0,vlan="}) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(parse({"--port", port, "--address", "a=192.0.2.1/24"}).exit_status, 2) << port;
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("1..4094"), std::string::npos);
+  }
 }
 
 }  // namespace
