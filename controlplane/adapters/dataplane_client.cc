@@ -188,6 +188,10 @@ void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, In
     case api::EventType::AddressChange:
       return handlers_.on_media(
           core::MediaAddressChanged{event.address_change.leg, event.address_change.before, event.address_change.after}, now);
+    case api::EventType::MediaUnreachable: {
+      const api::MediaUnreachable& e = event.media_unreachable;
+      return handlers_.on_media(core::MediaUnreachable{e.leg, e.reporter, e.remote, e.cause, e.mtu}, now);
+    }
     case api::EventType::LimiterVerdict: return handlers_.on_verdict(event.limiter_verdict, now);
     case api::EventType::SourceRow: return on_row(worker, event.source_row.request_id, event);
     case api::EventType::PrefixRow: return on_row(worker, event.prefix_row.request_id, event);

@@ -112,6 +112,7 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
   row["tx_bytes"] = leg.tx_bytes;
   row["lost"] = leg.expected > leg.rx_packets ? leg.expected - leg.rx_packets : 0;
   row["reordered"] = leg.reordered;
+  row["unreachable"] = leg.unreachable;
   row["dropped"] = leg.dropped;
   row["transcoded"] = leg.transcoded;
   row["rx_rtcp"] = leg.rx_rtcp;

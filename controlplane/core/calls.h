@@ -217,6 +217,7 @@ class Calls {
   void on(const MediaFirstPacket& e, Instant now);
   void on(const MediaTimedOut& e, Instant now);
   void on(const MediaAddressChanged& e, Instant now);
+  void on(const MediaUnreachable& e, Instant now);
   void on(const MediaAttached& e, Instant now);
   void on(const MediaDetached& e, Instant now);
   void on(const MediaResync& e, Instant now);

@@ -197,6 +197,18 @@ void Calls::on(const MediaAddressChanged& e, Instant now) {
                {{"party", std::string{name(party)}}, {"before", e.before.text()}, {"after", e.after.text()}}, now);
 }
 
+void Calls::on(const MediaUnreachable& e, Instant now) {
+  Party party{};
+  const Call* call = call_of(e.leg, &party);
+  if (call == nullptr) return;
+  Details details{{"party", std::string{name(party)}},
+                  {"remote", e.remote.text()},
+                  {"reporter", e.reporter.text()},
+                  {"cause", std::string{name(e.cause)}}};
+  if (e.mtu != 0) details.emplace_back("mtu", std::to_string(e.mtu));
+  (void)record(*call, "MEDIA_UNREACHABLE", Severity::Warn, call->side(party).leg, details, now);
+}
+
 void Calls::on(const MediaAttached& e, Instant now) {
   for (const api::LegInfo& leg : e.legs) {
     if (media_.contains(leg.id.value)) continue;

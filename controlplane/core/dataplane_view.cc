@@ -92,6 +92,7 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row) {
   view.last_rx_ns = row.last_rx_ns.get();
   view.expected = row.expected.get();
   view.reordered = row.reordered.get();
+  view.unreachable = row.unreachable.get();
   view.transcoded = row.transcoded.get();
   for (std::size_t b = 0; b < view.inside.counts.size(); ++b) view.inside.counts[b] = row.inside.counts[b].get();
   view.inside.max_ns = row.inside.maximum_ns.get();

@@ -104,8 +104,8 @@ static_assert(sizeof(LegInfoWords) == sizeof(LegInfo) && std::is_trivially_copya
 
 struct alignas(64) LegRow {
   std::atomic<std::uint32_t> seqlock{0};  // odd: being written
-  std::uint32_t reserved = 0;
-  LegInfoWords info{};  // a LegInfo; id absent: row is free
+  Counter32 unreachable;                  // ICMP errors about what was sent to the party
+  LegInfoWords info{};                    // a LegInfo; id absent: row is free
   Counter tx_rtcp;
   Counter rtt_ns;         // to the party and back, by RTCP; 0: not known
   Counter remote_report;  // what the party says of what it hears; see remote_report()

@@ -218,6 +218,7 @@ enum class EventType : std::uint8_t {
   LimiterVerdict = 5,
   SourceRow = 6,
   PrefixRow = 7,
+  MediaUnreachable = 8,
 };
 
 struct CommandDone {
@@ -243,6 +244,16 @@ struct AddressChange {
   LegId leg;
   Endpoint before;
   Endpoint after;
+};
+enum class UnreachableCause : std::uint8_t { Network = 1, Host, Protocol, Port, Prohibited, TooBig, TimeExceeded };
+// A router, or the party's host, says that what is sent to the leg's party does not arrive. Once for each address of the
+// party; the row counts all. Anyone who knows both addresses and ports can forge it: a hint, not a fact.
+struct MediaUnreachable {
+  LegId leg;
+  IpAddress reporter;
+  Endpoint remote;
+  UnreachableCause cause{};
+  std::uint32_t mtu = 0;  // TooBig: bytes of an IP packet that the path takes; 0: not told
 };
 enum class Verdict : std::uint8_t { Limited = 1, Blocked = 2, Released = 3 };
 // First refusal of a source, its becoming blocked, or its release; not one event per packet.
@@ -282,6 +293,7 @@ struct Event {
     FirstPacket first_packet;
     MediaTimeout media_timeout;
     AddressChange address_change;
+    MediaUnreachable media_unreachable;
     LimiterVerdict limiter_verdict;
     SourceRow source_row;
     PrefixRow prefix_row;

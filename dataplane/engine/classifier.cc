@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dataplane/engine/icmp_error.h"
 #include "dataplane/engine/source_limiter.h"
 
 namespace ifgw::engine {
@@ -92,12 +93,24 @@ void Classifier::classify_l4(Packet& packet, const Headers& headers) const noexc
     return;
   }
   if (headers.fragment) return signalling(packet, headers, PacketKind::Fragment);
+  if (headers.l4 == L4::Other) return classify_icmp(packet);
   if (headers.l4 == L4::Udp && contains(udp_ports_, packet.destination_port)) {
     return signalling(packet, headers, PacketKind::SipUdp);
   }
   if (headers.l4 == L4::Tcp && contains(tcp_ports_, packet.destination_port)) {
     return signalling(packet, headers, headers.tcp_syn ? PacketKind::SignallingTcpSyn : PacketKind::SignallingTcp);
   }
+}
+
+// An error about media of ours goes to who sent it, everything else to the kernel.
+void Classifier::classify_icmp(Packet& packet) const noexcept {
+  const auto error = parse_icmp_error(packet);
+  if (!error || !ports_.is_media(error->local.port)) return;
+  const int local = local_address(error->local.ip);
+  if (local < 0) return;
+  packet.kind = PacketKind::Media;
+  packet.owner = ports_.owner(error->local.port);
+  packet.leg_index = ports_.index(static_cast<std::uint8_t>(local), error->local.port);
 }
 
 void Classifier::signalling(Packet& packet, const Headers& headers, PacketKind kind) const noexcept {

@@ -30,6 +30,7 @@ class Classifier {
  private:
   inline bool classify_plain_media(Packet& packet) const noexcept;
   void classify_l4(Packet& packet, const Headers& headers) const noexcept;
+  void classify_icmp(Packet& packet) const noexcept;
   void signalling(Packet& packet, const Headers& headers, PacketKind kind) const noexcept;
 
   PortMap ports_;

@@ -28,6 +28,7 @@ void clear_counters(api::LegRow& row) noexcept {
                                 &row.jitter, &row.rtt_ns, &row.remote_report, &row.tx_packets, &row.tx_bytes, &row.tx_rtcp}) {
     counter->set(0);
   }
+  row.unreachable.set(0);
   row.transcoded.set(0);
   row.inside.clear();
 }

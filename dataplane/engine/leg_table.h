@@ -82,6 +82,7 @@ struct alignas(64) LegCold {
   std::uint32_t media_timeout_ms = 0;
   std::uint32_t timeout_report = 0;  // Media::report_ when the silence was reported; 0: it was not
   std::uint16_t rtcp_send_port = 0;
+  bool unreachable_told = false;       // of the party's address
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
   std::uint32_t old_ssrc = 0;          // the party's stream before the one that is heard now
   std::uint32_t load_ppm = 0;          // booked for the way from this leg to its peer

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/engine/frame.h"
+#include "dataplane/engine/icmp_error.h"
 
 namespace ifgw::engine {
 namespace {
@@ -78,6 +79,7 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
 
 void Media::receive(Packet& packet, Instant now) noexcept {
   if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
+  if (packet.payload_offset == 0) return receive_icmp(packet, now);
   const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(udp_payload(packet));
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
 }
@@ -226,6 +228,23 @@ bool Media::straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexce
   if (ssrc == cold.old_ssrc && now - last_packet < kOldStream) return true;
   cold.old_ssrc = legs_.rx(leg).sequence.ssrc();
   return false;
+}
+
+// What the leg's party was sent did not arrive, somebody says: to be told, not to be acted on.
+void Media::receive_icmp(Packet& packet, Instant now) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  const auto error = parse_icmp_error(packet);
+  const Endpoint& remote = legs_.info(leg).current_remote;
+  LegCold& cold = legs_.cold(leg);
+  const bool ours =
+      error && error->remote.ip == remote.ip && (error->remote.port == remote.port || error->remote.port == cold.rtcp_send_port);
+  if (!ours) return drop(packet, api::DropReason::WrongMediaSource);
+  packet.verdict = PacketVerdict::Kept;
+  legs_.row(leg).unreachable.add(1);
+  if (cold.unreachable_told) return;
+  api::Event unreachable = event(api::EventType::MediaUnreachable, now);
+  unreachable.media_unreachable = {legs_.id(leg), error->reporter, error->remote, error->cause, error->mtu};
+  cold.unreachable_told = events_.on_event(unreachable);
 }
 
 // A packet of a leg that may learn its party's address, from another address than the one expected now. The first valid

@@ -86,6 +86,7 @@ class Media {
   void receive(Packet& packet, Instant now) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
+  void receive_icmp(Packet& packet, Instant now) noexcept;
   // What every packet passes is inline: media.cc, where alone it is called.
   inline SequenceTracker::Order count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
                                           bool audio, Instant now) noexcept;

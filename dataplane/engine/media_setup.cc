@@ -67,6 +67,7 @@ void Media::set_remote(std::uint32_t leg) noexcept {
   const api::LegInfo& info = legs_.info(leg);
   const Endpoint& remote = info.current_remote;
   LegRx& rx = legs_.rx(leg);
+  if (rx.source != remote.ip || rx.source_port != remote.port) legs_.cold(leg).unreachable_told = false;
   rx.source = remote.ip;
   rx.source_port = remote.port;
   // The sum does not care which end is which.

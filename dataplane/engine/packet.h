@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "codecs/base/bytes.h"
 #include "dataplane/api/counters.h"
 
 namespace ifgw::engine {
@@ -19,7 +20,7 @@ enum class Checksum : std::uint8_t {
 // Where a packet belongs. The order is the order of the branches in the shell, not of importance.
 enum class PacketKind : std::uint8_t {
   Exception,         // for the kernel: ARP, ND, ICMP, other addresses, other ports
-  Media,             // UDP to a media port of ours: Engine::media(), on worker `owner`
+  Media,             // UDP to a media port of ours, or an ICMP error about one (no payload_offset): Engine::media(), on worker `owner`
   SipUdp,            // UDP to a signalling port of ours: Engine::limit(), on worker `owner`, then up
   SignallingTcpSyn,  // a connection attempt: Engine::limit(), on worker `owner`, then to the kernel
   SignallingTcp,     // the rest of TCP to a signalling port: likewise (only blocked sources are refused)

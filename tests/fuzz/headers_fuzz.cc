@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "dataplane/engine/headers.h"
+#include "dataplane/engine/icmp_error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ifgw;
@@ -27,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!outcome.ok) return 0;
   if (std::size_t{packet.payload_offset} + packet.payload_length > packet.length || packet.l4_offset > packet.length) std::abort();
   if (packet.ip_version != 0 && packet_source(packet) != outcome.headers.source) std::abort();
+  (void)parse_icmp_error(packet);
   if (outcome.headers.l4 == L4::Udp) {
     (void)udp_checksum_ok(packet);
     (void)packet_pseudo_sum(packet);

@@ -220,6 +220,14 @@ class Calls(unittest.TestCase):
             self.assertEqual(lost_between(sent, received), [])
             self.assertLess(sorted(deltas)[len(deltas) // 2], 100_000_000, "median one-way time, requirement H7")
 
+    def test_a_party_without_a_media_socket_is_recorded(self):
+        audio.write_wav(self.lab.dir / "speech.wav", audio.tone(440, 1))
+        served = self.serve(*ANSWERS, body=sdp((8,), port="40404"))
+        peers.speaking_caller(self.lab, "caller", gateway.CALLER, GATEWAY, "expert", 0, self.lab.dir / "speech.wav", 1).wait(40)
+        served.wait(10)
+        told = [r["details"] for r in self.control.records() if r["event"] == "MEDIA_UNREACHABLE"]
+        self.assertEqual([(d["party"], d["cause"], d["reporter"]) for d in told], [("callee", "port-unreachable", gateway.CALLEE)])
+
     def test_thousand_calls_at_once_leave_nothing_behind(self):
         served = peers.Sipp(self.lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-m", "1000", "-l", "2000", "-timeout", "120", name="callee")
         dialled = peers.Sipp(self.lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1000", "-r", "100", "-l", "2000", "-s", "expert", "-d", "14000",

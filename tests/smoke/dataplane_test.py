@@ -103,6 +103,15 @@ class Media(unittest.TestCase):
         self.assertEqual(gateway.rtp_result(b)["packets"], [])
         self.assertEqual(self.dataplane.legs()["drops"]["wrong_media_source"] - before, 50)
 
+    def test_hosts_that_have_no_such_port_say_so(self):
+        for caller, callee in ((gateway.CALLER, gateway.CALLEE), (f"[{gateway.CALLER6}]", f"[{gateway.CALLEE6}]")):
+            remote_a, remote_b = f"{caller}:4000", f"{callee}:4002"
+            legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMU")
+            party = gateway.start_rtp(self.lab, "talker", "caller", remote_a, legs["a"], 0, 0.5)
+            lab.wait_for(lambda: [leg["unreachable"] for leg in self.dataplane.legs()["legs"] if leg["remote"] == remote_b][0] >= 1, 10, f"an error of {callee}'s host")
+            gateway.rtp_result(party)
+            self.assertEqual([leg["unreachable"] for leg in self.dataplane.legs()["legs"] if leg["remote"] == remote_a], [0])
+
     def test_garbage_to_a_media_port_is_counted_not_sent(self):
         remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
         legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMU")

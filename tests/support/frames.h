@@ -68,6 +68,18 @@ inline Frame ip_frame(const IpAddress& from, const IpAddress& to, unsigned proto
   return f;
 }
 
+// An ICMP or ICMPv6 message, by the family of `from`. `rest`: what follows type, code and checksum.
+inline Frame icmp_frame(const IpAddress& from, const IpAddress& to, unsigned type, unsigned code, const Frame& rest) {
+  Frame icmp = {static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(code), 0, 0};
+  icmp.insert(icmp.end(), rest.begin(), rest.end());
+  const unsigned protocol = from.is_v4() ? 1 : 58;
+  const unsigned sum =
+      from.is_v4() ? ~ones_sum(icmp.data(), icmp.size()) & 0xFFFF : l4_checksum(from, to, protocol, icmp.data(), icmp.size());
+  icmp[2] = static_cast<std::uint8_t>(sum >> 8);
+  icmp[3] = static_cast<std::uint8_t>(sum);
+  return ip_frame(from, to, protocol, icmp);
+}
+
 inline Frame udp_frame(const Endpoint& from, const Endpoint& to, const Frame& payload) {
   Frame udp;
   put16(udp, from.port);

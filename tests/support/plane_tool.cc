@@ -183,11 +183,11 @@ void legs(Tool& tool) {
     if (!info) continue;
     std::printf(
         "%s{\"id\": \"%llx\", \"peer\": \"%llx\", \"local\": \"%s\", \"remote\": \"%s\", \"rx\": %llu, \"tx\": %llu, \"expected\": %llu, "
-        "\"dropped\": %llu, \"transcoded\": %llu}",
+        "\"dropped\": %llu, \"transcoded\": %llu, \"unreachable\": %u}",
         comma, static_cast<unsigned long long>(info->id.value), static_cast<unsigned long long>(info->peer.value),
         info->local.text().c_str(), info->current_remote.text().c_str(), static_cast<unsigned long long>(row.rx_packets.get()),
         static_cast<unsigned long long>(row.tx_packets.get()), static_cast<unsigned long long>(row.expected.get()),
-        static_cast<unsigned long long>(row.dropped.get()), static_cast<unsigned long long>(row.transcoded.get()));
+        static_cast<unsigned long long>(row.dropped.get()), static_cast<unsigned long long>(row.transcoded.get()), row.unreachable.get());
     comma = ", ";
   }
   const api::WorkerBlock& worker = tool.link().worker(0);

@@ -33,6 +33,7 @@ const std::vector<Column> kLegs = {
     {"JITTER ms", "/jitter_ms"},
     {"RTT ms", "/rtt_ms"},
     {"REORDERED", "/reordered"},
+    {"UNREACHABLE", "/unreachable"},
     {"DROPPED", "/dropped"},
     {"TRANSCODED", "/transcoded"},
     {"INSIDE p50 us", "/inside/p50_us"},

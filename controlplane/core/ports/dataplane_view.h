@@ -75,6 +75,7 @@ struct LegView {
   std::uint64_t last_rx_ns = 0;  // 0: nothing yet
   std::uint64_t expected = 0;
   std::uint64_t reordered = 0;
+  std::uint64_t unreachable = 0;  // ICMP errors about what was sent to the party
   std::uint64_t transcoded = 0;
   std::uint32_t jitter = 0;                        // of arrival, units of the RTP clock
   std::uint64_t rtt_ns = 0;                        // 0: not known

@@ -71,6 +71,26 @@ struct MediaAddressChanged {
   Endpoint before;
   Endpoint after;
 };
+// Somebody on the way, or the party's host, says that what is sent there does not arrive. Told once an address.
+struct MediaUnreachable {
+  api::LegId leg;
+  IpAddress reporter;
+  Endpoint remote;
+  api::UnreachableCause cause{};
+  std::uint32_t mtu = 0;  // TooBig: what the path takes; 0: not told
+};
+constexpr std::string_view name(api::UnreachableCause cause) noexcept {
+  switch (cause) {
+    case api::UnreachableCause::Network: return "network-unreachable";
+    case api::UnreachableCause::Host: return "host-unreachable";
+    case api::UnreachableCause::Protocol: return "protocol-unreachable";
+    case api::UnreachableCause::Port: return "port-unreachable";
+    case api::UnreachableCause::Prohibited: return "prohibited";
+    case api::UnreachableCause::TooBig: return "packet-too-big";
+    case api::UnreachableCause::TimeExceeded: return "time-exceeded";
+  }
+  return "unknown";  // a later dataplane's
+}
 // A dataplane is there. `legs` are the ones it already had: they belong to an earlier control plane.
 struct MediaAttached {
   std::vector<api::LegInfo> legs;
@@ -81,7 +101,8 @@ struct MediaDetached {};
 struct MediaResync {
   std::vector<api::LegInfo> legs;
 };
-using MediaEvent = std::variant<MediaDone, MediaFirstPacket, MediaTimedOut, MediaAddressChanged, MediaAttached, MediaDetached, MediaResync>;
+using MediaEvent = std::variant<MediaDone, MediaFirstPacket, MediaTimedOut, MediaAddressChanged, MediaUnreachable, MediaAttached,
+                                MediaDetached, MediaResync>;
 
 // ---- requests: core -> dataplane ---------------------------------------------------------------------------------
 
