@@ -7,8 +7,7 @@
 // the same call, whatever the packet's duration. A codec with state never throws and never leaves the bounds of what it
 // was given, whatever the payload. A payload that is refused changes no state.
 //
-// G.729, GSM and Speex keep their state on the heap (their libraries take no memory): making one, reset() and its end
-// allocate or free.
+// G.729, GSM and Speex keep their state on the heap (AudioFormat::on_heap).
 //
 // Thread: one per object; different objects are independent.
 #pragma once
@@ -38,6 +37,7 @@ struct AudioFormat {
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
   std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
   bool stateful = false;                    // packets must be decoded in order and without gaps
+  bool on_heap = false;                     // making one, reset() and its end allocate or free: the library takes no memory
 };
 const AudioFormat& format(AudioCodec codec) noexcept;
 
@@ -53,12 +53,18 @@ struct OpusSettings {
   bool cbr = false;                             // every packet of one duration has one size
   friend bool operator==(const OpusSettings&, const OpusSettings&) = default;
 };
+struct SpeexSettings {
+  std::uint8_t quality = 8;    // 0..10, of libspeex
+  bool variable_rate = false;  // the quality is kept, the rate is not
+  bool vad = false;            // with a constant rate: little is spent on silence
+  friend bool operator==(const SpeexSettings&, const SpeexSettings&) = default;
+};
 struct CodecSettings {
   AudioCodec codec = AudioCodec::Pcmu;
   std::uint32_t pcm_rate_hz = 0;  // 0: the format's. Opus runs at 8000, 16000 or 48000 directly, without a resampler
   OpusSettings opus = {};
-  std::uint8_t speex_quality = 8;  // 0..10
-  bool g729_annex_b = false;       // voice activity detection: silence is sent as SID frames or not at all
+  SpeexSettings speex = {};
+  bool g729_annex_b = false;  // voice activity detection: silence is sent as SID frames or not at all
   friend bool operator==(const CodecSettings&, const CodecSettings&) = default;
 };
 

@@ -99,7 +99,13 @@ class G729Encoder final : public Encoder {
 }  // namespace
 
 constinit const CodecRow kG729Row = {
-    {.name = "G729", .sample_rate_hz = 8000, .rtp_clock_hz = 8000, .static_payload_type = 18, .frame_ms = 10, .stateful = true},
+    {.name = "G729",
+     .sample_rate_hz = 8000,
+     .rtp_clock_hz = 8000,
+     .static_payload_type = 18,
+     .frame_ms = 10,
+     .stateful = true,
+     .on_heap = true},
     [](const CodecSettings& s) noexcept -> std::uint32_t { return s.pcm_rate_hz == 0 || s.pcm_rate_hz == 8000 ? 8000 : 0; },
     [](const CodecSettings&) noexcept { return sizeof(G729Decoder); },
     [](const CodecSettings&) noexcept { return sizeof(G729Encoder); },

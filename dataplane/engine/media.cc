@@ -80,10 +80,10 @@ void Media::receive(Packet& packet, Instant now) noexcept {
 }
 
 // RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
-inline void Media::count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
+inline void Media::count_jitter(api::LegRow& row, std::uint32_t clock_khz, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
   const std::uint64_t before = row.jitter.get();
   auto jitter = static_cast<std::uint32_t>(before);
-  const std::uint32_t transit = (wide_clock ? arrival_ * 6 : arrival_) - timestamp;
+  const std::uint32_t transit = arrival_ * (clock_khz / 8) - timestamp;
   const std::uint32_t change = transit - static_cast<std::uint32_t>(before >> 32);
   const std::uint32_t distance = std::min(change, 0 - change);
   // A clock that was set anew is no jitter.
@@ -106,7 +106,7 @@ inline SequenceTracker::Order Media::count_rtp(LegRx& rx, api::LegRow& row, std:
     rtcp.expected_before = rtcp.received_before = 0;
   }
   // Events share their beginning's time stamp; only audio tells jitter.
-  if (audio && change.order != SequenceTracker::Order::Unconfirmed) count_jitter(row, rx.wide_clock, rtp.timestamp, change.order);
+  if (audio && change.order != SequenceTracker::Order::Unconfirmed) count_jitter(row, rx.clock_khz, rtp.timestamp, change.order);
   return change.order;
 }
 

@@ -94,7 +94,7 @@ bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::ui
                         Coding& made) noexcept {
   if (path_between(from, to) != AudioPath::Transcode) return true;
   made.peer = peer;
-  made.settings = {{audio_codec(from.codec)}, encoder_settings(to), to.ptime_ms};
+  made.settings = {codec_settings(from.codec), encoder_settings(to), to.ptime_ms};
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);

@@ -29,8 +29,8 @@ struct Rates {
 };
 Rates choose_rates(const TranscoderSettings& s) noexcept {
   Rates r{s.from, s.to};
-  if (is_opus(r.from) && !is_opus(r.to)) r.from.pcm_rate_hz = audio::format(r.to.codec).sample_rate_hz;
-  if (is_opus(r.to) && !is_opus(r.from)) r.to.pcm_rate_hz = audio::format(r.from.codec).sample_rate_hz;
+  if (is_opus(r.from) && !is_opus(r.to)) r.from.pcm_rate_hz = audio::pcm_rate_hz(r.to);
+  if (is_opus(r.to) && !is_opus(r.from)) r.to.pcm_rate_hz = audio::pcm_rate_hz(r.from);
   r.from_hz = audio::pcm_rate_hz(r.from);
   r.to_hz = audio::pcm_rate_hz(r.to);
   return r;
@@ -76,12 +76,12 @@ Transcoder::Ptr Transcoder::make(const TranscoderSettings& settings, std::span<s
 }
 
 Transcoder::Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept
-    : from_clock_hz_(audio::format(parts.rates.from.codec).rtp_clock_hz),
+    : from_clock_hz_(audio::rtp_clock_hz(parts.rates.from)),
       from_rate_hz_(parts.rates.from_hz),
-      to_clock_hz_(audio::format(parts.rates.to.codec).rtp_clock_hz),
+      to_clock_hz_(audio::rtp_clock_hz(parts.rates.to)),
       to_rate_hz_(parts.rates.to_hz),
       frame_samples_(parts.frame),
-      allocates_(parts.rates.from.codec == AudioCodec::G729),
+      allocates_(audio::format(parts.rates.from.codec).on_heap),
       decoder_(audio::make_decoder(parts.rates.from, memory.subspan(parts.decoder_at, parts.encoder_at - parts.decoder_at))),
       encoder_(audio::make_encoder(parts.rates.to, memory.subspan(parts.encoder_at, parts.decoded_at - parts.encoder_at))),
       resampler_(parts.rates.from_hz, parts.rates.to_hz),
