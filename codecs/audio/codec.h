@@ -37,6 +37,7 @@ struct AudioFormat {
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
   std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
   bool stateful = false;                    // packets must be decoded in order and without gaps
+  bool describes_pauses = false;            // pause_of() may say so of its payloads
   bool on_heap = false;                     // making one, reset() and its end allocate or free: the library takes no memory
 };
 const AudioFormat& format(AudioCodec codec) noexcept;
@@ -73,6 +74,13 @@ enum class CodecError : std::uint8_t {
   BadPayload,  // no payload of this codec
   BadLength,   // a number of samples the codec cannot encode
   TooLong,     // does not fit the output
+};
+
+// What a payload says of a pause in which nothing is sent.
+enum class Pause : std::uint8_t {
+  None,    // it says nothing
+  Quiet,   // the encoder heard no voice; behind a pause, this goes on with it
+  Begins,  // it ends in a description of the pause: a SID frame, an empty frame of Opus
 };
 
 struct Decoded {
@@ -112,6 +120,9 @@ class Encoder {
   virtual Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept = 0;
   virtual void reset() noexcept = 0;
 };
+
+// `payload` is one that the codec's decoder takes. Of G.729 the last 10 ms are the description, of Opus the whole packet.
+Pause pause_of(AudioCodec codec, std::span<const std::uint8_t> payload) noexcept;
 
 // The PCM rate the codec would run at, in Hz; 0: the settings are out of range or this build cannot run them.
 std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept;

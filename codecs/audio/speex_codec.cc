@@ -170,6 +170,7 @@ constinit const CodecRow kSpeexRow = {
     [](const CodecSettings&) noexcept { return sizeof(SpeexDecoder); },
     [](const CodecSettings&) noexcept { return sizeof(SpeexEncoder); },
     [](const CodecSettings& s, std::byte* memory) noexcept -> Decoder* { return new (memory) SpeexDecoder(speex_rate_hz(s)); },
-    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) SpeexEncoder(speex_rate_hz(s), s.speex); }};
+    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) SpeexEncoder(speex_rate_hz(s), s.speex); },
+    [](std::span<const std::uint8_t>) noexcept { return Pause::None; }};
 
 }  // namespace ifgw::audio
