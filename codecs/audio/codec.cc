@@ -29,6 +29,8 @@ bool Decoder::recover(std::span<const std::uint8_t>, std::span<std::int16_t> pcm
   return false;
 }
 
+Pause pause_of(AudioCodec codec, std::span<const std::uint8_t> payload) noexcept { return row(codec).pause(payload); }
+
 std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept { return row(settings.codec).pcm_rate_hz(settings); }
 
 std::uint32_t rtp_clock_hz(const CodecSettings& settings) noexcept {

@@ -7,8 +7,7 @@
 // the same call, whatever the packet's duration. A codec with state never throws and never leaves the bounds of what it
 // was given, whatever the payload. A payload that is refused changes no state.
 //
-// G.729, GSM and Speex keep their state on the heap (their libraries take no memory): making one, reset() and its end
-// allocate or free.
+// G.729, GSM and Speex keep their state on the heap (AudioFormat::on_heap).
 //
 // Thread: one per object; different objects are independent.
 #pragma once
@@ -38,6 +37,8 @@ struct AudioFormat {
   std::uint8_t static_payload_type = 0xFF;  // RFC 3551 table 4; 0xFF: dynamic
   std::uint8_t frame_ms = 0;                // a packet holds whole multiples of this; 0: any number of samples
   bool stateful = false;                    // packets must be decoded in order and without gaps
+  bool describes_pauses = false;            // pause_of() may say so of its payloads
+  bool on_heap = false;                     // making one, reset() and its end allocate or free: the library takes no memory
 };
 const AudioFormat& format(AudioCodec codec) noexcept;
 
@@ -53,12 +54,18 @@ struct OpusSettings {
   bool cbr = false;                             // every packet of one duration has one size
   friend bool operator==(const OpusSettings&, const OpusSettings&) = default;
 };
+struct SpeexSettings {
+  std::uint8_t quality = 8;    // 0..10, of libspeex
+  bool variable_rate = false;  // the quality is kept, the rate is not
+  bool vad = false;            // with a constant rate: little is spent on silence
+  friend bool operator==(const SpeexSettings&, const SpeexSettings&) = default;
+};
 struct CodecSettings {
   AudioCodec codec = AudioCodec::Pcmu;
   std::uint32_t pcm_rate_hz = 0;  // 0: the format's. Opus runs at 8000, 16000 or 48000 directly, without a resampler
   OpusSettings opus = {};
-  std::uint8_t speex_quality = 8;  // 0..10
-  bool g729_annex_b = false;       // voice activity detection: silence is sent as SID frames or not at all
+  SpeexSettings speex = {};
+  bool g729_annex_b = false;  // voice activity detection: silence is sent as SID frames or not at all
   friend bool operator==(const CodecSettings&, const CodecSettings&) = default;
 };
 
@@ -67,6 +74,13 @@ enum class CodecError : std::uint8_t {
   BadPayload,  // no payload of this codec
   BadLength,   // a number of samples the codec cannot encode
   TooLong,     // does not fit the output
+};
+
+// What a payload says of a pause in which nothing is sent.
+enum class Pause : std::uint8_t {
+  None,    // it says nothing
+  Quiet,   // the encoder heard no voice; behind a pause, this goes on with it
+  Begins,  // it ends in a description of the pause: a SID frame, an empty frame of Opus
 };
 
 struct Decoded {
@@ -106,6 +120,9 @@ class Encoder {
   virtual Encoded encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> payload) noexcept = 0;
   virtual void reset() noexcept = 0;
 };
+
+// `payload` is one that the codec's decoder takes. Of G.729 the last 10 ms are the description, of Opus the whole packet.
+Pause pause_of(AudioCodec codec, std::span<const std::uint8_t> payload) noexcept;
 
 // The PCM rate the codec would run at, in Hz; 0: the settings are out of range or this build cannot run them.
 std::uint32_t pcm_rate_hz(const CodecSettings& settings) noexcept;

@@ -16,6 +16,7 @@ struct CodecRow {
   std::size_t (*encoder_bytes)(const CodecSettings&) noexcept;
   Decoder* (*make_decoder)(const CodecSettings&, std::byte* memory) noexcept;
   Encoder* (*make_encoder)(const CodecSettings&, std::byte* memory) noexcept;
+  Pause (*pause)(std::span<const std::uint8_t> payload) noexcept = [](std::span<const std::uint8_t>) noexcept { return Pause::None; };
 };
 
 // A codec of one rate whose objects are all of its state.
@@ -27,7 +28,8 @@ constexpr CodecRow plain_row(AudioFormat format) noexcept {
           [](const CodecSettings&) noexcept { return sizeof(TheDecoder); },
           [](const CodecSettings&) noexcept { return sizeof(TheEncoder); },
           [](const CodecSettings&, std::byte* memory) noexcept -> Decoder* { return new (memory) TheDecoder; },
-          [](const CodecSettings&, std::byte* memory) noexcept -> Encoder* { return new (memory) TheEncoder; }};
+          [](const CodecSettings&, std::byte* memory) noexcept -> Encoder* { return new (memory) TheEncoder; },
+          [](std::span<const std::uint8_t>) noexcept { return Pause::None; }};
 }
 
 extern const CodecRow kPcmuRow;

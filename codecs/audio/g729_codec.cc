@@ -99,11 +99,19 @@ class G729Encoder final : public Encoder {
 }  // namespace
 
 constinit const CodecRow kG729Row = {
-    {.name = "G729", .sample_rate_hz = 8000, .rtp_clock_hz = 8000, .static_payload_type = 18, .frame_ms = 10, .stateful = true},
+    {.name = "G729",
+     .sample_rate_hz = 8000,
+     .rtp_clock_hz = 8000,
+     .static_payload_type = 18,
+     .frame_ms = 10,
+     .stateful = true,
+     .describes_pauses = true,
+     .on_heap = true},
     [](const CodecSettings& s) noexcept -> std::uint32_t { return s.pcm_rate_hz == 0 || s.pcm_rate_hz == 8000 ? 8000 : 0; },
     [](const CodecSettings&) noexcept { return sizeof(G729Decoder); },
     [](const CodecSettings&) noexcept { return sizeof(G729Encoder); },
     [](const CodecSettings&, std::byte* memory) noexcept -> Decoder* { return new (memory) G729Decoder; },
-    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) G729Encoder(s.g729_annex_b); }};
+    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) G729Encoder(s.g729_annex_b); },
+    [](std::span<const std::uint8_t> payload) noexcept { return payload.size() % kFrameBytes == kSidBytes ? Pause::Begins : Pause::None; }};
 
 }  // namespace ifgw::audio

@@ -74,6 +74,6 @@ class GsmEncoder final : public Encoder {
 }  // namespace
 
 constinit const CodecRow kGsmRow = plain_row<GsmDecoder, GsmEncoder, 8000>(
-    {.name = "GSM", .rtp_clock_hz = 8000, .static_payload_type = 3, .frame_ms = 20, .stateful = true});
+    {.name = "GSM", .rtp_clock_hz = 8000, .static_payload_type = 3, .frame_ms = 20, .stateful = true, .on_heap = true});
 
 }  // namespace ifgw::audio

@@ -22,19 +22,41 @@ constexpr std::size_t behind(std::size_t object_bytes) noexcept {
 opus_int32 bytes_of(std::span<const std::uint8_t> payload) noexcept { return static_cast<opus_int32>(payload.size()); }
 int samples_of(std::span<const std::int16_t> pcm) noexcept { return static_cast<int>(pcm.size()); }
 
+struct Frames {
+  std::array<const unsigned char*, 48> data;
+  std::array<opus_int16, 48> sizes;
+  int count = 0;       // 0 or less: no packet
+  int silk_parts = 1;  // of a frame: one for each 20 ms
+};
+Frames frames_of(std::span<const std::uint8_t> payload) noexcept {
+  Frames frames;
+  frames.count = opus_packet_parse(payload.data(), bytes_of(payload), nullptr, frames.data.data(), frames.sizes.data(), nullptr);
+  frames.silk_parts = std::max(opus_packet_get_samples_per_frame(payload.data(), 48'000) / 48 / 20, 1);
+  return frames;
+}
+
+// By the voice activity flags of its frames (RFC 6716 section 4.2.3); CELT has none.
+Pause opus_pause(std::span<const std::uint8_t> payload) noexcept {
+  if (payload.size() <= kUnsentBytes) return Pause::Begins;
+  if ((payload[0] & 0x80) != 0) return Pause::None;
+  if ((payload[0] & 3) == 0 && payload[1] >= 0x80) return Pause::None;  // one frame, with a voice in its first 20 ms: most are
+  const Frames frames = frames_of(payload);
+  for (int i = 0; i < frames.count; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (frames.sizes[at] != 0 && *frames.data[at] >> (8 - frames.silk_parts) != 0) return Pause::None;
+  }
+  return frames.count > 0 ? Pause::Quiet : Pause::None;
+}
+
 // Whether the packet's first frame carries the one before it once more (RFC 6716 section 4.2.3: the flag follows the
 // voice activity flags, one for each 20 ms).
 bool has_redundancy(std::span<const std::uint8_t> payload) noexcept {
   if (payload.empty() || (payload[0] & 0x80) != 0) return false;  // CELT only
-  std::array<const unsigned char*, 48> frames;
-  std::array<opus_int16, 48> sizes;
-  if (opus_packet_parse(payload.data(), bytes_of(payload), nullptr, frames.data(), sizes.data(), nullptr) <= 0 || sizes[0] == 0)
-    return false;
-  const int frame_ms = opus_packet_get_samples_per_frame(payload.data(), 48'000) / 48;
-  const int silk_frames = std::max(frame_ms / 20, 1);
-  const int flags = *frames[0];
-  if ((flags >> (7 - silk_frames) & 1) != 0) return true;
-  return opus_packet_get_nb_channels(payload.data()) == 2 && (flags >> (6 - 2 * silk_frames) & 1) != 0;
+  const Frames frames = frames_of(payload);
+  if (frames.count <= 0 || frames.sizes[0] == 0) return false;
+  const int flags = *frames.data[0];
+  if ((flags >> (7 - frames.silk_parts) & 1) != 0) return true;
+  return opus_packet_get_nb_channels(payload.data()) == 2 && (flags >> (6 - 2 * frames.silk_parts) & 1) != 0;
 }
 
 class OpusFrameDecoder final : public Decoder {
@@ -196,11 +218,12 @@ std::uint32_t opus_rate_hz(const CodecSettings& settings) noexcept {
 }  // namespace
 
 constinit const CodecRow kOpusRow = {
-    {.name = "opus", .sample_rate_hz = 48'000, .rtp_clock_hz = 48'000, .rtpmap_channels = 2, .stateful = true},
+    {.name = "opus", .sample_rate_hz = 48'000, .rtp_clock_hz = 48'000, .rtpmap_channels = 2, .stateful = true, .describes_pauses = true},
     opus_rate_hz,
     [](const CodecSettings&) noexcept { return behind(sizeof(OpusFrameDecoder)) + static_cast<std::size_t>(opus_decoder_get_size(1)); },
     [](const CodecSettings&) noexcept { return behind(sizeof(OpusFrameEncoder)) + static_cast<std::size_t>(opus_encoder_get_size(1)); },
     [](const CodecSettings& s, std::byte* memory) noexcept -> Decoder* { return new (memory) OpusFrameDecoder(opus_rate_hz(s)); },
-    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) OpusFrameEncoder(opus_rate_hz(s), s.opus); }};
+    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) OpusFrameEncoder(opus_rate_hz(s), s.opus); },
+    opus_pause};
 
 }  // namespace ifgw::audio

@@ -111,7 +111,7 @@ class SpeexDecoder final : public Decoder {
 
 class SpeexEncoder final : public Encoder {
  public:
-  SpeexEncoder(std::uint32_t rate_hz, int quality) noexcept : rate_hz_(rate_hz), quality_(quality) { reset(); }
+  SpeexEncoder(std::uint32_t rate_hz, const SpeexSettings& settings) noexcept : rate_hz_(rate_hz), settings_(settings) { reset(); }
   ~SpeexEncoder() override { speex_encoder_destroy(state_); }
   SpeexEncoder(const SpeexEncoder&) = delete;
   SpeexEncoder& operator=(const SpeexEncoder&) = delete;
@@ -137,32 +137,40 @@ class SpeexEncoder final : public Encoder {
   void reset() noexcept override {
     if (state_ != nullptr) speex_encoder_destroy(state_);
     state_ = speex_encoder_init(mode_of(rate_hz_));
-    IFGW_CHECK(state_ != nullptr && speex_encoder_ctl(state_, SPEEX_SET_QUALITY, &quality_) == 0);
+    IFGW_CHECK(state_ != nullptr);
+    int quality = settings_.quality;
+    float vbr_quality = settings_.quality;
+    int vbr = settings_.variable_rate ? 1 : 0;
+    int vad = settings_.vad ? 1 : 0;
+    bool ok = speex_encoder_ctl(state_, SPEEX_SET_QUALITY, &quality) == 0;
+    ok = ok && speex_encoder_ctl(state_, SPEEX_SET_VBR_QUALITY, &vbr_quality) == 0;
+    ok = ok && speex_encoder_ctl(state_, SPEEX_SET_VBR, &vbr) == 0;
+    ok = ok && speex_encoder_ctl(state_, SPEEX_SET_VAD, &vad) == 0;
+    IFGW_CHECK(ok);
   }
 
  private:
   static constexpr std::size_t kMaxFrames = 6;
   std::uint32_t rate_hz_;
-  int quality_;
+  SpeexSettings settings_;
   std::size_t frame_ = rate_hz_ / 50;
   void* state_ = nullptr;
 };
 
 std::uint32_t speex_rate_hz(const CodecSettings& s) noexcept {
   const std::uint32_t rate = s.pcm_rate_hz == 0 ? 8000 : s.pcm_rate_hz;
-  return (rate == 8000 || rate == 16'000) && s.speex_quality <= 10 ? rate : 0;
+  return (rate == 8000 || rate == 16'000) && s.speex.quality <= 10 ? rate : 0;
 }
 
 }  // namespace
 
 constinit const CodecRow kSpeexRow = {
-    {.name = "speex", .sample_rate_hz = 8000, .frame_ms = 20, .stateful = true},
+    {.name = "speex", .sample_rate_hz = 8000, .frame_ms = 20, .stateful = true, .on_heap = true},
     speex_rate_hz,
     [](const CodecSettings&) noexcept { return sizeof(SpeexDecoder); },
     [](const CodecSettings&) noexcept { return sizeof(SpeexEncoder); },
     [](const CodecSettings& s, std::byte* memory) noexcept -> Decoder* { return new (memory) SpeexDecoder(speex_rate_hz(s)); },
-    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* {
-      return new (memory) SpeexEncoder(speex_rate_hz(s), s.speex_quality);
-    }};
+    [](const CodecSettings& s, std::byte* memory) noexcept -> Encoder* { return new (memory) SpeexEncoder(speex_rate_hz(s), s.speex); },
+    [](std::span<const std::uint8_t>) noexcept { return Pause::None; }};
 
 }  // namespace ifgw::audio

@@ -133,6 +133,7 @@ struct StaticType {
 std::optional<StaticType> static_payload_type(std::uint8_t payload_type) noexcept;
 
 inline constexpr std::uint8_t kPcmuPayloadType = 0;
+inline constexpr std::uint8_t kGsmPayloadType = 3;
 inline constexpr std::uint8_t kPcmaPayloadType = 8;
 inline constexpr std::uint8_t kG722PayloadType = 9;  // clock 8000 although sampled at 16000 (RFC 3551 section 4.5.2)
 inline constexpr std::uint8_t kG729PayloadType = 18;

@@ -12,7 +12,7 @@ double seconds(Duration d) { return static_cast<double>(d / std::chrono::millise
 
 Json codec_name(api::Codec codec) {
   return codec == api::Codec::None || static_cast<std::uint8_t>(codec) > api::kMaxCodec ? Json(nullptr)
-                                                                                        : Json(std::string{core::traits(codec).encoding});
+                                                                                        : Json(std::string{api::facts(codec).name});
 }
 
 Json leg_id(api::LegId id) { return id.present() ? Json(core::text(id)) : Json(nullptr); }
@@ -117,7 +117,7 @@ Json leg_row(const core::LegView& leg, const core::Call* owner, core::Party part
   row["transcoded"] = leg.transcoded;
   row["rx_rtcp"] = leg.rx_rtcp;
   row["tx_rtcp"] = leg.tx_rtcp;
-  const double units_per_ms = info.media.codec == api::Codec::Opus ? 48.0 : 8.0;
+  const double units_per_ms = api::facts(info.media.codec).rtp_clock_hz / 1000.0;
   row["jitter_ms"] = leg.rx_packets < 2 ? Json(nullptr) : Json(leg.jitter / units_per_ms);
   row["rtt_ms"] = leg.rtt_ns == 0 ? Json(nullptr) : Json(static_cast<double>(leg.rtt_ns) / 1e6);
   row["remote_lost"] = leg.remote_report ? Json(leg.remote_report->lost) : Json(nullptr);

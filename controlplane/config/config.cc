@@ -150,6 +150,7 @@ class Loader {
     r.number("dscp", 0, 63, "", m.dscp);
     r.flag("comfort_noise", m.comfort_noise);
     r.table("opus", [&](Reader& t) { opus(t, m.opus); });
+    r.table("speex", [&](Reader& t) { t.number("quality", 0, api::kMaxSpeexQuality, "", m.speex.quality); });
     r.table("g729", [&](Reader& t) { t.flag("annex_b", m.g729_annex_b); });
     r.tables("address", 16, [&](Reader& t) {
       std::optional<IpAddress> local, advertised;
@@ -227,7 +228,7 @@ class Loader {
       if (first) target.clear();
       first = false;
       const auto codec = core::codec_named(text);
-      if (!codec) return r.problem_at(at, key, "value \"" + text.substr(0, 20) + "\" is none of PCMU, PCMA, G722, G729, opus");
+      if (!codec) return r.problem_at(at, key, "value \"" + text.substr(0, 20) + "\" is none of " + core::every_codec());
       if (std::find(target.begin(), target.end(), *codec) != target.end()) return r.problem_at(at, key, "names \"" + text + "\" twice");
       target.push_back(*codec);
     });

@@ -49,6 +49,12 @@ api::EncoderParams Calls::encoder_params(const Call& call, Party party) const {
   api::EncoderParams params;
   // A party that was not asked for SID frames is not sent any either: the format parameter speaks of both directions.
   if (side.agreed.codec == api::Codec::G729) params.annex_b = settings.g729_annex_b && wants.annex_b && side.asked.annex_b ? 1 : 0;
+  if (side.agreed.codec == api::Codec::Speex8 || side.agreed.codec == api::Codec::Speex16) {
+    const SpeexParameters& speex = wants.speex;
+    params.speex_quality =
+        speex.preferred == SpeexParameters::kNone ? settings.speex.quality : speex_quality(side.agreed.codec, speex.preferred);
+    if (speex.any) params.speex_rate = speex.rate;  // else it would make modes that were not named
+  }
   if (side.agreed.codec != api::Codec::Opus) return params;
   params.bitrate_bps = settings.opus.bitrate_bps;
   params.max_bitrate_bps = wants.max_bitrate_bps;
@@ -177,7 +183,7 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
   (void)record(call, "UPDATED", Severity::Info, side.leg,
                {{"party", std::string{name(party)}},
                 {"direction", std::string{wire::sdp::name(side.wish)}},
-                {"codec", std::string{traits(side.agreed.codec).encoding}},
+                {"codec", std::string{api::facts(side.agreed.codec).name}},
                 {"media", side.agreed.remote.text()}},
                now);
   commands_.push_back(AnswerLeg{side.leg, description(call, party, false)});

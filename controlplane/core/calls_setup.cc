@@ -279,7 +279,7 @@ void Calls::answer_caller(Call& call, Instant now) {
   const Side& caller = call.side(Party::Caller);
   const Side& callee = call.side(Party::Callee);
   const auto codec = [](const Side& s) {
-    return s.agreed.codec == api::Codec::None ? std::string{"-"} : std::string{traits(s.agreed.codec).encoding};
+    return s.agreed.codec == api::Codec::None ? std::string{"-"} : std::string{api::facts(s.agreed.codec).name};
   };
   const bool kept = record(call, "BRIDGE_ESTABLISHED", Severity::Info, callee.leg,
                            {{"caller_codec", codec(caller)},

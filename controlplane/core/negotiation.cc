@@ -8,13 +8,24 @@ namespace {
 
 namespace sdp = wire::sdp;
 
+// In the order of api::Codec.
 constexpr std::array<CodecTraits, api::kMaxCodec> kTraits{{
-    {api::Codec::Pcmu, "PCMU", 8000, 1, sdp::kPcmuPayloadType},
-    {api::Codec::Pcma, "PCMA", 8000, 1, sdp::kPcmaPayloadType},
-    {api::Codec::G722, "G722", 8000, 1, sdp::kG722PayloadType},
-    {api::Codec::G729, "G729", 8000, 1, sdp::kG729PayloadType},
-    {api::Codec::Opus, "opus", 48000, 2, 96},
+    {api::Codec::Pcmu, "PCMU", 1, sdp::kPcmuPayloadType},
+    {api::Codec::Pcma, "PCMA", 1, sdp::kPcmaPayloadType},
+    {api::Codec::G722, "G722", 1, sdp::kG722PayloadType},
+    {api::Codec::G729, "G729", 1, sdp::kG729PayloadType},
+    {api::Codec::Opus, "opus", 2, 96},
+    {api::Codec::Speex8, "speex", 1, 97},
+    {api::Codec::Speex16, "speex", 1, 98},
+    {api::Codec::Gsm, "GSM", 1, sdp::kGsmPayloadType},
+    {api::Codec::G726_16, "G726-16", 1, 104},
+    {api::Codec::G726_24, "G726-24", 1, 105},
+    {api::Codec::G726_32, "G726-32", 1, 106},
+    {api::Codec::G726_40, "G726-40", 1, 107},
+    {api::Codec::L16_8, "L16", 1, 108},
+    {api::Codec::L16_16, "L16", 1, 109},
 }};
+constexpr std::uint32_t clock_of(const CodecTraits& t) noexcept { return api::facts(t.codec).rtp_clock_hz; }
 
 constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
 
@@ -22,7 +33,7 @@ constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
 bool usable_payload_type(std::uint8_t pt) noexcept { return pt <= 127 && (pt < 64 || pt > 95); }
 
 bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
-  return usable_payload_type(f.payload_type) && f.clock_rate == t.clock_rate && f.channels == t.channels &&
+  return usable_payload_type(f.payload_type) && f.clock_rate == clock_of(t) && f.channels == t.channels &&
          sdp::same_encoding(f.encoding, t.encoding);
 }
 
@@ -30,7 +41,7 @@ bool is_telephone_event(const sdp::Format& f) noexcept { return sdp::same_encodi
 
 // Events run in the clock of the audio (RFC 4733 section 2.1); many phones know them at 8000 Hz only, also beside Opus.
 void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept {
-  for (const std::uint32_t clock : {traits(agreement.codec).clock_rate, std::uint32_t{8000}}) {
+  for (const std::uint32_t clock : {clock_of(traits(agreement.codec)), std::uint32_t{8000}}) {
     const auto event = std::find_if(m.formats.begin(), m.formats.end(), [clock](const sdp::Format& f) {
       return is_telephone_event(f) && usable_payload_type(f.payload_type) && f.clock_rate == clock;
     });
@@ -41,9 +52,7 @@ void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept 
   }
 }
 
-bool needs_comfort_noise(api::Codec codec) noexcept {
-  return codec == api::Codec::Pcmu || codec == api::Codec::Pcma || codec == api::Codec::G722;
-}
+bool needs_comfort_noise(api::Codec codec) noexcept { return api::facts(codec).needs_comfort_noise; }
 
 void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
   if (!needs_comfort_noise(agreement.codec)) return;
@@ -67,7 +76,7 @@ Refusal refusal(std::string rule, std::string observed, std::string limit, std::
 // Why a format with the name of a codec is not that codec; empty: it is, or has another name.
 std::string difference(const sdp::Format& f, const CodecTraits& t) {
   if (!sdp::same_encoding(f.encoding, t.encoding)) return {};
-  if (f.clock_rate != t.clock_rate) return "clock rate " + std::to_string(f.clock_rate) + ", not " + std::to_string(t.clock_rate);
+  if (f.clock_rate != clock_of(t)) return "clock rate " + std::to_string(f.clock_rate) + ", not " + std::to_string(clock_of(t));
   if (f.channels != t.channels) return "channels: " + std::to_string(f.channels) + ", not " + std::to_string(t.channels);
   if (!usable_payload_type(f.payload_type)) return "payload type " + std::to_string(f.payload_type) + " is reserved, RFC 5761 section 4";
   return {};
@@ -89,11 +98,26 @@ std::string format_list(const sdp::Media& m, std::span<const api::Codec> codecs)
   return text.empty() ? "nothing" : text;
 }
 
-std::uint8_t usable_ptime(const sdp::Media& m) noexcept {
+// The longest the codec has within what is wanted; else its shortest. Of frames of 20 ms what is wanted is rounded up
+// (RFC 5574 section 5.6).
+std::uint8_t usable_ptime(const sdp::Media& m, api::Codec codec) noexcept {
+  const unsigned frame = api::facts(codec).frame_ms;
   unsigned ptime = m.ptime_ms == 0 ? 20u : m.ptime_ms;
+  if (frame > 10) ptime = (ptime + frame - 1) / frame * frame;
   if (m.maxptime_ms != 0) ptime = std::min<unsigned>(ptime, m.maxptime_ms);
-  const unsigned usable = std::clamp(ptime / 10 * 10, 10u, 60u);
-  return static_cast<std::uint8_t>(usable == 50 ? 40 : usable);  // which not every codec has
+  unsigned usable = std::clamp(ptime / 10 * 10, frame, 60u);
+  while (usable > frame && !api::valid_ptime(codec, usable)) usable -= 10;
+  return static_cast<std::uint8_t>(usable);
+}
+
+// What is agreed with the codec, by its format in the stream.
+void settle_codec(const sdp::Media& m, const sdp::Format& f, api::Codec codec, Agreement& agreement) {
+  agreement.codec = codec;
+  agreement.payload_type = f.payload_type;
+  agreement.ptime_ms = usable_ptime(m, codec);
+  agreement.wants = read_format_parameters(codec, f.fmtp);
+  choose_telephone_event(m, agreement);
+  choose_comfort_noise(m, agreement);
 }
 
 Layout layout_of(const sdp::Session& session, std::size_t audio) {
@@ -119,7 +143,7 @@ std::optional<Refusal> address_refusal(const IpAddress& ip, const MediaPath& pat
   return std::nullopt;
 }
 
-// Address, ports, direction and packet time of the stream; the codec is chosen by the caller.
+// Address, ports and direction of the stream; the codec is chosen by the caller.
 std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const sdp::Media& m, const MediaPath& path) {
   const sdp::Address* where = session.connection_of(m);
   if (where == nullptr) return refusal("no-connection-line", "no c= for the audio stream", "RFC 8866 section 5.7", "send a c= line");
@@ -128,7 +152,6 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
   }
   Agreement a;
   a.direction = session.direction_of(m);
-  a.ptime_ms = usable_ptime(m);
   if (unspecified(where->ip)) {  // hold as RFC 2543 wrote it
     a.direction = sdp::make_direction(sdp::sends(a.direction), false);
     return a;
@@ -187,7 +210,7 @@ sdp::Session skeleton(const Description& d, const Layout& layout) {
 }
 
 void add_codec(sdp::Media& m, const CodecTraits& t, std::uint8_t payload_type, const FormatParameters& asked) {
-  m.formats.push_back({payload_type, std::string{t.encoding}, t.clock_rate, t.channels, write_format_parameters(t.codec, asked)});
+  m.formats.push_back({payload_type, std::string{t.encoding}, clock_of(t), t.channels, write_format_parameters(t.codec, asked)});
 }
 
 void add_comfort_noise(sdp::Media& m, std::uint8_t payload_type) { m.formats.push_back({payload_type, "CN", 8000, 1, ""}); }
@@ -205,7 +228,7 @@ const CodecTraits& traits(api::Codec codec) noexcept {
 
 std::optional<api::Codec> codec_named(std::string_view name) noexcept {
   for (const CodecTraits& t : kTraits) {
-    if (sdp::same_encoding(t.encoding, name)) return t.codec;
+    if (sdp::same_encoding(api::facts(t.codec).name, name)) return t.codec;
   }
   return std::nullopt;
 }
@@ -214,9 +237,15 @@ std::string codec_list(std::span<const api::Codec> codecs) {
   std::string text;
   for (const api::Codec codec : codecs) {
     if (!text.empty()) text += ", ";
-    text += traits(codec).encoding;
+    text += api::facts(codec).name;
   }
   return text.empty() ? "nothing" : text;
+}
+
+std::string every_codec() {
+  std::array<api::Codec, kTraits.size()> all;
+  std::transform(kTraits.begin(), kTraits.end(), all.begin(), [](const CodecTraits& t) { return t.codec; });
+  return codec_list(all);
 }
 
 Layout Layout::one_audio() { return Layout{{{"audio", "RTP/AVP", ""}}, 0}; }
@@ -242,11 +271,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
   Agreement agreement = std::get<Agreement>(stream);
   for (const api::Codec codec : accepted) {
     if (const sdp::Format* f = find_codec(*it, traits(codec))) {
-      agreement.codec = codec;
-      agreement.payload_type = f->payload_type;
-      agreement.wants = read_format_parameters(codec, f->fmtp);
-      choose_telephone_event(*it, agreement);
-      choose_comfort_noise(*it, agreement);
+      settle_codec(*it, *f, codec, agreement);
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -270,11 +295,7 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
   for (const sdp::Format& f : m.formats) {
     for (const api::Codec codec : offered) {
       if (!is_codec(f, traits(codec))) continue;
-      agreement.codec = codec;
-      agreement.payload_type = f.payload_type;
-      agreement.wants = read_format_parameters(codec, f.fmtp);
-      choose_telephone_event(m, agreement);
-      choose_comfort_noise(m, agreement);
+      settle_codec(m, f, codec, agreement);
       return Understood{agreement, layout};
     }
   }
@@ -299,8 +320,11 @@ std::string describe_offer(const Description& d, const Layout& layout, std::span
   for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
   if (d.comfort_noise && std::any_of(codecs.begin(), codecs.end(), needs_comfort_noise)) add_comfort_noise(m, kComfortNoisePayloadType);
   if (!telephone_event) return sdp::write(session);
-  const bool wide = std::find(codecs.begin(), codecs.end(), api::Codec::Opus) != codecs.end();
-  if (wide) add_telephone_event(m, kTelephoneEvent48PayloadType, traits(api::Codec::Opus).clock_rate);
+  const auto runs_at = [&](std::uint32_t clock) {
+    return std::any_of(codecs.begin(), codecs.end(), [clock](api::Codec codec) { return api::facts(codec).rtp_clock_hz == clock; });
+  };
+  if (runs_at(48'000)) add_telephone_event(m, kTelephoneEvent48PayloadType, 48'000);
+  if (runs_at(16'000)) add_telephone_event(m, kTelephoneEvent16PayloadType, 16'000);
   add_telephone_event(m, kTelephoneEventPayloadType, 8000);
   return sdp::write(session);
 }

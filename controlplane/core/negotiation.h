@@ -23,20 +23,21 @@ namespace ifgw::core {
 
 using wire::sdp::Direction;
 
-// How a codec is written in a session description.
+// How a codec is written in a session description; its clock is api::CodecFacts::rtp_clock_hz.
 struct CodecTraits {
   api::Codec codec;
   std::string_view encoding;
-  std::uint32_t clock_rate;
   std::uint16_t channels;
   std::uint8_t payload_type;  // static, or the one we offer
 };
 const CodecTraits& traits(api::Codec codec) noexcept;                   // any but None
-std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // "PCMA", "opus"; without case
+std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // CodecFacts::name, without case
 std::string codec_list(std::span<const api::Codec> codecs);             // "PCMA, PCMU"
+std::string every_codec();                                              // all there are
 
 inline constexpr std::uint8_t kTelephoneEventPayloadType = 101;    // telephone-event/8000
 inline constexpr std::uint8_t kTelephoneEvent48PayloadType = 102;  // telephone-event/48000, beside Opus
+inline constexpr std::uint8_t kTelephoneEvent16PayloadType = 103;  // telephone-event/16000, beside wide-band Speex and L16
 
 inline constexpr std::uint8_t kComfortNoisePayloadType = 13;  // RFC 3389
 

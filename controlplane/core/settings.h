@@ -62,13 +62,18 @@ struct OpusSettings {
   bool dtx = false;
 };
 
+struct SpeexSettings {
+  std::uint8_t quality = 8;  // 0..10, of libspeex; where the party prefers no mode
+};
+
 struct MediaSettings {
   Duration timeout = std::chrono::seconds{60};  // zero: never. Without media for so long, a call ends
   bool latching = false;
   Duration latch_window = std::chrono::seconds{10};
   std::uint8_t dscp = 46;
   OpusSettings opus;
-  bool comfort_noise = true;                                // accepted and offered with PCMU, PCMA and G722 (RFC 3389)
+  SpeexSettings speex;
+  bool comfort_noise = true;                                // accepted and offered with codecs that need it (RFC 3389)
   bool g729_annex_b = false;                                // silence as SID frames, where the party agrees
   std::vector<std::pair<IpAddress, IpAddress>> advertised;  // local address -> the address others must use
 };

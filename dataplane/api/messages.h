@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "codecs/base/ip.h"
+#include "dataplane/api/codecs.h"
 #include "dataplane/api/drop_reasons.h"
 
 namespace ifgw::api {
@@ -41,18 +42,6 @@ struct LegId {
 // Chosen by the control plane to find its call again after a restart; opaque to the dataplane.
 using CallTag = std::array<std::uint8_t, 16>;
 
-// The codecs the contract can name. The dataplane says in Welcome which of them it can run.
-enum class Codec : std::uint8_t { None = 0, Pcmu = 1, Pcma = 2, G722 = 3, G729 = 4, Opus = 5 };
-inline constexpr std::uint8_t kMaxCodec = 5;
-
-// Directed pairs of codecs, None included, as an index of counters. Both must be at most kMaxCodec.
-inline constexpr std::size_t kCodecPairs = std::size_t{kMaxCodec + 1} * (kMaxCodec + 1);
-constexpr std::uint8_t codec_pair(Codec from, Codec to) noexcept {
-  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from) * (kMaxCodec + 1) + static_cast<std::uint8_t>(to));
-}
-constexpr Codec pair_from(std::size_t pair) noexcept { return static_cast<Codec>(pair / (kMaxCodec + 1)); }
-constexpr Codec pair_to(std::size_t pair) noexcept { return static_cast<Codec>(pair % (kMaxCodec + 1)); }
-
 enum class SourcePolicy : std::uint8_t {
   Strict = 1,  // only the remote address of the session description
   Latch = 2,   // the first valid RTP packet within latch_window_ms after add or update decides, then strict
@@ -60,8 +49,15 @@ enum class SourcePolicy : std::uint8_t {
 
 inline constexpr std::uint8_t kNoPayloadType = 0xFF;
 
+// How many bits Speex takes (RFC 5574 section 4.1.1, vbr).
+enum class SpeexRate : std::uint8_t {
+  Constant = 0,
+  Variable = 1,
+  Vad = 2,  // constant, but little for silence
+};
+
 // How audio is encoded for the party: what the operator chose, within what the party said it wants to receive (RFC 7587
-// section 6.1; RFC 4856, audio/G729). Used where audio is transcoded; a codec reads what concerns it.
+// section 6.1; RFC 4856, audio/G729; RFC 5574 section 4.1.1). Used where audio is transcoded; a codec reads what concerns it.
 struct EncoderParams {
   std::uint32_t bitrate_bps = 0;                // Opus: 6000..128000; 0: by the sampling rate (audio::OpusSettings)
   std::uint32_t max_bitrate_bps = 0;            // Opus: the most the party takes on average, 6000..510000; 0: it did not say
@@ -72,6 +68,8 @@ struct EncoderParams {
   std::uint8_t dtx = 0;                         // Opus: 1: silence is not sent
   std::uint8_t cbr = 0;                         // Opus: 1: constant bit rate
   std::uint8_t annex_b = 0;                     // G.729: 1: SID frames pass on this leg, both ways; 0: none is sent to the party
+  std::uint8_t speex_quality = 8;               // Speex: 0..10, of libspeex; sets the mode
+  SpeexRate speex_rate = SpeexRate::Constant;   // Speex
   friend bool operator==(const EncoderParams&, const EncoderParams&) = default;
 };
 inline constexpr std::uint32_t kMinOpusBitrate = 6000;
@@ -80,6 +78,7 @@ inline constexpr std::uint32_t kMaxOpusReceiveBitrate = 510'000;  // that a part
 inline constexpr std::uint16_t kMinPlaybackRate = 8000;
 inline constexpr std::uint16_t kMaxPlaybackRate = 48'000;
 inline constexpr std::uint8_t kMaxComplexity = 10;
+inline constexpr std::uint8_t kMaxSpeexQuality = 10;
 
 // What one side of a call agreed on. Direction flags are from the gateway's point of view.
 struct MediaParams {
@@ -88,7 +87,7 @@ struct MediaParams {
   Codec codec = Codec::None;
   std::uint8_t payload_type = kNoPayloadType;  // 0..127; 64..95 are refused (RFC 5761 section 4)
   std::uint8_t telephone_event_payload_type = kNoPayloadType;
-  std::uint8_t ptime_ms = 20;  // what we send: 10, 20, 30, 40 or 60
+  std::uint8_t ptime_ms = 20;  // what we send: 10, 20, 30, 40 or 60, as valid_ptime() says
   std::uint8_t receive = 1;    // 1: packets from the party are accepted; 0: not (hold)
   std::uint8_t send = 1;       // 1: packets are sent to the party; 0: not
   SourcePolicy source_policy = SourcePolicy::Strict;
@@ -96,7 +95,7 @@ struct MediaParams {
   std::uint16_t latch_window_ms = 0;   // 1..60000 with Latch
   std::uint32_t media_timeout_ms = 0;  // 0: never; else 1000..86400000 without a valid packet
   EncoderParams encoder;
-  std::uint8_t comfort_noise_payload_type = kNoPayloadType;  // RFC 3389, clock 8000; with PCMU, PCMA and G722 only
+  std::uint8_t comfort_noise_payload_type = kNoPayloadType;  // RFC 3389, clock 8000; where CodecFacts::needs_comfort_noise
   std::uint16_t telephone_event_clock_hz = 8000;             // 8000, 16000 or 48000: of the events' durations; time stamps follow the audio
   friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };

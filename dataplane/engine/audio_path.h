@@ -26,26 +26,39 @@ constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaP
   return path != AudioPath::None && (sid_refused || noise_refused) ? AudioPath::Transcode : path;
 }
 
-inline audio::AudioCodec audio_codec(api::Codec codec) noexcept {
+// With its PCM rate, but for Opus, whose rate is the transcoder's to choose.
+inline audio::CodecSettings codec_settings(api::Codec codec) noexcept {
+  using audio::AudioCodec;
   switch (codec) {
-    case api::Codec::Pcmu: return audio::AudioCodec::Pcmu;
-    case api::Codec::Pcma: return audio::AudioCodec::Pcma;
-    case api::Codec::G722: return audio::AudioCodec::G722;
-    case api::Codec::G729: return audio::AudioCodec::G729;
-    case api::Codec::Opus: return audio::AudioCodec::Opus;
+    case api::Codec::Pcmu: return {AudioCodec::Pcmu};
+    case api::Codec::Pcma: return {AudioCodec::Pcma};
+    case api::Codec::G722: return {AudioCodec::G722};
+    case api::Codec::G729: return {AudioCodec::G729};
+    case api::Codec::Opus: return {AudioCodec::Opus};
+    case api::Codec::Speex8: return {AudioCodec::Speex, 8000};
+    case api::Codec::Speex16: return {AudioCodec::Speex, 16'000};
+    case api::Codec::Gsm: return {AudioCodec::Gsm};
+    case api::Codec::G726_16: return {AudioCodec::G726_16};
+    case api::Codec::G726_24: return {AudioCodec::G726_24};
+    case api::Codec::G726_32: return {AudioCodec::G726_32};
+    case api::Codec::G726_40: return {AudioCodec::G726_40};
+    case api::Codec::L16_8: return {AudioCodec::L16, 8000};
+    case api::Codec::L16_16: return {AudioCodec::L16, 16'000};
     case api::Codec::None: break;
   }
   IFGW_CHECK(false);
-  return audio::AudioCodec::Pcmu;
+  return {};
 }
 
-// Of the encoder towards a leg's party. The PCM rate is the transcoder's to choose.
+// Of the encoder towards a leg's party.
 inline audio::CodecSettings encoder_settings(const api::MediaParams& to) noexcept {
-  audio::CodecSettings settings{audio_codec(to.codec)};
+  audio::CodecSettings settings = codec_settings(to.codec);
   const api::EncoderParams& e = to.encoder;
   if (to.codec == api::Codec::Opus)
     settings.opus = {e.bitrate_bps, e.max_bitrate_bps, e.max_playback_rate_hz, e.complexity, e.expected_loss_percent, e.fec != 0,
                      e.dtx != 0,    e.cbr != 0};
+  if (settings.codec == audio::AudioCodec::Speex)
+    settings.speex = {e.speex_quality, e.speex_rate == api::SpeexRate::Variable, e.speex_rate == api::SpeexRate::Vad};
   settings.g729_annex_b = to.codec == api::Codec::G729 && e.annex_b != 0;
   return settings;
 }

@@ -43,7 +43,7 @@ std::size_t Engine::bytes_per_leg(const EngineConfig& config) noexcept {
 
 bool Engine::can_transcode(api::Codec codec, const EngineConfig& config) noexcept {
   const bool g711 = codec == api::Codec::Pcmu || codec == api::Codec::Pcma;
-  return g711 || (config.transcoding_mb != 0 && audio::pcm_rate_hz({audio_codec(codec)}) != 0);
+  return g711 || (config.transcoding_mb != 0 && audio::pcm_rate_hz(codec_settings(codec)) != 0);
 }
 
 void Engine::classify(std::span<Packet> packets) noexcept {

@@ -14,8 +14,10 @@ using PairCostsNs = std::array<std::uint32_t, api::kCodecPairs>;
 
 // When nothing was measured: a processor of about 2.6 GHz with Debian 12's libraries, rounded up.
 constexpr PairCostsNs declared_costs() noexcept {
-  constexpr std::array<std::uint32_t, api::kMaxCodec + 1> kDecode{0, 300, 300, 9000, 8000, 12'000};
-  constexpr std::array<std::uint32_t, api::kMaxCodec + 1> kEncode{0, 500, 500, 12'000, 40'000, 100'000};
+  constexpr std::array<std::uint32_t, api::kMaxCodec + 1> kDecode{0,    300,    300,    9000,   8000,   12'000, 8000, 15'000,
+                                                                  5000, 10'000, 10'000, 10'000, 10'000, 300,    1000};
+  constexpr std::array<std::uint32_t, api::kMaxCodec + 1> kEncode{0,      500,    500,    12'000, 40'000, 100'000, 50'000, 120'000,
+                                                                  15'000, 15'000, 15'000, 15'000, 15'000, 300,     1000};
   PairCostsNs costs{};
   for (std::size_t pair = 0; pair < costs.size(); ++pair) {
     const auto from = static_cast<std::size_t>(api::pair_from(pair));

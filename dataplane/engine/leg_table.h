@@ -39,7 +39,6 @@ struct alignas(64) LegRx {
   bool latch : 1 = false;       // SourcePolicy::Latch
   bool started : 1 = false;     // a valid packet came since the address was set
   bool goes_on : 1 = false;     // `map` continues what was heard before, by earlier numbers
-  bool wide_clock : 1 = false;  // the RTP clock is 48 kHz; else 8 kHz
   bool map_events : 1 = false;  // telephone-events change their clock on the way to the peer
   bool flows : 1 = false;       // audio is relayed: the packet that follows needs nothing but its numbers
   std::uint8_t payload_type = api::kNoPayloadType;
@@ -50,12 +49,13 @@ struct alignas(64) LegRx {
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
-  std::uint16_t reserved = 0;
+  std::uint8_t clock_khz = 8;    // of the RTP time stamps: 8, 16, 48
+  std::uint8_t reserved = 0;
   std::uint32_t peer = kNoLeg;
   SequenceTracker sequence;
   StreamMap map;  // with AudioPath::Relay and the G.711 laws
 
-  std::uint32_t clock_hz() const noexcept { return wide_clock ? 48'000 : 8'000; }
+  std::uint32_t clock_hz() const noexcept { return clock_khz * 1000u; }
 };
 static_assert(sizeof(LegRx) == 64);
 

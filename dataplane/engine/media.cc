@@ -92,10 +92,10 @@ inline void Media::count_packet(api::LegRow& row, const Packet& packet, std::int
 }
 
 // RFC 3550 appendix A.8, in its integer form. The upper half of the counter is the transit time of the packet before.
-inline void Media::count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
+inline void Media::count_jitter(api::LegRow& row, std::uint32_t clock_khz, std::uint32_t timestamp, SequenceTracker::Order order) noexcept {
   const std::uint64_t before = row.jitter.get();
   auto jitter = static_cast<std::uint32_t>(before);
-  const std::uint32_t transit = (wide_clock ? arrival_ * 6 : arrival_) - timestamp;
+  const std::uint32_t transit = arrival_ * (clock_khz / 8) - timestamp;
   const std::uint32_t change = transit - static_cast<std::uint32_t>(before >> 32);
   const std::uint32_t distance = std::min(change, 0 - change);
   // A clock that was set anew is no jitter.
@@ -115,7 +115,7 @@ inline SequenceTracker::Order Media::count_rtp(LegRx& rx, api::LegRow& row, std:
     rtcp.expected_before = rtcp.received_before = 0;
   }
   // Events share their beginning's time stamp; only audio tells jitter.
-  if (audio && change.order != SequenceTracker::Order::Unconfirmed) count_jitter(row, rx.wide_clock, rtp.timestamp, change.order);
+  if (audio && change.order != SequenceTracker::Order::Unconfirmed) count_jitter(row, rx.clock_khz, rtp.timestamp, change.order);
   return change.order;
 }
 
@@ -171,7 +171,7 @@ inline bool Media::relay_next(Packet& packet, Instant now) noexcept {
   map.newest_timestamp = timestamp;
   api::LegRow& row = legs_.row(leg);
   count_packet(row, packet, 1, now);
-  count_jitter(row, rx.wide_clock, timestamp, SequenceTracker::Order::Next);
+  count_jitter(row, rx.clock_khz, timestamp, SequenceTracker::Order::Next);
   const LegOut& out = legs_.out(leg);
   const RtpFixed heard = RtpFixed::make(out.payload_type, static_cast<std::uint16_t>(rtp.sequence() + map.sequence_offset),
                                         timestamp + map.timestamp_offset, map.ssrc);

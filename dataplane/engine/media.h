@@ -91,7 +91,7 @@ class Media {
   inline SequenceTracker::Order count_rtp(LegRx& rx, api::LegRow& row, std::uint32_t leg, const Packet& packet, const RtpHeader& rtp,
                                           bool audio, Instant now) noexcept;
   inline void count_packet(api::LegRow& row, const Packet& packet, std::int64_t expected, Instant now) noexcept;
-  inline void count_jitter(api::LegRow& row, bool wide_clock, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
+  inline void count_jitter(api::LegRow& row, std::uint32_t clock_khz, std::uint32_t timestamp, SequenceTracker::Order order) noexcept;
   bool straggler(std::uint32_t leg, std::uint32_t ssrc, Instant now) noexcept;
   bool latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;
   void first_packet(const Packet& packet, const RtpHeader& rtp, Instant now) noexcept;

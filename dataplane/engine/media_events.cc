@@ -59,7 +59,7 @@ void Media::transcoded_noise(const Waiting& waiting, Instant now, PacketSource& 
   follow(coding_[leg], rtp.ssrc);
   if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output.timestamp))
     return drop(packet, api::DropReason::OutOfSequence);
-  const auto rate = [&](std::uint32_t of) { return audio::format(audio_codec(legs_.info(of).media.codec)).sample_rate_hz; };
+  const auto rate = [&](std::uint32_t of) { return audio::pcm_rate_hz(codec_settings(legs_.info(of).media.codec)); };
   output.size = rate(leg) == rate(to) ? rtp.payload_length : 1;
   output.sequence = stream.next_sequence();
   stream.sent(output.sequence, output.timestamp, 0, now);

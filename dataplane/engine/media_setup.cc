@@ -102,7 +102,7 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   if (peer != rx.peer || path != rx.path || !flows) end_map(leg, received(leg));
   rx.peer = peer;
   rx.path = path;
-  rx.wide_clock = info.media.codec == api::Codec::Opus;
+  rx.clock_khz = static_cast<std::uint8_t>(api::facts(info.media.codec).rtp_clock_hz / 1000);
   set_out(leg);
   const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
   rx.codec_pair = api::codec_pair(info.media.codec, to);
@@ -131,8 +131,7 @@ void Media::connect_events(std::uint32_t leg, std::uint32_t peer) noexcept {
   legs_.rx(leg).map_events = false;
   if (peer == kNoLeg) return;
   const auto clocks = [](const api::MediaParams& media) {
-    const std::uint32_t audio = media.codec == api::Codec::None ? 8000 : audio::format(audio_codec(media.codec)).rtp_clock_hz;
-    return EventMapper::Clocks{audio, media.telephone_event_clock_hz};
+    return EventMapper::Clocks{api::facts(media.codec).rtp_clock_hz, media.telephone_event_clock_hz};
   };
   const EventMapper::Clocks from = clocks(legs_.info(leg).media), to = clocks(legs_.info(peer).media);
   legs_.rx(leg).map_events = from.event != to.event;

@@ -50,7 +50,8 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
     }
     std::copy_n(frame.data(), output.size, target->data + target->payload_offset + kRtpBytes);
     target->leg_index = leg;
-    if (send_stream(*target, out.payload_type, output, stream.ssrc(), now)) legs_.row(to).transcoded.add(1);
+    const std::uint8_t payload_type = output.noise ? out.noise_payload_type : out.payload_type;
+    if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(to).transcoded.add(1);
     target = nullptr;
   }
 }
@@ -94,7 +95,7 @@ bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::ui
                         Coding& made) noexcept {
   if (path_between(from, to) != AudioPath::Transcode) return true;
   made.peer = peer;
-  made.settings = {{audio_codec(from.codec)}, encoder_settings(to), to.ptime_ms};
+  made.settings = {codec_settings(from.codec), encoder_settings(to), to.ptime_ms, to.comfort_noise_payload_type != api::kNoPayloadType};
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);

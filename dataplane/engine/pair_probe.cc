@@ -18,6 +18,7 @@ constexpr std::size_t kHeadroom = 128;
 constexpr std::size_t kBufferBytes = 2048;
 constexpr std::uint8_t kPayloadTypeA = 96;
 constexpr std::uint8_t kPayloadTypeB = 97;
+constexpr unsigned kMeasuredPackets = 15;  // what voice() repeats, so that it is like a second of it
 
 struct OneHop final : NextHops {
   OneHop() {
@@ -91,15 +92,15 @@ struct alignas(64) Line {
   std::array<std::byte, 64> bytes;
 };
 
-std::vector<std::vector<std::uint8_t>> encode(api::Codec codec) {
-  const audio::CodecSettings settings{audio_codec(codec)};
+std::vector<std::vector<std::uint8_t>> encode(api::Codec codec, unsigned packets) {
+  const audio::CodecSettings settings = codec_settings(codec);
   std::vector<Line> memory(audio::encoder_bytes(settings) / sizeof(Line) + 1);
   const auto encoder = audio::make_encoder(settings, std::as_writable_bytes(std::span(memory)));
   if (encoder == nullptr) return {};
   const std::uint32_t rate = audio::pcm_rate_hz(settings);
   const std::vector<std::int16_t> pcm = voice(rate, rate);
   std::vector<std::vector<std::uint8_t>> payloads;
-  for (unsigned i = 0; i < PairProbe::kPackets; ++i) {
+  for (unsigned i = 0; i < packets; ++i) {
     std::vector<std::uint8_t>& payload = payloads.emplace_back(audio::kMaxPayloadBytes);
     payload.resize(encoder->encode(std::span(pcm).subspan(i * (rate / 50), rate / 50), payload).size);
     if (payload.empty()) return {};
@@ -110,12 +111,12 @@ std::vector<std::vector<std::uint8_t>> encode(api::Codec codec) {
 }  // namespace
 
 struct PairProbe::Parts {
-  Parts(api::Codec from, api::Codec to)
+  Parts(api::Codec from, api::Codec to, const Payloads& voice)
       : config(probe_config()),
         memory(Engine::required_bytes(config) / sizeof(Line) + 1),
         rows(Engine::leg_rows(config)),
-        payloads(encode(from)),
-        ticks(audio::rtp_clock_hz({audio_codec(from)}) / 50),
+        payloads(voice),
+        ticks(api::facts(from).rtp_clock_hz / 50u),
         engine(config, std::as_writable_bytes(std::span(memory)), rows, *block, hops, answers) {
     if (payloads.empty()) return;
     const api::CommandDone a = add(from, kPayloadTypeA, party);
@@ -147,7 +148,7 @@ struct PairProbe::Parts {
   OneHop hops;
   NoSpares none;
   LastAnswer answers;
-  std::vector<std::vector<std::uint8_t>> payloads;
+  const Payloads& payloads;
   std::uint32_t ticks;  // of the time stamp, per packet
   Instant now = from_ns(1'000'000'000);
   Engine engine;
@@ -155,21 +156,24 @@ struct PairProbe::Parts {
   bool ready = false;
   std::uint16_t sequence = 0;
   std::uint32_t timestamp = 0;
-  std::array<Packet, kPackets> packets;
-  std::array<Packet*, kPackets> pointers{};
-  std::vector<std::uint8_t> buffers = std::vector<std::uint8_t>(kBufferBytes * kPackets);
+  std::vector<Packet> packets = std::vector<Packet>(payloads.size());
+  std::vector<Packet*> pointers = std::vector<Packet*>(payloads.size());
+  std::vector<std::uint8_t> buffers = std::vector<std::uint8_t>(kBufferBytes * payloads.size());
 };
 
 PairProbe::PairProbe(api::Codec from, api::Codec to) {
-  if (from != api::Codec::None && to != api::Codec::None) parts_ = std::make_unique<Parts>(from, to);
+  if (from == api::Codec::None || to == api::Codec::None) return;
+  voice_ = encode(from, kPackets);
+  parts_ = std::make_unique<Parts>(from, to, voice_);
 }
+PairProbe::PairProbe(api::Codec from, api::Codec to, const Payloads& voice) : parts_(std::make_unique<Parts>(from, to, voice)) {}
 PairProbe::~PairProbe() = default;
 
 bool PairProbe::ready() const noexcept { return parts_ != nullptr && parts_->ready; }
 
 void PairProbe::receive() noexcept {
   Parts& p = *parts_;
-  for (unsigned i = 0; i < kPackets; ++i) {
+  for (std::size_t i = 0; i < p.payloads.size(); ++i) {
     const std::vector<std::uint8_t>& payload = p.payloads[i];
     Packet& packet = p.packets[i];
     packet = Packet{};
@@ -203,21 +207,21 @@ unsigned PairProbe::run() noexcept {
 }
 
 PairCosts measure_pairs(std::uint64_t (*reading)() noexcept, unsigned rounds) {
-  std::array<std::unique_ptr<PairProbe>, api::kCodecPairs> probes;
+  std::array<PairProbe::Payloads, api::kMaxCodec + 1> voices;
+  for (std::size_t codec = 1; codec < voices.size(); ++codec) voices[codec] = encode(static_cast<api::Codec>(codec), kMeasuredPackets);
   PairCosts costs{};
-  for (std::size_t pair = 0; pair < probes.size(); ++pair) {
-    auto probe = std::make_unique<PairProbe>(api::pair_from(pair), api::pair_to(pair));
-    if (!probe->ready()) continue;
-    probe->receive();
-    if (probe->run() == PairProbe::kPackets) probes[pair] = std::move(probe);
-  }
   for (unsigned round = 0; round < rounds; ++round)
-    for (std::size_t pair = 0; pair < probes.size(); ++pair) {
-      if (probes[pair] == nullptr) continue;
-      probes[pair]->receive();
+    for (std::size_t pair = 0; pair < costs.size(); ++pair) {
+      const api::Codec from = api::pair_from(pair), to = api::pair_to(pair);
+      if (from == api::Codec::None || to == api::Codec::None) continue;
+      PairProbe probe(from, to, voices[static_cast<std::size_t>(from)]);
+      if (!probe.ready()) continue;
+      probe.receive();
+      if (probe.run() != kMeasuredPackets) continue;
+      probe.receive();
       const std::uint64_t before = reading();
-      (void)probes[pair]->run();
-      const double cost = static_cast<double>(reading() - before) / PairProbe::kPackets;
+      (void)probe.run();
+      const double cost = static_cast<double>(reading() - before) / kMeasuredPackets;
       if (round == 0 || cost < costs[pair]) costs[pair] = cost;
     }
   return costs;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "dataplane/api/messages.h"
 
@@ -15,28 +16,32 @@ namespace ifgw::engine {
 class PairProbe {
  public:
   static constexpr unsigned kPackets = 50;  // one second, 20 ms each
+  using Payloads = std::vector<std::vector<std::uint8_t>>;
 
-  // Allocates about 2 MB. `from` equal to `to`: a relay.
+  // Allocates about 3 MB. `from` equal to `to`: a relay.
   PairProbe(api::Codec from, api::Codec to);
+  // Of packets of 20 ms in `from` that are there already; `voice` outlives the probe. Neither codec is None.
+  PairProbe(api::Codec from, api::Codec to, const Payloads& voice);
   ~PairProbe();
 
   // False: one of them is None, or this build cannot run the pair.
   bool ready() const noexcept;
-  // Makes the next second of packets, as a port would give them. Before each run().
+  // Makes the next packets, as a port would give them. Before each run().
   void receive() noexcept;
-  // What is to be measured: classifies and handles kPackets packets in one burst. How many left.
+  // What is to be measured: classifies and handles them in one burst. How many left.
   unsigned run() noexcept;
 
  private:
   struct Parts;
+  Payloads voice_;
   std::unique_ptr<Parts> parts_;
 };
 
 // Per packet of 20 ms, in units of `reading`; 0: the pair cannot be run. By api::codec_pair().
 using PairCosts = std::array<double, api::kCodecPairs>;
 
-// The least of `rounds` runs of every pair of codecs, after one that is not counted; the pairs take turns, so that all of them see
-// the same host. `reading`: nanoseconds, instructions or the like, rising.
+// The least of `rounds` runs of every pair of codecs, each after one that is not counted; the pairs take turns, so that all of
+// them see the same host. A run is of 300 ms. `reading`: nanoseconds, instructions or the like, rising.
 PairCosts measure_pairs(std::uint64_t (*reading)() noexcept, unsigned rounds);
 
 }  // namespace ifgw::engine

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
-#include "codecs/audio/comfort_noise.h"
 #include "codecs/base/check.h"
 
 namespace ifgw::engine {
@@ -29,8 +29,8 @@ struct Rates {
 };
 Rates choose_rates(const TranscoderSettings& s) noexcept {
   Rates r{s.from, s.to};
-  if (is_opus(r.from) && !is_opus(r.to)) r.from.pcm_rate_hz = audio::format(r.to.codec).sample_rate_hz;
-  if (is_opus(r.to) && !is_opus(r.from)) r.to.pcm_rate_hz = audio::format(r.from.codec).sample_rate_hz;
+  if (is_opus(r.from) && !is_opus(r.to)) r.from.pcm_rate_hz = audio::pcm_rate_hz(r.to);
+  if (is_opus(r.to) && !is_opus(r.from)) r.to.pcm_rate_hz = audio::pcm_rate_hz(r.from);
   r.from_hz = audio::pcm_rate_hz(r.from);
   r.to_hz = audio::pcm_rate_hz(r.to);
   return r;
@@ -50,10 +50,11 @@ bool supported_ptime(std::uint8_t ms, AudioCodec codec) noexcept {
 struct Transcoder::Parts {
   explicit Parts(const TranscoderSettings& settings) noexcept : rates(choose_rates(settings)) {
     if (rates.from_hz == 0 || rates.to_hz == 0 || !supported_ptime(settings.ptime_ms, settings.to.codec)) return;
+    noise = settings.noise;
     frame = rates.to_hz / 1000 * settings.ptime_ms;
     decoded = rates.from_hz / 1000 * audio::kMaxPtimeMs;
-    // What is less than a frame, the substitute for a gap, and a packet.
-    pcm = frame + rates.to_hz / 1000 * (kMaxConcealMs + audio::kMaxPtimeMs);
+    // What is less than a frame, the substitute for a gap, a packet, and what completes a frame.
+    pcm = 2 * frame + rates.to_hz / 1000 * (kMaxConcealMs + audio::kMaxPtimeMs);
     decoder_at = aligned(sizeof(Transcoder));
     encoder_at = decoder_at + aligned(audio::decoder_bytes(rates.from));
     decoded_at = encoder_at + aligned(audio::encoder_bytes(rates.to));
@@ -61,6 +62,7 @@ struct Transcoder::Parts {
     bytes = pcm_at + aligned(pcm * sizeof(std::int16_t));
   }
   Rates rates;
+  bool noise = false;
   std::size_t frame = 0, decoded = 0, pcm = 0;  // samples
   std::size_t decoder_at = 0, encoder_at = 0, decoded_at = 0, pcm_at = 0, bytes = 0;
 };
@@ -76,12 +78,17 @@ Transcoder::Ptr Transcoder::make(const TranscoderSettings& settings, std::span<s
 }
 
 Transcoder::Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept
-    : from_clock_hz_(audio::format(parts.rates.from.codec).rtp_clock_hz),
+    : from_clock_hz_(audio::rtp_clock_hz(parts.rates.from)),
       from_rate_hz_(parts.rates.from_hz),
-      to_clock_hz_(audio::format(parts.rates.to.codec).rtp_clock_hz),
+      to_clock_hz_(audio::rtp_clock_hz(parts.rates.to)),
       to_rate_hz_(parts.rates.to_hz),
       frame_samples_(parts.frame),
-      allocates_(parts.rates.from.codec == AudioCodec::G729),
+      allocates_(audio::format(parts.rates.from.codec).on_heap),
+      from_codec_(parts.rates.from.codec),
+      to_codec_(parts.rates.to.codec),
+      describes_pauses_(audio::format(parts.rates.from.codec).describes_pauses),
+      settles_(parts.rates.to.codec == AudioCodec::G729 && parts.rates.to.g729_annex_b),
+      noise_known_(parts.noise),
       decoder_(audio::make_decoder(parts.rates.from, memory.subspan(parts.decoder_at, parts.encoder_at - parts.decoder_at))),
       encoder_(audio::make_encoder(parts.rates.to, memory.subspan(parts.encoder_at, parts.decoded_at - parts.encoder_at))),
       resampler_(parts.rates.from_hz, parts.rates.to_hz),
@@ -98,7 +105,8 @@ void Transcoder::restart() noexcept {
 }
 
 void Transcoder::begin(const Input& in, RtpOut& out, Instant now) noexcept {
-  begin_ = end_ = encoded_ = gap_begin_ = gap_end_ = last_samples_ = 0;
+  begin_ = end_ = encoded_ = gap_begin_ = gap_end_ = last_samples_ = described_ = 0;
+  from_noise_ = false;
   jump_ = {};
   position_ = out.resume(now, to_clock_hz_);
   expected_sequence_ = in.sequence;
@@ -111,7 +119,11 @@ void Transcoder::begin(const Input& in, RtpOut& out, Instant now) noexcept {
 bool Transcoder::arrive(const Input& in, RtpOut& out, Instant now) noexcept {
   std::int32_t gap = serial_distance(expected_timestamp_, in.timestamp);
   if (started_ && !continues(in.sequence, gap)) return false;
-  if (gap < 0 && gap >= -static_cast<std::int32_t>(noise_units_)) gap = 0;
+  covered_units_ = 0;
+  if (gap < 0 && gap >= -static_cast<std::int32_t>(noise_units_)) {
+    covered_units_ = static_cast<std::uint32_t>(-gap);
+    gap = 0;
+  }
   if (started_ && (gap < 0 || static_cast<std::uint32_t>(gap) > kMaxGapSeconds * from_clock_hz_)) restart();
   if (!started_) {
     begin(in, out, now);
@@ -134,23 +146,68 @@ void Transcoder::taken(std::size_t samples) noexcept {
 }
 
 Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
+  const bool behind_silence = started_ && in.sequence == expected_sequence_ && in.timestamp != heard_until_;
   if (!arrive(in, out, now)) return Intake::Late;
   const audio::Decoded decoded = decoder_->decode(in.payload, decoded_);
   if (decoded.error != audio::CodecError::None || resampler_.output_size(decoded.samples) == 0) return Intake::BadPayload;
-  taken(decoded.samples);
   marker_ = marker_ || in.marker;
+  const audio::Pause pause = describes_pauses_ ? audio::pause_of(from_codec_, in.payload) : audio::Pause::None;
+  if (pause == audio::Pause::Begins || (pause == audio::Pause::Quiet && noise_known_ && behind_silence))
+    take_pause(decoded.samples);
+  else
+    taken(decoded.samples);
+  if (describes_pauses_) heard_until_ = in.timestamp + static_cast<std::uint32_t>(decoded.samples * from_clock_hz_ / from_rate_hz_);
   return Intake::Taken;
+}
+
+// A pause is described once more, and the frame that was made of the last description is not over: there is nothing to add.
+bool Transcoder::covered() noexcept {
+  if (covered_units_ == 0) return false;
+  ++expected_sequence_;
+  expected_timestamp_ += covered_units_;
+  noise_units_ = covered_units_;
+  return true;
+}
+
+// So much of decoded_ came of a packet that ends in the description of a pause. The frame that has begun would wait for the
+// party's next packet: it is completed with the noise.
+void Transcoder::take_pause(std::size_t decoded) noexcept {
+  const std::size_t frame_ms = audio::format(from_codec_).frame_ms;
+  const std::size_t noise = frame_ms == 0 ? decoded : from_rate_hz_ / 1000 * frame_ms;
+  const std::size_t described = audio::describe_noise(decoded_.subspan(decoded - noise, noise), description_);
+  // Coefficients are of a sampling rate.
+  if (noise_known_) described_ = from_rate_hz_ == to_rate_hz_ ? described : 1;
+  const std::size_t voice = noise_known_ ? decoded - noise : decoded;
+  if (noise == decoded && covered()) return;
+  append(decoded_.first(voice));
+  const std::size_t open = (end_ - begin_) % frame_samples_;
+  const std::size_t wanted = open == 0 ? 0 : (frame_samples_ - open) * from_rate_hz_ / to_rate_hz_;
+  const std::size_t there = std::min(wanted, decoded - voice);
+  append(decoded_.subspan(voice, there));
+  // The library's own noise would fade (bcg729), and its next description begin from there.
+  const std::span<std::int16_t> rest = decoded_.first(wanted - there);
+  (void)noise_.update(std::span(description_).first(described));
+  noise_.generate(rest);
+  append(rest);
+  last_samples_ = decoded;
+  ++expected_sequence_;
+  const auto units = [this](std::size_t samples) { return static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_); };
+  expected_timestamp_ += units(voice + wanted);
+  noise_units_ = units(wanted);
 }
 
 Transcoder::Intake Transcoder::take_noise(const Input& in, RtpOut& out, Instant now) noexcept {
   if (!arrive(in, out, now)) return Intake::Late;
   audio::NoiseGenerator noise(std::uint64_t{in.timestamp} << 16 | in.sequence);
   if (!noise.update(in.payload)) return Intake::BadPayload;
+  noise_ = noise;
+  if (covered()) return Intake::Taken;
   const std::size_t open = (end_ - begin_) % frame_samples_;
   const std::size_t samples = (frame_samples_ - open) * from_rate_hz_ / to_rate_hz_;
   if (resampler_.output_size(samples) == 0) return Intake::BadPayload;
-  noise.generate(decoded_.first(samples));
+  noise_.generate(decoded_.first(samples));
   taken(samples);
+  from_noise_ = true;
   noise_units_ = static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
   return Intake::Taken;
 }
@@ -207,7 +264,9 @@ void Transcoder::substitute(std::size_t samples, std::span<const std::uint8_t> n
   end_ = gap_end_ = target;
 }
 
-void Transcoder::append(std::span<const std::int16_t> decoded) noexcept { end_ += resampler_.process(decoded, pcm_.subspan(end_)); }
+void Transcoder::append(std::span<const std::int16_t> decoded) noexcept {
+  if (!decoded.empty()) end_ += resampler_.process(decoded, pcm_.subspan(end_));
+}
 
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
 bool Transcoder::pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
@@ -271,9 +330,45 @@ bool Transcoder::next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Ou
     marker_ = !sends;  // behind silence that was not sent
     encoded_ += taken;
     if (taken == 0 || encoded_ >= frame_samples_) step(out);
-    if (sends) return true;
+    if (!sends) continue;
+    if (from_noise_ && end_ - begin_ < frame_samples_) output.size += settle(room, output.size, now);
+    return true;
   }
-  return false;
+  from_noise_ = false;
+  return described_ != 0 && next_noise(room, out, now, output);
+}
+
+bool Transcoder::next_noise(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept {
+  const std::size_t size = std::exchange(described_, 0);
+  if (size > room.size()) return false;
+  std::copy_n(description_.begin(), size, room.begin());
+  output = {size, out.next_sequence(), position_, false, true};
+  out.sent(output.sequence, output.timestamp, 0, now);
+  marker_ = true;  // of what comes next
+  return true;
+}
+
+// A frame of noise that G.729 took for speech would be followed by nothing, which sounds like a loss. So the encoder hears
+// the noise on until it describes it; the description ends the packet of `size` bytes. Once a second, whatever the party
+// sends: it costs up to ten times the frame. Bytes added.
+std::size_t Transcoder::settle(std::span<std::uint8_t> room, std::size_t size, Instant now) noexcept {
+  constexpr std::size_t kFrame = 80;
+  constexpr std::size_t kFrameBytes = 10;
+  constexpr Duration kInterval = std::chrono::seconds(1);
+  constexpr int kMostFrames = 20;  // its hangover
+  if (!settles_ || audio::pause_of(to_codec_, room.first(size)) != audio::Pause::None || now < settle_again_) return 0;
+  if (room.size() < size + kFrameBytes) return 0;
+  settle_again_ = now + kInterval;
+  for (int i = 0; i < kMostFrames; ++i) {
+    std::array<std::int16_t, kFrame> pcm;
+    std::array<std::uint8_t, kFrameBytes> bits;
+    noise_.generate(pcm);
+    const audio::Encoded made = encoder_->encode(pcm, bits);
+    if (made.size == 0 || audio::pause_of(to_codec_, std::span(bits).first(made.size)) != audio::Pause::Begins) continue;
+    std::copy_n(bits.begin(), made.size, room.begin() + static_cast<std::ptrdiff_t>(size));
+    return made.size;
+  }
+  return 0;
 }
 
 }  // namespace ifgw::engine

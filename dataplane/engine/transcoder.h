@@ -10,17 +10,21 @@
 //   late, twice          refused: the decoder is past it
 //   silence not sent     (time stamps go on, numbers do not) the unfinished frame is completed, then time moves on; the
 //                        next frame carries the marker
+//   a pause is described (SID frame, DTX, comfort noise): what has begun is completed with the noise; then a packet of comfort
+//                        noise goes out or, where that is not known, one frame of it. Nothing more until something comes
 //   restart              another SSRC (told by restart()), numbers or time stamps that jumped: goes on behind what was sent
 //
 // No allocation per packet (make() may: see codecs/audio/codec.h). Thread: the worker that owns the direction.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "codecs/audio/codec.h"
+#include "codecs/audio/comfort_noise.h"
 #include "codecs/audio/resample.h"
 #include "dataplane/engine/rtp_out.h"
 
@@ -30,6 +34,7 @@ struct TranscoderSettings {
   audio::CodecSettings from;   // its PCM rate is chosen by make()
   audio::CodecSettings to;     // likewise
   std::uint8_t ptime_ms = 20;  // of what is sent: 10, 20, 30, 40, 60
+  bool noise = false;          // who is sent to knows comfort noise packets (RFC 3389)
   friend bool operator==(const TranscoderSettings&, const TranscoderSettings&) = default;
 };
 
@@ -51,6 +56,7 @@ class Transcoder {
     std::uint16_t sequence = 0;
     std::uint32_t timestamp = 0;
     bool marker = false;
+    bool noise = false;  // comfort noise, of its own payload type
   };
   struct Statistics {
     std::uint64_t concealed_ms = 0;
@@ -84,11 +90,16 @@ class Transcoder {
   const Statistics& statistics() const noexcept { return statistics_; }
 
  private:
-  struct Parts;  // how memory is divided
+  static constexpr std::size_t kDescriptionBytes = 11;  // a level, and as many coefficients as G.729's SID frames have
+  struct Parts;                                         // how memory is divided
   Transcoder(const Parts& parts, std::span<std::byte> memory) noexcept;
   void begin(const Input& in, RtpOut& out, Instant now) noexcept;
   bool arrive(const Input& in, RtpOut& out, Instant now) noexcept;
   void taken(std::size_t samples) noexcept;
+  void take_pause(std::size_t decoded) noexcept;
+  bool covered() noexcept;
+  bool next_noise(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
+  std::size_t settle(std::span<std::uint8_t> room, std::size_t size, Instant now) noexcept;
   bool continues(std::uint16_t sequence, std::int32_t gap) noexcept;
   void bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept;
   void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
@@ -105,6 +116,11 @@ class Transcoder {
   std::uint32_t to_rate_hz_;
   std::size_t frame_samples_;
   bool allocates_;  // the decoder, when it is reset
+  audio::AudioCodec from_codec_;
+  audio::AudioCodec to_codec_;
+  bool describes_pauses_;  // what is received
+  bool settles_;           // what is sent is G.729 with Annex B
+  bool noise_known_;
   audio::DecoderPtr decoder_;
   audio::EncoderPtr encoder_;
   audio::Resampler resampler_;
@@ -125,7 +141,14 @@ class Transcoder {
   Jump jump_;
   std::size_t last_samples_ = 0;  // of the packet before, as decoded
   std::uint32_t expected_timestamp_ = 0;
-  std::uint32_t noise_units_ = 0;  // of the received time stamp, that noise was made for: audio may come before it is over
+  std::uint32_t covered_units_ = 0;  // of these the packet that is here came before the end
+  std::uint32_t noise_units_ = 0;    // of the received time stamp, that noise was made for: audio may come before it is over
+  std::array<std::uint8_t, kDescriptionBytes> description_{};  // of the pause that began, to be sent behind the frames
+  std::size_t described_ = 0;                                  // bytes of it
+  std::uint32_t heard_until_ = 0;                              // received time stamp
+  audio::NoiseGenerator noise_{1};                             // what frames are completed with, and take_noise() makes
+  bool from_noise_ = false;                                    // the frame that is encoded next is made of it
+  Instant settle_again_{};                                     // not before
   std::uint16_t expected_sequence_ = 0;
   std::uint16_t after_jump_ = 0;
   bool jump_pending_ = false;

@@ -34,6 +34,8 @@ BadField check_encoder(const api::EncoderParams& encoder) noexcept {
   if (!valid_flag(encoder.dtx)) return offsetof(E, dtx);
   if (!valid_flag(encoder.cbr)) return offsetof(E, cbr);
   if (!valid_flag(encoder.annex_b)) return offsetof(E, annex_b);
+  if (encoder.speex_quality > api::kMaxSpeexQuality) return offsetof(E, speex_quality);
+  if (encoder.speex_rate > api::SpeexRate::Vad) return offsetof(E, speex_rate);
   return std::nullopt;
 }
 
@@ -64,13 +66,13 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
     return offsetof(M, telephone_event_payload_type);
   }
   if (const std::uint8_t noise = media.comfort_noise_payload_type; noise != api::kNoPayloadType) {
-    const bool needed = media.codec == api::Codec::Pcmu || media.codec == api::Codec::Pcma || media.codec == api::Codec::G722;
-    if (!needed || !valid_payload_type(noise) || noise == media.payload_type || noise == media.telephone_event_payload_type)
+    if (!api::facts(media.codec).needs_comfort_noise || !valid_payload_type(noise) || noise == media.payload_type ||
+        noise == media.telephone_event_payload_type)
       return offsetof(M, comfort_noise_payload_type);
   }
   const std::uint16_t event_clock = media.telephone_event_clock_hz;
   if (event_clock != 8000 && event_clock != 16'000 && event_clock != 48'000) return offsetof(M, telephone_event_clock_hz);
-  if (media.ptime_ms < 10 || media.ptime_ms > 60 || media.ptime_ms % 10 != 0 || media.ptime_ms == 50) return offsetof(M, ptime_ms);
+  if (!api::valid_ptime(media.codec, media.ptime_ms)) return offsetof(M, ptime_ms);
   if (!valid_flag(media.receive)) return offsetof(M, receive);
   if (!valid_flag(media.send)) return offsetof(M, send);
   if (media.source_policy != api::SourcePolicy::Strict && media.source_policy != api::SourcePolicy::Latch) {

@@ -57,7 +57,7 @@ std::uint64_t thread_cpu_ns() noexcept {
   return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
 }
 
-// What admission goes by: a tenth of a second or two, before anything is polled.
+// What admission goes by: half a second, before anything is polled.
 void measure_costs(ifgw::engine::EngineConfig& config) {
   const ifgw::engine::PairCosts measured = ifgw::engine::measure_pairs(thread_cpu_ns, 3);
   std::size_t dearest = 0;

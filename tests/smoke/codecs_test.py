@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Calls between codecs: SIPp says a tone in one, baresip hears it in another and answers with a tone of its own. Judged by
-what baresip decoded, and by the packets on the wire."""
+"""Calls between codecs: SIPp says a tone in one, a softphone (baresip, linphonec) hears it in another and answers with a tone of its
+own. Judged by what the softphone decoded, and by the packets on the wire."""
 import pathlib
 import random
 import sys
@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import audio  # noqa: E402
 import gateway  # noqa: E402
 import lab  # noqa: E402
+import library_codecs  # noqa: E402
 import pcap  # noqa: E402
 import peers  # noqa: E402
 import tap  # noqa: E402
@@ -17,24 +18,34 @@ from capture import Capture  # noqa: E402
 from sipp_scenario import caller  # noqa: E402
 
 GATEWAY = f"{gateway.OUTSIDE}:5060"
-# name in the configuration: baresip's account, its PCM rate, RTP clock, payload type on the wire
-PHONES = {"G722": ("G722/16000/1", 16000, 8000, 9), "opus": ("opus/48000/2", 48000, 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8000, 8)}
+# name in the configuration: baresip's account (none: linphonec), its PCM rate, RTP clock, payload type on the wire
+PHONES = {"G722": ("G722/16000/1", 16000, 8000, 9), "opus": ("opus/48000/2", 48000, 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8000, 8),
+          "GSM": ("GSM/8000/1", 8000, 8000, 3), "G726-32": ("G726-32/8000/1", 8000, 8000, 106), "L16/16000": ("L16/16000/1", 16000, 16000, 109),
+          "speex/8000": (None, 8000, 8000, 97), "speex/16000": (None, 16000, 16000, 98)}
 
 
 class Codecs(unittest.TestCase):
+    def caller(self, the_lab, payload_type):
+        says = audio.tone(440, 4)
+        if payload_type != 3:
+            return peers.speaking_caller(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", payload_type, the_lab.dir / "tone.wav", 3)
+        frames = library_codecs.encode_gsm(says)
+        return peers.caller_from_capture(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", 3, [frames[i:i + 33] for i in range(0, len(frames), 33)], 8000, 3)
+
     def call(self, caller_type, caller_codec, phone_codec):
         account, rate, clock, payload_type = PHONES[phone_codec]
         with lab.Lab() as the_lab:
             gateway.Network(the_lab)
             gateway.Dataplane(the_lab)
-            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
-                     f'caller_codecs = ["{caller_codec}"]\ncallee_codecs = ["{phone_codec}"]')
-            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            control = gateway.ControlPlane(the_lab, gateway.codec_config(caller_codec, phone_codec))
             audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 4))
             at_callee = Capture(the_lab, "callee", "e0", "udp")
             at_caller = Capture(the_lab, "caller", "c0", "udp")
-            phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, account, the_lab.dir / "tone.wav", seconds=8, rate=rate)
-            calling = peers.speaking_caller(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", caller_type, the_lab.dir / "tone.wav", 3)
+            if account is None:
+                phone = peers.Linphone(the_lab, "callee", phone_codec, the_lab.dir / "tone.wav")
+            else:
+                phone = peers.Baresip(the_lab, "callee", gateway.CALLEE, account, the_lab.dir / "tone.wav", seconds=8, rate=rate)
+            calling = self.caller(the_lab, caller_type)
             lab.wait_for(lambda: [c for c in control.ctl("calls show")["rows"] if c["state"] == "CONNECTED"], 15, "connected")
             codecs = {leg["party"]: leg["codec"] for leg in control.ctl("legs show")["rows"]}
             calling.wait(40)
@@ -53,6 +64,9 @@ class Codecs(unittest.TestCase):
             back = [p for p in pcap.rtp(at_caller.stop()) if p.source == gateway.OUTSIDE]
             self.assertGreater(len(back), 80)
             self.assertEqual({p.payload_type for p in back}, {caller_type})
+            decode = library_codecs.decode_gsm if caller_type == 3 else lambda payload: audio.decode(caller_type, payload)
+            returned = decode(b"".join(p.payload for p in back))
+            self.assertAlmostEqual(audio.dominant_frequency(returned[len(returned) // 4:len(returned) // 2]), 440, delta=5)
 
     def test_pcmu_to_g722(self):
         self.call(0, "PCMU", "G722")
@@ -63,14 +77,27 @@ class Codecs(unittest.TestCase):
     def test_pcmu_to_opus(self):
         self.call(0, "PCMU", "opus")
 
+    def test_pcmu_to_narrow_speex(self):
+        self.call(0, "PCMU", "speex/8000")
+
+    def test_pcma_to_wide_speex(self):
+        self.call(8, "PCMA", "speex/16000")
+
+    def test_pcmu_to_gsm(self):
+        self.call(0, "PCMU", "GSM")
+
+    def test_gsm_to_g726(self):
+        self.call(3, "GSM", "G726-32")
+
+    def test_gsm_to_wide_l16(self):
+        self.call(3, "GSM", "L16/16000")
+
     def test_g729_to_pcma(self):
         """Nobody here speaks G.729; SIPp sends its frames, of noise, and takes ours."""
         with lab.Lab() as the_lab:
             gateway.Network(the_lab)
             gateway.Dataplane(the_lab)
-            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
-                     'caller_codecs = ["G729"]\ncallee_codecs = ["PCMA"]')
-            gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            gateway.ControlPlane(the_lab, gateway.codec_config("G729", "PCMA"))
             (the_lab.dir / "noise.raw").write_bytes(random.Random(1).randbytes(20 * 200))
             audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 4))
             at_caller, at_callee = Capture(the_lab, "caller", "c0", "udp"), Capture(the_lab, "callee", "e0", "udp")

@@ -194,7 +194,7 @@ class Running(unittest.TestCase):
     def test_no_time_left_for_codecs_is_503_before_a_phone_rings(self):
         """By the declared costs a call between PCMU and Opus takes 0.56 % of a worker, so of 1 % one has room."""
         gateway.Dataplane(self.lab, "--max-load", "1", "--no-measure")
-        opus = gateway.EXPERT_ROUTE.replace('user = "*"', 'user = "opus"').replace('"PCMA", "PCMU"]', '"opus"]').replace('id = "expert"', 'id = "opus"')
+        opus = gateway.expert_route(("PCMU", "PCMA"), ("opus",), user="opus", name="opus")
         control = gateway.ControlPlane(self.lab, gateway.basic_config(**{"[route]": opus + "\n[[route]]\n" + gateway.EXPERT_ROUTE}))
         served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "answer", "expect ACK", "expect BYE", "ok", types=(96,)), f"{gateway.CALLEE}:5060", "-m", "1", "-timeout", "60", name="served")
         hold = caller("invite", "recv? 100", "recv 200", "ack", "expect BYE", "ok")

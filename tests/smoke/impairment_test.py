@@ -77,9 +77,7 @@ class Impairment(unittest.TestCase):
         with lab.Lab() as the_lab:
             network = Harmed(the_lab, **harm)
             gateway.Dataplane(the_lab)
-            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
-                     f'caller_codecs = ["{caller_codec}"]\ncallee_codecs = ["{phone_codec}"]')
-            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            control = gateway.ControlPlane(the_lab, gateway.codec_config(caller_codec, phone_codec))
             audio.write_wav(the_lab.dir / "caller.wav", audio.tone(CALLER_HZ, seconds + 2))
             at_callee, at_caller = Capture(the_lab, "callee", "e0"), Capture(the_lab, "caller", "c0")
             audio.write_wav(the_lab.dir / "phone.wav", audio.tone(PHONE_HZ, seconds + 4))

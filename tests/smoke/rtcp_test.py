@@ -33,9 +33,7 @@ class Rtcp(unittest.TestCase):
         with lab.Lab() as the_lab:
             gateway.Network(the_lab)
             gateway.Dataplane(the_lab)
-            route = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{gateway.CALLEE}:5060"\nlocal = "{gateway.INSIDE}:5060"\n'
-                     f'caller_codecs = ["PCMU"]\ncallee_codecs = ["{phone_codec}"]')
-            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": route}))
+            control = gateway.ControlPlane(the_lab, gateway.codec_config("PCMU", phone_codec))
             audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 30))
             wire = Capture(the_lab, "callee", "e0", "udp")
             callee = peers.Baresip(the_lab, "callee", gateway.CALLEE, account, the_lab.dir / "tone.wav", seconds=40, name="callee", rate=rate)

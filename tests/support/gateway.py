@@ -93,8 +93,14 @@ def rtp_result(process, seconds=60):
     return json.loads(process.out.read_text())
 
 
-EXPERT_ROUTE = (f'id = "expert"\nuser = "*"\ntarget = "sip:{{user}}@{CALLEE}:5060"\nlocal = "{INSIDE}:5060"\n'
-                'caller_codecs = ["PCMU", "PCMA"]\ncallee_codecs = ["PCMA", "PCMU"]')
+def expert_route(caller_codecs, callee_codecs, user="*", name="expert"):
+    """A route to the callee; codecs as the configuration names them, preferred first."""
+    texts = lambda codecs: ", ".join(f'"{codec}"' for codec in codecs)  # noqa: E731
+    return (f'id = "{name}"\nuser = "{user}"\ntarget = "sip:{{user}}@{CALLEE}:5060"\nlocal = "{INSIDE}:5060"\n'
+            f'caller_codecs = [{texts(caller_codecs)}]\ncallee_codecs = [{texts(callee_codecs)}]')
+
+
+EXPERT_ROUTE = expert_route(("PCMU", "PCMA"), ("PCMA", "PCMU"))
 
 
 def basic_config(**more):
@@ -108,6 +114,11 @@ def basic_config(**more):
         **more,
     }
     return "\n".join(f"[{name}]\n{body}\n" for name, body in sections.items() if body is not None)
+
+
+def codec_config(caller_codec, callee_codec, **more):
+    """basic_config() with one codec for each party."""
+    return basic_config(**{"[route]": expert_route([caller_codec], [callee_codec]), **more})
 
 
 class ControlPlane:

@@ -1,4 +1,5 @@
-"""Codecs as their libraries have them, for parties that need payloads made or understood: G.729 by bcg729, G.722 by spandsp.
+"""Codecs as their libraries have them, for parties that need payloads made or understood: G.729 by bcg729, G.722 by spandsp,
+GSM by libgsm.
 Signals are numpy arrays of floats at 8 kHz, full scale 1.0, as in audio.py; payloads are packets of 20 ms, one after the other."""
 import ctypes
 
@@ -64,3 +65,30 @@ def decode_g722(payload):
     library.g722_decode_free(state)
     wide = np.frombuffer(out.raw, dtype="<i2") / 32768.0
     return (wide[:-1:2] + wide[1::2]) / 2
+
+
+def _gsm():
+    library = ctypes.CDLL("libgsm.so.1")
+    library.gsm_create.restype = ctypes.c_void_p
+    return library, ctypes.c_void_p(library.gsm_create())
+
+
+def encode_gsm(signal):
+    library, state = _gsm()
+    pcm, frame, payload = _samples(signal), ctypes.create_string_buffer(33), bytearray()
+    for at in range(0, len(pcm) - len(pcm) % 160, 160):
+        library.gsm_encode(state, pcm[at:at + 160].tobytes(), frame)
+        payload += frame.raw
+    library.gsm_destroy(state)
+    return bytes(payload)
+
+
+def decode_gsm(payload):
+    library, state = _gsm()
+    frame, pcm = ctypes.create_string_buffer(320), bytearray()
+    for at in range(0, len(payload) - len(payload) % 33, 33):
+        if library.gsm_decode(state, payload[at:at + 33], frame) != 0:
+            raise ValueError("no GSM frame")
+        pcm += frame.raw
+    library.gsm_destroy(state)
+    return np.frombuffer(bytes(pcm), dtype="<i2") / 32768.0

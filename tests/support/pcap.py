@@ -1,4 +1,4 @@
-"""Reads classic pcap files (as tcpdump writes them): RTP packets with their capture times, nothing more."""
+"""Reads classic pcap files (as tcpdump writes them): RTP packets with their capture times, nothing more; and makes one, of a stream."""
 import struct
 from collections import namedtuple
 
@@ -50,3 +50,15 @@ def rtp(packets):
         skip = 12 + (p.payload[0] & 15) * 4
         found.append(Rtp(p.time_ns, p.source, p.destination, p.sport, p.dport, second & 0x7F, second >> 7, sequence, timestamp, ssrc, p.payload[skip:]))
     return found
+
+
+def rtp_capture(payload_type, payloads, step):
+    """The bytes of a capture of one stream: a packet each 20 ms, its time stamp `step` later. For players; checksums are left out."""
+    out = bytearray(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+    for number, payload in enumerate(payloads):
+        rtp_header = struct.pack("!BBHII", 0x80, payload_type | (0x80 if number == 0 else 0), number, number * step, 0x1F6)
+        udp = struct.pack("!HHHH", 4000, 4000, 8 + len(rtp_header) + len(payload), 0) + rtp_header + payload
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes(4), bytes(4))
+        frame = bytes(12) + b"\x08\x00" + ip + udp
+        out += struct.pack("<IIII", number // 50, number % 50 * 20_000, len(frame), len(frame)) + frame
+    return bytes(out)

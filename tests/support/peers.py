@@ -6,6 +6,7 @@ import subprocess
 
 import audio
 import lab
+import pcap
 import sipp_scenario
 
 SUPPORT = pathlib.Path(__file__).parent
@@ -40,6 +41,9 @@ module_path /usr/lib/baresip/modules
 module g711.so
 module g722.so
 module opus.so
+module gsm.so
+module g726.so
+module l16.so
 module aubridge.so
 module aufile.so
 module sndfile.so
@@ -67,7 +71,8 @@ snd_path {self.home}
 
 
 class Linphone:
-    """linphonec, answering by itself on port 5060 in `codec` alone ("G729", "opus", ...): says a WAV and records what it hears."""
+    """linphonec, answering by itself on port 5060 in `codec` alone ("G729", "opus", "speex/16000", ...): says a WAV and records what
+    it hears."""
 
     def __init__(self, the_lab, ns, codec, wav, name="linphone"):
         self.home = the_lab.dir / name
@@ -76,9 +81,9 @@ class Linphone:
         the_lab.run_in(ns, "ip", "route", "replace", "default", "via", "10.2.0.1")  # without one it believes that there is no network
         self.process = the_lab.start(name, ["linphonec", "-a", "-c", self.home / "rc"], ns=ns, env={"HOME": str(self.home)}, stdin=subprocess.PIPE)
         self.say("codec list")
-        listed = lab.wait_for(lambda: re.findall(r"(\d+): (\S+) \(\d+\) (?:en|dis)abled", self.process.output()) if "AAL2-G726-40" in self.process.output() else None, 20, "linphonec ready")
-        for index, kind in listed:
-            self.say(f"codec {'enable' if kind == codec else 'disable'} {index}")
+        listed = lab.wait_for(lambda: re.findall(r"(\d+): (\S+) \((\d+)\) (?:en|dis)abled", self.process.output()) if "AAL2-G726-40" in self.process.output() else None, 20, "linphonec ready")
+        for index, kind, rate in listed:
+            self.say(f"codec {'enable' if codec in (kind, f'{kind}/{rate}') else 'disable'} {index}")
         # From a file and into a file; a file that is played once and then goes on in silence would do as well.
         for command in ("soundcard use files", f"play {wav}", f"record {self.home}/heard.wav", "status register"):
             self.say(command)
@@ -145,6 +150,14 @@ def playing_caller(the_lab, ns, address, target, user, payload_type, payload, se
 def speaking_caller(the_lab, ns, address, target, user, payload_type, wav, seconds, last="recv 200"):
     """One call that says a WAV in G.711 for so many seconds and hangs up."""
     return playing_caller(the_lab, ns, address, target, user, payload_type, audio.encode(payload_type, audio.read_wav(wav)), seconds, last)
+
+
+def caller_from_capture(the_lab, ns, address, target, user, payload_type, payloads, clock, seconds):
+    """One call that says ready-made payloads, a packet of 20 ms each, of a codec that SIPp's own streams do not know: from a capture."""
+    (the_lab.dir / "says.pcap").write_bytes(pcap.rtp_capture(payload_type, payloads, clock // 50))
+    scenario = sipp_scenario.caller("invite", "recv? 100", "recv? 180", "recv? 183", "recv 200", "ack", "play says.pcap", "pause", "bye", "recv 200",
+                                    types=(payload_type,), port="[media_port]")
+    return Sipp(the_lab, ns, scenario, f"{address}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", int(seconds + 30), target=target, name="caller")
 
 
 class Flood:

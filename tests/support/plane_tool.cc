@@ -103,8 +103,9 @@ class Tool {
       case api::Codec::Pcma: return 8;
       case api::Codec::G722: return 9;
       case api::Codec::G729: return 18;
-      case api::Codec::Opus: return 96;
-      default: return 0;
+      case api::Codec::Pcmu: return 0;
+      case api::Codec::Gsm: return 3;
+      default: return 96;
     }
   }
   // Our address that shares most leading bits with the party's.
@@ -135,13 +136,8 @@ Endpoint endpoint(const char* text) {
   return *parsed;
 }
 api::Codec codec(const char* text) {
-  constexpr std::pair<const char*, api::Codec> kNames[] = {{"PCMU", api::Codec::Pcmu},
-                                                           {"PCMA", api::Codec::Pcma},
-                                                           {"G722", api::Codec::G722},
-                                                           {"G729", api::Codec::G729},
-                                                           {"opus", api::Codec::Opus}};
-  for (const auto& [name, value] : kNames)
-    if (std::strcmp(text, name) == 0) return value;
+  for (std::uint8_t codec = 1; codec <= api::kMaxCodec; ++codec)
+    if (api::facts(static_cast<api::Codec>(codec)).name == text) return static_cast<api::Codec>(codec);
   die(std::string("no codec is called ") + text);
 }
 

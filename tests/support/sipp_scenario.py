@@ -3,7 +3,7 @@
 Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION", "options"
 Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE),
 Both:    "ok" (to any other request), "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD",
-         "pause MS" or "pause" (-d), "speak FILE PT", "hush"
+         "pause MS" or "pause" (-d), "speak FILE PT", "hush", "play CAPTURE" (with port="[media_port]")
 """
 
 _CALLER_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
@@ -30,7 +30,7 @@ a=ptime:20
 a={direction}
 {more}"""
 
-_NAMES = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 18: "G729/8000", 96: "opus/48000/2"}
+_NAMES = {0: "PCMU/8000", 3: "GSM/8000", 8: "PCMA/8000", 9: "G722/8000", 18: "G729/8000", 96: "opus/48000/2"}
 
 
 def sdp(types=(0,), direction="sendrecv", version=1, port="[rtpstream_audio_port]", more=""):
@@ -71,6 +71,8 @@ class _Writer:
             self.parts.append(f'<pause milliseconds="{words[1]}"/>' if len(words) > 1 else "<pause/>")
         elif words[0] == "speak":
             self.parts.append(f'<nop><action><exec rtp_stream="{words[1]},-1,{words[2]}"/></action></nop>')
+        elif words[0] == "play":
+            self.parts.append(f'<nop><action><exec play_pcap_audio="{words[1]}"/></action></nop>')
         elif words[0] == "ok":
             self.send("SIP/2.0 200 OK\n" + _ECHO.format(to="[last_To:]") + "Content-Length: 0\n")
         elif words[0] == "hush":
@@ -85,7 +87,7 @@ class _Writer:
         return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n{body}\n</scenario>\n'
 
 
-def caller(*steps, types=(0,), extra="", body=None):
+def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]"):
     """`extra`: more header lines of the INVITE. `body`: instead of the SDP, with its own Content-Type and -Length lines."""
     w = _Writer(types, extra, body)
     new_to = "To: <sip:[service]@[remote_ip]:[remote_port]>"
@@ -99,7 +101,7 @@ def caller(*steps, types=(0,), extra="", body=None):
         words = step.split()
         if words[0] == "invite":
             w.invite_at = len(w.parts)
-            w.send(f"INVITE {uri} SIP/2.0\n" + head("INVITE", 1, new_to, f"{contact}\n{extra}".rstrip()) + "\n" + (body or sdp(types)), retransmit=True)
+            w.send(f"INVITE {uri} SIP/2.0\n" + head("INVITE", 1, new_to, f"{contact}\n{extra}".rstrip()) + "\n" + (body or sdp(types, port=port)), retransmit=True)
         elif words[0] == "reinvite":
             w.cseq += 1
             w.send("INVITE [next_url] SIP/2.0\n" + head("INVITE", w.cseq, "[last_To:]\n[routes]", contact) + "\n" + sdp(types, words[1], w.cseq), retransmit=True)

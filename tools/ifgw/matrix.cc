@@ -16,7 +16,6 @@ namespace ifgw::cli {
 namespace {
 
 constexpr double kPacketNs = 20e6;
-constexpr std::array<const char*, api::kMaxCodec + 1> kNames{"-", "PCMU", "PCMA", "G722", "G729", "opus"};
 
 std::uint64_t thread_cpu_ns() noexcept {
   timespec t{};
@@ -69,8 +68,8 @@ Json codec_matrix(unsigned rounds) {
   for (std::size_t pair = 0; pair < ns.size(); ++pair) {
     if (ns[pair] <= 0) continue;
     Json row;
-    row["from"] = kNames[static_cast<std::size_t>(api::pair_from(pair))];
-    row["to"] = kNames[static_cast<std::size_t>(api::pair_to(pair))];
+    row["from"] = api::facts(api::pair_from(pair)).name;
+    row["to"] = api::facts(api::pair_to(pair)).name;
     row["ns"] = static_cast<double>(static_cast<std::int64_t>(ns[pair] * 10)) / 10;
     row["streams"] = static_cast<std::uint64_t>(kPacketNs / ns[pair]);
     row["instructions"] = instructions[pair] > 0 ? Json(static_cast<std::uint64_t>(instructions[pair])) : Json(nullptr);

@@ -10,7 +10,7 @@ using test::Pcm;
 using Bytes = std::vector<std::uint8_t>;
 
 CodecSettings speex(std::uint32_t rate, std::uint8_t quality = 8) {
-  return {.codec = AudioCodec::Speex, .pcm_rate_hz = rate, .speex_quality = quality};
+  return {.codec = AudioCodec::Speex, .pcm_rate_hz = rate, .speex = {.quality = quality}};
 }
 Bytes encode(const test::OwnedEncoder& encoder, std::span<const std::int16_t> pcm) {
   Bytes payload(kMaxPayloadBytes);
@@ -53,6 +53,30 @@ TEST(Speex, IsTheLibrary) {
       speex_encoder_destroy(their_encoder);
       speex_decoder_destroy(their_decoder);
     }
+  }
+}
+
+TEST(Speex, WithAVariableRateOrVadSilenceTakesLittle) {
+  for (const unsigned rate : {8000U, 16'000U}) {
+    const std::size_t frame = rate / 50;
+    const auto bytes_of = [&](const SpeexSettings& settings, const Pcm& pcm) {
+      const test::OwnedEncoder encoder({.codec = AudioCodec::Speex, .pcm_rate_hz = rate, .speex = settings});
+      const test::OwnedDecoder decoder(speex(rate));
+      std::size_t bytes = 0;
+      for (std::size_t at = 0; at < pcm.size(); at += frame) {
+        const Bytes payload = encode(encoder, std::span(pcm).subspan(at, frame));
+        Pcm out(frame);
+        EXPECT_EQ(decoder->decode(payload, out).samples, frame);
+        bytes += payload.size();
+      }
+      return bytes;
+    };
+    const Pcm silence(frame * 50), voice = test::speech(rate, frame * 50);
+    const std::size_t constant = bytes_of({}, silence);
+    EXPECT_EQ(bytes_of({}, voice), constant);
+    EXPECT_LT(bytes_of({.variable_rate = true}, silence), constant / 2);
+    EXPECT_LT(bytes_of({.vad = true}, silence), constant / 2);
+    EXPECT_GT(bytes_of({.vad = true}, voice), constant / 2) << "a voice is no silence";
   }
 }
 

@@ -87,6 +87,7 @@ TEST(Config, TheFullExampleShowsTheDefaults) {
   EXPECT_EQ(full.calls->media.opus.fec, plain.calls->media.opus.fec);
   EXPECT_EQ(full.calls->media.opus.dtx, plain.calls->media.opus.dtx);
   EXPECT_EQ(full.calls->media.comfort_noise, plain.calls->media.comfort_noise);
+  EXPECT_EQ(full.calls->media.speex.quality, plain.calls->media.speex.quality);
   EXPECT_EQ(full.calls->media.g729_annex_b, plain.calls->media.g729_annex_b);
   EXPECT_EQ(full.pike.block, plain.pike.block);
   EXPECT_EQ(full.admin_mode, plain.admin_mode);
@@ -95,7 +96,7 @@ TEST(Config, TheFullExampleShowsTheDefaults) {
 TEST(Config, EncodersAreSet) {
   const Config c = good(std::string(kGood) +
                         "[media.opus]\ncomplexity = 10\nbitrate = 24000\nfec = false\nexpected_loss = 20\ndtx = true\n"
-                        "[media.g729]\nannex_b = true\n");
+                        "[media.g729]\nannex_b = true\n[media.speex]\nquality = 3\n");
   const core::MediaSettings& media = c.calls->media;
   EXPECT_EQ(media.opus.complexity, 10);
   EXPECT_EQ(media.opus.bitrate_bps, 24'000U);
@@ -103,6 +104,7 @@ TEST(Config, EncodersAreSet) {
   EXPECT_EQ(media.opus.expected_loss_percent, 20);
   EXPECT_TRUE(media.opus.dtx);
   EXPECT_TRUE(media.g729_annex_b);
+  EXPECT_EQ(media.speex.quality, 3);
 }
 
 struct BadCase {
@@ -131,6 +133,7 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
       {"[media.opus]\nexpected_loss = 101\n", "media.opus.expected_loss: value 101 is not in 0..100 %"},
       {"[media.opus]\nfec = 1\n", "media.opus.fec: is a number, must be true or false"},
       {"[media.opus]\ncbr = true\n", "media.opus.cbr: unknown key"},
+      {"[media.speex]\nquality = 11\n", "media.speex.quality: value 11 is not in 0..10"},
       {"[media.g729]\nannex_b = \"no\"\n", "media.g729.annex_b: is a text, must be true or false"},
       {"[media]\nlatching = 1\n", "media.latching: is a number, must be true or false"},
       {"[[pike.exempt]]\nprefix = \"10.0.0.1/8\"\n", "pike.exempt[1].prefix: value \"10.0.0.1/8\" is no prefix"},
@@ -143,8 +146,8 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
       {"[[route]]\nid = \"b\"\ntarget = \"http://x\"\n", "route[2].target: value \"http://x\" is no SIP URI"},
       {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ntransport = \"tcp\"\n",
        "route[2].transport: \"tcp\" has no listener: set sip.tcp"},
-      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ncaller_codecs = [\"GSM\"]\n",
-       "route[2].caller_codecs: value \"GSM\" is none of"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ncaller_codecs = [\"speex\"]\n",
+       "route[2].caller_codecs: value \"speex\" is none of PCMU, PCMA, G722, G729, opus, speex/8000, speex/16000, GSM, G726-16,"},
       {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\nuser = \"a*b\"\n", "route[2].user: may hold '*' only as its last character"},
       {"[call\n", "x.toml:8:"},
       {"[call] # \xC7\xBE is fine here\nanswer_timeout = \"\xC7\xBE\"\n", "x.toml:9:19: only ASCII characters may stand outside comments"},

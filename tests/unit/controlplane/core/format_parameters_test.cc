@@ -1,6 +1,7 @@
 #include "controlplane/core/format_parameters.h"
 
 #include <gtest/gtest.h>
+#include <speex/speex.h>
 
 #include <memory>
 
@@ -54,6 +55,47 @@ TEST(FormatParameters, WhatIsWrittenIsRead) {
        {FormatParameters{}, FormatParameters{.fec = true}, FormatParameters{.max_bitrate_bps = 24'000, .dtx = true},
         FormatParameters{.max_playback_rate_hz = 12'000, .cbr = true}})
     EXPECT_EQ(read_format_parameters(Codec::Opus, write_format_parameters(Codec::Opus, p)), p);
+}
+
+TEST(FormatParameters, ModesOfSpeexAsInTheExamplesOfRfc5574) {
+  const auto read = [](const char* fmtp, Codec codec = Codec::Speex8) { return read_format_parameters(codec, fmtp).speex; };
+  EXPECT_EQ(read(""), SpeexParameters{});
+  EXPECT_EQ(read("mode=any"), SpeexParameters{});
+  const SpeexParameters four = read("mode=\"4,any\"");  // section 5.1
+  EXPECT_EQ(four.preferred, 4);
+  EXPECT_TRUE(four.any);
+  const SpeexParameters some = read("mode=\"3,5\"");  // section 5.2
+  EXPECT_EQ(some.preferred, 3);
+  EXPECT_EQ(some.modes, 1U << 3 | 1U << 5);
+  EXPECT_FALSE(some.any);
+  EXPECT_EQ(read("vbr=on;cng=on").rate, api::SpeexRate::Variable);       // section 5.3
+  EXPECT_EQ(read("vbr=vad").rate, api::SpeexRate::Vad);                  // section 5.4
+  const SpeexParameters wide = read("mode=\"10,any\"", Codec::Speex16);  // section 5.5
+  EXPECT_EQ(wide.preferred, 10);
+  EXPECT_EQ(read("mode=\"any,4\"").preferred, SpeexParameters::kNone);
+  for (const char* nonsense : {"mode=", "mode=\"\"", "mode=\"9\"", "mode=0", "mode=x", "mode=\",,\"", "vbr=1", "mode=\"", "mode=65536"})
+    EXPECT_EQ(read(nonsense), SpeexParameters{}) << nonsense;
+}
+
+TEST(FormatParameters, OfSpeexWhatIsWrittenIsReadAndConcernsOneBand) {
+  for (const char* fmtp : {"mode=\"4,any\"", "mode=\"3,5\"", "mode=\"any,2\"", "mode=\"7,1,2,any\";vbr=on", "vbr=vad"}) {
+    const FormatParameters p = read_format_parameters(Codec::Speex8, fmtp);
+    EXPECT_EQ(write_format_parameters(Codec::Speex8, p), fmtp);
+    EXPECT_EQ(write_format_parameters(Codec::Speex16, p), "");
+  }
+}
+
+// The library says what its qualities are.
+TEST(FormatParameters, TheQualityOfAModeMakesThatMode) {
+  void* encoder = speex_encoder_init(speex_lib_get_mode(SPEEX_MODEID_NB));
+  for (std::uint8_t mode = 1; mode <= 8; ++mode) {
+    int quality = speex_quality(Codec::Speex8, mode), made = -1;
+    speex_encoder_ctl(encoder, SPEEX_SET_QUALITY, &quality);
+    speex_encoder_ctl(encoder, SPEEX_GET_MODE, &made);
+    EXPECT_EQ(made, mode);
+  }
+  speex_encoder_destroy(encoder);
+  for (std::uint8_t mode = 0; mode <= 10; ++mode) EXPECT_EQ(speex_quality(Codec::Speex16, mode), mode) << "RFC 5574, table 2";
 }
 
 MediaSettings annex_b(bool configured) {
@@ -112,6 +154,33 @@ TEST_F(Parameters, TheEncoderDoesWhatIsConfiguredWithinWhatThePartyWants) {
   EXPECT_EQ(e.cbr, 1);
   EXPECT_EQ(encoder(Party::Callee), api::EncoderParams{}) << "PCMU has no parameters";
   EXPECT_EQ(told(w->last<AnswerLeg>()->sdp), "maxaveragebitrate=40000;useinbandfec=1;usedtx=1");
+}
+
+TEST_F(Parameters, SpeexIsMadeAsThePartyPrefersAndElseAsConfigured) {
+  const auto made = [&](const char* fmtp) {
+    w = std::make_unique<CallWorld>();
+    MediaSettings media;
+    media.speex.quality = 5;
+    settle(Codec::Speex16, Codec::Pcmu, media);
+    const std::string map = "a=rtpmap:110 speex/16000\r\n" + (*fmtp == 0 ? std::string{} : std::string("a=fmtp:110 ") + fmtp + "\r\n");
+    connect(audio_sdp("10.0.0.9", 4000, "110", map), audio_sdp("192.0.2.7", 6000, "0"));
+    return encoder(Party::Caller);
+  };
+  EXPECT_EQ(made("").speex_quality, 5);
+  EXPECT_EQ(made("mode=\"9,any\"").speex_quality, 9);
+  EXPECT_EQ(made("vbr=on").speex_rate, api::SpeexRate::Variable);
+  EXPECT_EQ(made("mode=\"9,7\";vbr=on").speex_rate, api::SpeexRate::Constant) << "it would make others";
+  EXPECT_EQ(told(w->last<AnswerLeg>()->sdp), "") << "we understand every mode";
+}
+
+TEST_F(Parameters, WhereSpeexIsRelayedEachPartyIsAskedForWhatTheOtherWants) {
+  settle(Codec::Speex8, Codec::Speex8, {});
+  const auto speex = [](const char* address, const char* fmtp) {
+    return audio_sdp(address, 4000, "110", std::string("a=rtpmap:110 speex/8000\r\na=fmtp:110 ") + fmtp + "\r\n");
+  };
+  connect(speex("10.0.0.9", "mode=\"3,5\""), speex("192.0.2.7", "vbr=on"));
+  EXPECT_EQ(told(w->last<OfferLeg>()->sdp), "mode=\"3,5\"");
+  EXPECT_EQ(told(w->last<AnswerLeg>()->sdp), "vbr=on");
 }
 
 TEST_F(Parameters, APartyWithoutFecIsSentNone) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tests/support/call_world.h"
 
 namespace ifgw::core {
@@ -71,6 +73,44 @@ TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8")).telephone_event, api::kNoPayloadType);
 }
 
+TEST(ReadOffer, OneEncodingAtTwoClocksIsTwoCodecs) {
+  const std::string both = "a=rtpmap:110 speex/16000\r\na=rtpmap:111 speex/8000\r\n";
+  const auto takes = [&](api::Codec codec, const std::string& sdp) {
+    const std::array accepted{codec};
+    const Negotiated outcome = read_offer(sdp, accepted, kPath);
+    return std::holds_alternative<Understood>(outcome) ? std::get<Understood>(outcome).agreement : Agreement{};
+  };
+  EXPECT_EQ(takes(api::Codec::Speex8, audio_sdp("10.0.0.9", 4000, "110 111", both)).payload_type, 111);
+  EXPECT_EQ(takes(api::Codec::Speex16, audio_sdp("10.0.0.9", 4000, "110 111", both)).payload_type, 110);
+  EXPECT_EQ(takes(api::Codec::Gsm, audio_sdp("10.0.0.9", 4000, "3")).payload_type, 3) << "static";
+  EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "2", "a=rtpmap:2 G726-32/8000\r\n")).payload_type, 2);
+  EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "2")).codec, api::Codec::None) << "reserved, RFC 3551 section 6";
+  EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "97", "a=rtpmap:97 AAL2-G726-32/8000\r\n")).codec, api::Codec::None)
+      << "another order of bits";
+  EXPECT_EQ(takes(api::Codec::L16_8, audio_sdp("10.0.0.9", 4000, "11")).codec, api::Codec::None) << "44.1 kHz";
+  EXPECT_EQ(takes(api::Codec::L16_16, audio_sdp("10.0.0.9", 4000, "97", "a=rtpmap:97 L16/16000/2\r\n")).codec, api::Codec::None);
+}
+
+TEST(ReadOffer, ThePacketTimeIsOneTheCodecHas) {
+  const auto ptime = [](api::Codec codec, const std::string& lines) {
+    const std::array accepted{codec};
+    const std::string map = "a=rtpmap:97 " + std::string(api::facts(codec).name) + (codec == api::Codec::Gsm ? "/8000\r\n" : "\r\n");
+    const Negotiated outcome = read_offer(audio_sdp("10.0.0.9", 4000, "97", map + lines), accepted, kPath);
+    return int{std::get<Understood>(outcome).agreement.ptime_ms};
+  };
+  for (const api::Codec codec : {api::Codec::Speex8, api::Codec::Speex16, api::Codec::Gsm}) {
+    EXPECT_EQ(ptime(codec, ""), 20);
+    EXPECT_EQ(ptime(codec, "a=ptime:10\r\n"), 20);
+    EXPECT_EQ(ptime(codec, "a=ptime:30\r\n"), 40) << "RFC 5574 section 5.6";
+    EXPECT_EQ(ptime(codec, "a=ptime:30\r\na=maxptime:30\r\n"), 20);
+    EXPECT_EQ(ptime(codec, "a=ptime:50\r\n"), 60);
+    EXPECT_EQ(ptime(codec, "a=maxptime:10\r\n"), 20) << "it has no shorter one";
+    EXPECT_EQ(ptime(codec, "a=ptime:200\r\n"), 60);
+  }
+  EXPECT_EQ(ptime(api::Codec::L16_16, "a=ptime:60\r\n"), 40) << "what a datagram carries";
+  EXPECT_EQ(ptime(api::Codec::L16_8, "a=ptime:60\r\n"), 60);
+}
+
 TEST(ReadOffer, TelephoneEventsFollowTheAudiosClock) {
   const std::string both = "a=rtpmap:101 telephone-event/8000\r\na=rtpmap:102 telephone-event/48000\r\n";
   const std::string opus = "a=rtpmap:111 opus/48000/2\r\n";
@@ -92,6 +132,9 @@ TEST(Describe, AnOfferOfOpusHasEventsOfBothClocks) {
   const std::string text = describe_offer(d, Layout::one_audio(), kAccepted, true);
   EXPECT_NE(text.find("RTP/AVP 8 96 0 102 101\r\n"), std::string::npos) << text;
   EXPECT_NE(text.find("a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\n"), std::string::npos) << text;
+  const std::vector<api::Codec> speex = {api::Codec::Speex16, api::Codec::Gsm};
+  EXPECT_NE(describe_offer(d, Layout::one_audio(), speex, true).find("RTP/AVP 98 3 103 101\r\na=rtpmap:98 speex/16000\r\n"),
+            std::string::npos);
   const std::vector<api::Codec> narrow = {api::Codec::G722};
   EXPECT_NE(describe_offer(d, Layout::one_audio(), narrow, true).find("RTP/AVP 9 101\r\n"), std::string::npos);
   EXPECT_EQ(describe_offer(d, Layout::one_audio(), kAccepted, false).find("telephone-event"), std::string::npos);
@@ -206,7 +249,11 @@ TEST(Describe, OnePortForRtpAndRtcpIsOfferedAndAnsweredWhereOffered) {
 TEST(CodecNames, AreReadWithoutCase) {
   EXPECT_EQ(codec_named("pcma"), api::Codec::Pcma);
   EXPECT_EQ(codec_named("OPUS"), api::Codec::Opus);
-  EXPECT_FALSE(codec_named("GSM"));
+  EXPECT_EQ(codec_named("Speex/16000"), api::Codec::Speex16);
+  EXPECT_FALSE(codec_named("speex")) << "which?";
+  EXPECT_FALSE(codec_named("iLBC"));
+  for (std::uint8_t codec = 1; codec <= api::kMaxCodec; ++codec)
+    EXPECT_EQ(codec_named(api::facts(static_cast<api::Codec>(codec)).name), static_cast<api::Codec>(codec));
 }
 
 }  // namespace

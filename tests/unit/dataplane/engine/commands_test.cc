@@ -79,7 +79,7 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused([](M& m) { m.remote.ip.family = static_cast<IpFamily>(9); }, offsetof(M, remote));
   refused([](M& m) { m.remote.ip.family = IpFamily::None; }, offsetof(M, remote));
   refused([](M& m) { m.remote.port = 0; }, offsetof(M, remote) + offsetof(Endpoint, port));
-  refused([](M& m) { m.codec = static_cast<api::Codec>(6); }, offsetof(M, codec));
+  refused([](M& m) { m.codec = static_cast<api::Codec>(api::kMaxCodec + 1); }, offsetof(M, codec));
   refused([](M& m) { m.payload_type = 128; }, offsetof(M, payload_type));
   refused([](M& m) { m.payload_type = 72; }, offsetof(M, payload_type));
   refused([](M& m) { m.telephone_event_payload_type = 0; }, offsetof(M, telephone_event_payload_type));
@@ -94,6 +94,12 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
       offsetof(M, comfort_noise_payload_type));
   refused([](M& m) { m.telephone_event_clock_hz = 44'100; }, offsetof(M, telephone_event_clock_hz));
   refused([](M& m) { m.ptime_ms = 25; }, offsetof(M, ptime_ms));
+  const auto refused_ptime = [&](api::Codec codec, std::uint8_t ms) {
+    refused([&](M& m) { m.codec = codec, m.ptime_ms = ms; }, offsetof(M, ptime_ms));
+  };
+  refused_ptime(api::Codec::Gsm, 30);
+  refused_ptime(api::Codec::Speex16, 10);
+  refused_ptime(api::Codec::L16_16, 60);
   refused([](M& m) { m.receive = 7; }, offsetof(M, receive));
   refused([](M& m) { m.send = 2; }, offsetof(M, send));
   refused([](M& m) { m.source_policy = static_cast<api::SourcePolicy>(0); }, offsetof(M, source_policy));
@@ -115,10 +121,12 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused_encoder([](E& e) { e.dtx = 2; }, offsetof(E, dtx));
   refused_encoder([](E& e) { e.cbr = 2; }, offsetof(E, cbr));
   refused_encoder([](E& e) { e.annex_b = 2; }, offsetof(E, annex_b));
+  refused_encoder([](E& e) { e.speex_quality = 11; }, offsetof(E, speex_quality));
+  refused_encoder([](E& e) { e.speex_rate = static_cast<api::SpeexRate>(3); }, offsetof(E, speex_rate));
   refused([](M& m) { m.ptime_ms = 50; }, offsetof(M, ptime_ms));
   EXPECT_EQ(plane.add(media_to("198.51.100.10:40000"), 2).value, offsetof(api::AddLeg, local_address));
   EXPECT_EQ(plane.block->legs_in_use.get(), 0U);
-  EXPECT_EQ(plane.block->invalid_messages.get(), 36U);
+  EXPECT_EQ(plane.block->invalid_messages.get(), 41U);
 }
 
 TEST(Commands, JoinKnowsWhatCanBeConnected) {

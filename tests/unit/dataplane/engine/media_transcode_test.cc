@@ -221,9 +221,9 @@ TEST_F(MediaTranscode, SidFramesGoOnlyToWhoeverAgreedToThem) {
   ASSERT_EQ(plane.update(alice, a).status, CommandStatus::Ok);
   (void)from_alice(rtp_packet(18, 2, 160, 7, Frame(20, 0x11)));
   EXPECT_EQ(transcoded(), 1U) << "she may send what he refuses";
-  EXPECT_EQ(from_alice(rtp_packet(18, 3, 320, 7, silence)).packet.verdict, engine::PacketVerdict::Kept);
-  const Rtp made = rtp(from_alice(rtp_packet(18, 4, 400, 7, silence)).frame);
-  EXPECT_EQ(made.payload, 20U) << "two frames of the noise she described";
+  const Rtp made = rtp(from_alice(rtp_packet(18, 3, 320, 7, silence)).frame);
+  EXPECT_EQ(made.payload, 20U) << "two frames of the noise she described, at once";
+  EXPECT_EQ(from_alice(rtp_packet(18, 4, 400, 7, silence)).packet.verdict, engine::PacketVerdict::Kept) << "of that they are the second";
   ASSERT_EQ(plane.update(bob, b).status, CommandStatus::Ok);
   EXPECT_EQ(rtp(from_alice(rtp_packet(18, 5, 480, 7, silence)).frame).payload, 2U);
   EXPECT_EQ(transcoded(), 2U);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -30,15 +31,15 @@ struct Packet {
   std::vector<std::uint8_t> payload;
 };
 
-std::uint32_t clock_of(AudioCodec c) { return audio::format(c).rtp_clock_hz; }
+std::uint32_t clock_of(const audio::CodecSettings& c) { return audio::rtp_clock_hz(c); }
 
 // A party that says a tone in packets of `ptime_ms`.
 class Speaker {
  public:
   Speaker(AudioCodec codec, unsigned ptime_ms) : Speaker(audio::CodecSettings{codec}, ptime_ms) {}
   Speaker(const audio::CodecSettings& settings, unsigned ptime_ms)
-      : codec_(settings.codec),
-        ptime_ms_(ptime_ms),
+      : ptime_ms_(ptime_ms),
+        clock_(clock_of(settings)),
         rate_(audio::pcm_rate_hz(settings)),
         memory_(audio::encoder_bytes(settings)),
         encoder_(audio::make_encoder(settings, memory_.span())) {}
@@ -50,16 +51,16 @@ class Speaker {
     const audio::Encoded encoded = encoder_->encode(pcm, made.payload);
     EXPECT_EQ(encoded.taken, pcm.size());
     made.payload.resize(encoded.size);
-    timestamp += clock_of(codec_) / 1000 * ptime_ms_;
+    timestamp += clock_ / 1000 * ptime_ms_;
     return made;
   }
-  void pause(unsigned ms) { timestamp += clock_of(codec_) / 1000 * ms; }
+  void pause(unsigned ms) { timestamp += clock_ / 1000 * ms; }
   std::uint16_t sequence = 65530;
   std::uint32_t timestamp = 0xFFFFFF00;
 
  private:
-  AudioCodec codec_;
   unsigned ptime_ms_;
+  std::uint32_t clock_;
   std::uint32_t rate_;
   test::AlignedBytes memory_;
   audio::EncoderPtr encoder_;
@@ -69,6 +70,8 @@ class Speaker {
 class Direction {
  public:
   Direction(AudioCodec from, AudioCodec to, std::uint8_t ptime_ms) : Direction(TranscoderSettings{{from}, {to}, ptime_ms}) {}
+  Direction(const audio::CodecSettings& from, const audio::CodecSettings& to, std::uint8_t ptime_ms)
+      : Direction(TranscoderSettings{from, to, ptime_ms}) {}
   explicit Direction(const TranscoderSettings& settings)
       : memory_(Transcoder::required_bytes(settings)), coder(Transcoder::make(settings, memory_.span())) {}
   // Every packet that leaves because of this one.
@@ -105,8 +108,7 @@ double share_of_tone(const std::vector<std::int16_t>& pcm, std::uint32_t rate) {
   return all == 0 ? 0 : 2 * (re * re + im * im) / static_cast<double>(pcm.size()) / all;
 }
 
-std::vector<std::int16_t> listen(AudioCodec codec, const std::vector<Packet>& packets) {
-  const audio::CodecSettings settings{codec};
+std::vector<std::int16_t> listen(const audio::CodecSettings& settings, const std::vector<Packet>& packets) {
   test::AlignedBytes memory(audio::decoder_bytes(settings));
   const auto decoder = audio::make_decoder(settings, memory.span());
   std::vector<std::int16_t> all;
@@ -120,26 +122,55 @@ std::vector<std::int16_t> listen(AudioCodec codec, const std::vector<Packet>& pa
 }
 
 struct Pair {
-  AudioCodec from, to;
+  audio::CodecSettings from, to;
 };
+constexpr std::array kMain{AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722, AudioCodec::G729, AudioCodec::Opus};
+const std::array<audio::CodecSettings, 9> kMore{{{AudioCodec::Speex, 8000},
+                                                 {AudioCodec::Speex, 16'000},
+                                                 {AudioCodec::Gsm},
+                                                 {AudioCodec::G726_16},
+                                                 {AudioCodec::G726_24},
+                                                 {AudioCodec::G726_32},
+                                                 {AudioCodec::G726_40},
+                                                 {AudioCodec::L16, 8000},
+                                                 {AudioCodec::L16, 16'000}}};
+// Every two of the main codecs; the others with one of each sampling rate, both ways, and in a ring.
 std::vector<Pair> all_pairs() {
   std::vector<Pair> pairs;
-  constexpr std::array kCodecs{AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722, AudioCodec::G729, AudioCodec::Opus};
-  for (const AudioCodec a : kCodecs)
-    for (const AudioCodec b : kCodecs)
-      if (a != b) pairs.push_back({a, b});
+  for (const AudioCodec a : kMain)
+    for (const AudioCodec b : kMain)
+      if (a != b) pairs.push_back({{a}, {b}});
+  for (std::size_t i = 0; i < kMore.size(); ++i) {
+    for (const AudioCodec a : {AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::Opus}) {
+      pairs.push_back({{a}, kMore[i]});
+      pairs.push_back({kMore[i], {a}});
+    }
+    pairs.push_back({kMore[i], kMore[(i + 1) % kMore.size()]});
+  }
   return pairs;
 }
+std::string name_of(const audio::CodecSettings& s) {
+  std::string name = audio::format(s.codec).name;
+  name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+  return name + (s.pcm_rate_hz == 16'000 ? "Wide" : "");
+}
 
-class Pairs : public ::testing::TestWithParam<Pair> {};
-INSTANTIATE_TEST_SUITE_P(All, Pairs, ::testing::ValuesIn(all_pairs()), [](const auto& pair) {
-  return std::string(audio::format(pair.param.from).name) + "To" + audio::format(pair.param.to).name;
-});
+class Pairs : public ::testing::TestWithParam<Pair> {
+ protected:
+  // A packet of such a duration is none of the codec's, or too long for a datagram.
+  static bool cannot(const audio::CodecSettings& s, unsigned ms) {
+    const bool too_long = s.codec == AudioCodec::L16 && s.pcm_rate_hz / 1000 * ms * 2 > audio::kMaxPayloadBytes;
+    return too_long || (audio::format(s.codec).frame_ms == 20 && ms % 20 != 0);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(All, Pairs, ::testing::ValuesIn(all_pairs()),
+                         [](const auto& pair) { return name_of(pair.param.from) + "To" + name_of(pair.param.to); });
 
 TEST_P(Pairs, EveryPacketTimeToEveryOther) {
   for (const unsigned in_ms : {10U, 20U, 30U, 40U, 60U}) {
     for (const std::uint8_t out_ms : kPtimes) {
       SCOPED_TRACE(std::to_string(in_ms) + " ms in, " + std::to_string(out_ms) + " ms out");
+      if (cannot(GetParam().from, in_ms) || cannot(GetParam().to, out_ms)) continue;
       Speaker speaker(GetParam().from, in_ms);
       Direction d(GetParam().from, GetParam().to, out_ms);
       ASSERT_NE(d.coder, nullptr);
@@ -157,7 +188,8 @@ TEST_P(Pairs, EveryPacketTimeToEveryOther) {
       }
       std::vector<std::int16_t> heard = listen(GetParam().to, d.sent);
       heard.erase(heard.begin(), heard.begin() + static_cast<long>(heard.size() / 4));  // codecs settle
-      EXPECT_GT(share_of_tone(heard, audio::format(GetParam().to).sample_rate_hz), 0.97);
+      const auto coarse = [](const audio::CodecSettings& c) { return c.codec == AudioCodec::G726_16 || c.codec == AudioCodec::G726_24; };
+      EXPECT_GT(share_of_tone(heard, audio::pcm_rate_hz(GetParam().to)), coarse(GetParam().from) || coarse(GetParam().to) ? 0.9 : 0.97);
     }
   }
 }
@@ -345,6 +377,7 @@ TEST_P(Pairs, NumbersAndTimeFollowTheInputUnderLossAndDisorder) {
   std::mt19937 random(7);
   for (const unsigned in_ms : {10U, 20U, 60U}) {
     for (const std::uint8_t out_ms : kSomePtimes) {
+      if (cannot(GetParam().from, in_ms) || cannot(GetParam().to, out_ms)) continue;
       Speaker speaker(GetParam().from, in_ms);
       Direction d(GetParam().from, GetParam().to, out_ms);
       std::vector<Packet> wire;
