@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/api/counters.h"
 #include "dataplane/api/messages.h"
 
 namespace ifgw::engine {
@@ -31,7 +32,7 @@ class Headroom {
   Headroom(const PairCostsNs& costs, std::uint32_t percent) noexcept : costs_(costs), limit_ppm_(percent * 10'000) {}
 
   // A frame of such a direction keeps others waiting noticeably: it comes after all others, and is the first to be given up.
-  bool heavy(std::uint8_t pair) const noexcept { return costs_[pair] >= kHeavyNs; }
+  bool heavy(std::uint8_t pair) const noexcept { return costs_[pair] >= api::kHeavyCostNs; }
   // One direction, all of the time.
   std::uint32_t load_ppm(std::uint8_t pair) const noexcept { return (costs_[pair] + kNsPerPpm - 1) / kNsPerPpm; }
 
@@ -45,8 +46,7 @@ class Headroom {
   const PairCostsNs& costs() const noexcept { return costs_; }
 
  private:
-  static constexpr std::uint32_t kNsPerPpm = 20;     // of 20 ms
-  static constexpr std::uint32_t kHeavyNs = 20'000;  // a thousandth of a packet's time
+  static constexpr std::uint32_t kNsPerPpm = 20;  // of 20 ms
 
   PairCostsNs costs_;
   std::uint64_t limit_ppm_;

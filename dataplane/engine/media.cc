@@ -73,7 +73,7 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {
-  if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
+  if (!legs_.present(packet.leg_index)) return pass_on(packet);
   if (packet.l4_checksum == Checksum::Bad) return drop(packet, api::DropReason::BadChecksum);
   const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(udp_payload(packet));
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);
