@@ -172,6 +172,7 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   Json row;
   row["worker"] = w.worker;
   row["cpu"] = measured(w.cpu);
+  row["carries"] = w.carries;
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.
   row["busy_percent"] = w.polls == 0 ? Json(nullptr) : Json(static_cast<double>(w.busy_polls * 10000 / w.polls) / 100.0);
@@ -181,6 +182,8 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   row["rx_packets"] = w.rx_packets;
   row["tx_packets"] = w.tx_packets;
   row["legs"] = w.legs_in_use;
+  row["handed_over"] = w.handed_over;
+  row["taken_over"] = w.taken_over;
   row["datagrams_up"] = w.datagrams_up;
   row["datagrams_down"] = w.datagrams_down;
   row["exception_to_kernel"] = w.exception_to_kernel;

@@ -55,6 +55,8 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.sleeps = block.sleeps.get();
   view.rx_packets = block.rx_packets.get();
   view.tx_packets = block.tx_packets.get();
+  view.handed_over = block.handed_over.get();
+  view.taken_over = block.taken_over.get();
   view.exception_to_kernel = block.exception_to_kernel.get();
   view.exception_from_kernel = block.exception_from_kernel.get();
   view.datagrams_up = block.datagrams_up.get();

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codecs/base/ip.h"
@@ -92,11 +93,14 @@ struct PairView {
 struct WorkerView {
   unsigned worker = 0;
   std::optional<int> cpu;
+  std::string_view carries = "all";  // "light", "heavy": calls that it is set apart for
   std::uint64_t polls = 0;
   std::uint64_t busy_polls = 0;
   std::uint64_t sleeps = 0;
   std::uint64_t rx_packets = 0;
   std::uint64_t tx_packets = 0;
+  std::uint64_t handed_over = 0;  // packets given to the worker that owns them
+  std::uint64_t taken_over = 0;   // packets that other workers gave
   std::uint64_t exception_to_kernel = 0;
   std::uint64_t exception_from_kernel = 0;
   std::uint64_t datagrams_up = 0;
