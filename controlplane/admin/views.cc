@@ -168,6 +168,19 @@ void add_pair_rows(const core::WorkerView& worker, Json& rows) {
   }
 }
 
+void add_cost_rows(const core::WorkerView& worker, Json& rows) {
+  for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
+    if (worker.cost_start_ns[pair] == 0) continue;
+    Json row;
+    row["worker"] = worker.worker;
+    row["from"] = codec_name(api::pair_from(pair));
+    row["to"] = codec_name(api::pair_to(pair));
+    row["start_ns"] = worker.cost_start_ns[pair];
+    row["now_ns"] = worker.cost_now_ns[pair] == 0 ? Json(nullptr) : Json(worker.cost_now_ns[pair]);
+    rows.push_back(std::move(row));
+  }
+}
+
 Json worker_row(const core::WorkerView& w, Instant now) {
   Json row;
   row["worker"] = w.worker;

@@ -72,6 +72,10 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.heartbeat_ns = block.heartbeat_ns.get();
   view.load_booked_ppm = block.load_booked_ppm.get();
   view.load_limit_ppm = block.load_limit_ppm.get();
+  for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
+    view.cost_start_ns[pair] = block.pair_cost_ns[pair].get();
+    view.cost_now_ns[pair] = block.pair_cost_now_ns[pair].get();
+  }
   for (std::size_t i = 0; i < view.drops.size(); ++i) view.drops[i] = block.drops[i].get();
   view.inside = summarise(block.inside);
   for (std::size_t pair = 0; pair < block.inside.size(); ++pair)

@@ -82,6 +82,8 @@ class Engine {
   // Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none is left. When more than EngineConfig::late has
   // passed since `time.due`, heavy audio is given up (Overloaded).
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept { return media_.next_frame(time, spare); }
+  // How long next_frame() took, and what was done with its packets: what pairs of codecs cost is learned from it.
+  void frame_took(Duration time) noexcept { media_.frame_took(time); }
   // All of it at once, any number of packets, and nothing is given up.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 

@@ -46,7 +46,7 @@ struct alignas(64) LegRx {
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t noise_payload_type = api::kNoPayloadType;
   AudioPath path = AudioPath::None;  // of audio from this leg to its peer
-  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer
+  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer: what is booked for it
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
@@ -84,7 +84,6 @@ struct alignas(64) LegCold {
   std::uint16_t rtcp_send_port = 0;
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
   std::uint32_t old_ssrc = 0;          // the party's stream before the one that is heard now
-  std::uint32_t load_ppm = 0;          // booked for the way from this leg to its peer
   Instant latch_until{};               // Latch: when the address is final
   Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};

@@ -61,6 +61,7 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
   if (order_.waiting() == 0) return nullptr;
   const bool given_up = order_.heavy() && time.current - time.due > late_;
   const Waiting& waiting = waiting_[order_.take()];
+  timed_ = {};
   if (waiting.kind == Waiting::Kind::Event)
     transcoded_event(waiting, time.received, spare);
   else if (given_up)

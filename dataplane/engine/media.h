@@ -47,6 +47,7 @@ class Media {
   std::size_t frames_waiting() const noexcept { return order_.waiting(); }
   bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
+  void frame_took(Duration time) noexcept;
 
   // Visits the next `slots` slots: tells of silent legs, and sends the reports that are due, in packets from `spare`.
   // `unix_ns`: the time of day, in nanoseconds since 1970.
@@ -183,6 +184,10 @@ class Media {
   FixedVector<Waiting, kMaxBurst> waiting_;
   FrameOrder<kMaxBurst> order_;  // of those that are to be transcoded
   Headroom headroom_;
+  struct {
+    std::uint8_t pair = 0;
+    std::uint8_t ptime_ms = 0;  // 0: what the frame took tells nothing
+  } timed_;                     // the frame that next_frame() gave back
   Duration late_;
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks

@@ -31,6 +31,7 @@ void Media::place_leg(std::uint32_t leg, const LegState& state) noexcept {
   info.id = id;
   info.peer = api::LegId{};
   legs_.rx(leg) = state.rx;
+  legs_.rx(leg).codec_pair = 0;  // nothing is booked for it here yet
   LegCold& cold = legs_.cold(leg);
   const std::uint32_t generation = cold.generation;
   cold = state.cold;
@@ -38,7 +39,6 @@ void Media::place_leg(std::uint32_t leg, const LegState& state) noexcept {
   cold.next_hop = kNoNextHop;
   cold.next_hop_retry = Instant{};
   cold.timeout_report = 0;
-  cold.load_ppm = 0;
   legs_.elsewhere(leg) = state.info.id;
   streams_[leg] = state.stream;
   rtcp_[leg] = state.rtcp;

@@ -50,11 +50,18 @@ inline void media(engine::Engine& engine, const PacketList& packets, Instant rec
       handover.give(*packet, received);
     else if (packet->verdict != engine::PacketVerdict::Pending)
       finish(engine, *packet, received, tx);
-  while (engine.frames_waiting() != 0) {
-    if (engine.next_is_heavy()) tx.flush();
-    finish(engine, *engine.next_frame({received, due, clock()}, spare), received, tx);
+  if (engine.frames_waiting() == 0) return;
+  for (Instant before = clock(); engine.frames_waiting() != 0;) {
+    if (engine.next_is_heavy()) {
+      tx.flush();
+      before = clock();
+    }
+    finish(engine, *engine.next_frame({received, due, before}, spare), received, tx);
     for (const engine::Packet& more : spare.all()) finish(engine, more, received, tx);
     spare.clear();
+    const Instant after = clock();
+    engine.frame_took(after - before);
+    before = after;
   }
 }
 

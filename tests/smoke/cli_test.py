@@ -151,7 +151,11 @@ class Cli(unittest.TestCase):
         done = lab.run(self.control.build / "tools/ifgw/ifgw", "codec", "matrix", "--rounds", 1, "-j", check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a dataplane is running here", done.stderr)
-        self.assertEqual(len(json.loads(done.stdout)["rows"]), 25)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual(len(rows), 25)
+        self.assertEqual({row["start_ns"] for row in rows}, {None}, "no control plane was asked")
+        rows = json.loads(self.control.cli("codec", "matrix", "--rounds", 1, "-j").stdout)["rows"]
+        self.assertTrue(all(row["start_ns"] > 0 and row["now_ns"] is None for row in rows), rows)
 
     def test_doctor_needs_no_daemon(self):
         done = lab.run(self.control.build / "tools/ifgw/ifgw", "doctor", "-j", check=False)

@@ -52,6 +52,7 @@ class Workers(unittest.TestCase):
             process.wait(40)
         pairs = {(row["worker"], row["from"], row["to"]): row["count"] for row in control.ctl("core show", pairs=True)["rows"]}
         workers = control.ctl("core show")["rows"]
+        costs = {(row["worker"], row["from"], row["to"]): (row["start_ns"], row["now_ns"]) for row in control.ctl("core show", costs=True)["rows"]}
         for phone in phones.values():
             phone.stop()
         lab.wait_for(lambda: not control.ctl("legs show")["rows"], 15, "no leg is left")
@@ -69,6 +70,10 @@ class Workers(unittest.TestCase):
         self.assertGreaterEqual(workers[0]["handed_over"], heavy, "every packet of the heavy call came by way of worker 0")
         self.assertGreaterEqual(workers[1]["taken_over"], heavy)
         self.assertEqual({row["reason"] for row in control.ctl("drops show")["rows"]} & {"handover_full", "no_next_hop", "no_peer_leg"}, set())
+
+        start, now = costs[1, "PCMU", "opus"]
+        self.assertTrue(start / 4 <= now <= start * 4, (start, now))
+        self.assertIsNone(costs[0, "PCMU", "opus"][1], "worker 0 encoded nothing")
 
         heard = audio.read_wav(phones[HEAVY].recording())
         middle = heard[len(heard) // 4:len(heard) // 2]

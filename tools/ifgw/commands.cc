@@ -79,7 +79,13 @@ const std::vector<Column> kLatency = {
     {"p90", "/p90_us"},  {"p99", "/p99_us"},    {"p99.9", "/p999_us"}, {"max", "/max_us"},
 };
 const std::vector<Column> kMatrix = {
-    {"FROM", "/from"}, {"TO", "/to"}, {"ns A PACKET", "/ns"}, {"STREAMS A CORE", "/streams"}, {"INSTRUCTIONS", "/instructions"},
+    {"FROM", "/from"},
+    {"TO", "/to"},
+    {"ns A PACKET", "/ns"},
+    {"AT START", "/start_ns"},
+    {"RUNNING", "/now_ns"},
+    {"STREAMS A CORE", "/streams"},
+    {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {
     {"PORT", "/port"},        {"NAME", "/name"},

@@ -120,6 +120,8 @@ struct WorkerView {
   LatencyView inside;           // of all pairs
   std::vector<PairView> pairs;  // those that had packets
   LatencyView poll_gap;
+  std::array<std::uint64_t, api::kCodecPairs> cost_start_ns{};  // of 20 ms of audio, by api::codec_pair(); 0: not a pair that can be run
+  std::array<std::uint64_t, api::kCodecPairs> cost_now_ns{};    // 0: not known
 };
 // Copies the counters of a mapped block. `cpu` stays unknown.
 WorkerView snapshot(unsigned worker, const api::WorkerBlock& block);
