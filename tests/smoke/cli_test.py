@@ -148,7 +148,7 @@ class Cli(unittest.TestCase):
         self.assertIn("as root", done.stderr)
 
     def test_codec_matrix_warns_beside_a_dataplane(self):
-        done = lab.run(self.control.build / "tools/ifgw/ifgw", "codec", "matrix", "--rounds", 1, "-j", check=False)
+        done = lab.run(self.control.build / "tools/ifgw/ifgw", "-s", "/nonexistent", "codec", "matrix", "--rounds", 1, "-j", check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a dataplane is running here", done.stderr)
         rows = json.loads(done.stdout)["rows"]
