@@ -78,11 +78,12 @@ void count_opus(std::uint32_t rate) {
   count(what + " encode, library", [&] {
     for (std::size_t i = 0; i < kFrames; ++i)
       g_result = g_result + opus_encode(encoder, voice.in(i).data(), static_cast<int>(voice.frame), payload.data(),
-                        static_cast<opus_int32>(payload.size()));
+                                        static_cast<opus_int32>(payload.size()));
   });
   count(what + " decode, library", [&] {
     for (const auto& in : voice.payloads)
-      g_result = g_result + opus_decode(decoder, in.data(), static_cast<opus_int32>(in.size()), pcm.data(), static_cast<int>(pcm.size()), 0);
+      g_result =
+          g_result + opus_decode(decoder, in.data(), static_cast<opus_int32>(in.size()), pcm.data(), static_cast<int>(pcm.size()), 0);
   });
   opus_encoder_destroy(encoder);
   opus_decoder_destroy(decoder);
