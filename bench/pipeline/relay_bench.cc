@@ -10,26 +10,16 @@
 // Usage: ifgw-pipeline [--memory=auto|hugepages|none] [--legs=N] [google benchmark options]
 #include <benchmark/benchmark.h>
 #include <rte_cycles.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
-#include <rte_malloc.h>
-#include <rte_ring.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <numeric>
 #include <random>
 #include <string_view>
-#include <thread>
 
 #include "bench/pipeline/allocations.h"
+#include "bench/pipeline/worker_rig.h"
 #include "dataplane/engine/headers.h"
-#include "dataplane/runtime/eal_profile.h"
-#include "dataplane/runtime/worker.h"
-#include "tests/support/attach.h"
 
 namespace ifgw::bench {
 namespace {
@@ -42,22 +32,10 @@ constexpr std::size_t kRtpBytes = 12 + 160;
 std::size_t g_legs = 100'000;
 bool g_hugepages = false;
 
-// Everything a dataplane process has, with rings where the wires are.
+// A worker with joined legs, and frames for them.
 class Rig {
  public:
-  Rig() {
-    pool_ = rte_pktmbuf_pool_create("bench", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
-    in_ = rte_ring_create("bench_in", 2048, static_cast<int>(rte_socket_id()), RING_F_SP_ENQ | RING_F_SC_DEQ);
-    out_ = rte_ring_create("bench_out", 2048, static_cast<int>(rte_socket_id()), RING_F_SP_ENQ | RING_F_SC_DEQ);
-    const int id = rte_eth_from_rings("bench", &in_, 1, &out_, 1, rte_socket_id());
-    IFGW_CHECK(pool_ != nullptr && in_ != nullptr && out_ != nullptr && id >= 0);
-    port_ = static_cast<std::uint16_t>(id);
-    rte_eth_conf conf{};
-    IFGW_CHECK(rte_eth_dev_configure(port_, 1, 1, &conf) == 0 &&
-               rte_eth_rx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr, pool_) == 0 &&
-               rte_eth_tx_queue_setup(port_, 0, 512, rte_socket_id(), nullptr) == 0 && rte_eth_dev_start(port_) == 0);
-    make_worker();
-    attach();
+  Rig() : wires_(config(), g_hugepages) {
     add_legs();
     IFGW_CHECK(bench::allocations() > 0);  // or the counter is not in place, and 0 would say nothing
   }
@@ -66,21 +44,21 @@ class Rig {
   std::uint64_t burst(std::size_t packets) {
     rte_mbuf* buffers[nodes::kBurst];
     for (std::size_t i = 0; i < packets; ++i) buffers[i] = arrival();
-    IFGW_CHECK(rte_ring_enqueue_bulk(in_, reinterpret_cast<void**>(buffers), static_cast<unsigned>(packets), nullptr) == packets);
+    wires_.receive({buffers, packets});
     const std::uint64_t allocated = bench::allocations();
     const std::uint64_t before = rte_rdtsc();
-    worker_->iterate(runtime::monotonic_now());
+    wires_.iterate();
     const std::uint64_t spent = rte_rdtsc() - before;
     allocations_ += bench::allocations() - allocated;
-    const unsigned sent = rte_ring_dequeue_burst(out_, reinterpret_cast<void**>(buffers), nodes::kBurst, nullptr);
-    for (unsigned i = 0; i < sent; ++i) free_.push_back(buffers[i]);
+    const std::size_t sent = wires_.sent(buffers);
+    for (std::size_t i = 0; i < sent; ++i) free_.push_back(buffers[i]);
     relayed_ += sent;
     expected_ += packets;
     return spent;
   }
-  double bytes_per_leg() const {
-    const runtime::NextHopTable& hops = worker_->media_next_hops();
-    return static_cast<double>(engine::Engine::bytes_per_leg(config_)) + static_cast<double>(hops.bytes()) / hops.capacity();
+  double bytes_per_leg() {
+    const runtime::NextHopTable& hops = wires_.worker().media_next_hops();
+    return static_cast<double>(engine::Engine::bytes_per_leg(wires_.config())) + static_cast<double>(hops.bytes()) / hops.capacity();
   }
   bool lossless() const { return relayed_ == expected_; }
   std::uint64_t allocations() const { return allocations_; }
@@ -90,7 +68,7 @@ class Rig {
       api::Command update;
       update.type = api::CommandType::UpdateLeg;
       update.update_leg = {legs_[i].id, params(i, b)};
-      command(update);
+      wires_.command(update);
     }
   }
 
@@ -113,74 +91,13 @@ class Rig {
     return media;
   }
 
-  void make_worker() {
-    runtime::WorkerSetup setup;
-    setup.engine.first_media_port = 16384;
-    setup.engine.last_media_port = static_cast<std::uint16_t>(16384 + 2 * kPairsPerAddress - 1);
-    for (std::uint32_t i = 0; i < ns_to_addresses(g_legs); ++i) setup.engine.local_addresses.push_back(IpAddress::v4(0xC0A80001 + i));
-    setup.engine.sip_udp_ports = {5060};
-    setup.ports = {port_};
-    setup.exception.peer.fill(nodes::kNoDevice);
-    setup.busy_poll = true;
-    setup.pool = pool_;
-    doorbell_ = runtime::Fd(eventfd(0, EFD_NONBLOCK));
-    setup.main_doorbell = doorbell_.get();
-    const std::uint32_t rows = engine::Engine::leg_rows(setup.engine);
-    config_ = setup.engine;
-    counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows, g_hugepages)).value());
-    links_.push_back(std::make_unique<runtime::WorkerLink>());
-    links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
-    handover_ = nodes::HandoverRings::create(1);
-    const std::size_t bytes = engine::Engine::required_bytes(setup.engine);
-    void* memory = rte_zmalloc("engine", bytes, 64);
-    IFGW_CHECK(memory != nullptr);
-    worker_ = std::make_unique<runtime::Worker>(setup, std::span(static_cast<std::byte*>(memory), bytes), *counters_, links_, *handover_);
-    runtime::AttachServerConfig config;
-    config.socket_path = "/tmp/ifgw-bench-" + std::to_string(getpid()) + ".sock";
-    config.welcome.workers = 1;
-    config.welcome.legs_per_worker = rows;
-    server_ = std::move(runtime::AttachServer::start(config, *counters_, links_)).value();
-    path_ = config.socket_path;
-  }
-
-  // The real handshake: client and server in threads of their own, the worker here.
-  void attach() {
-    std::atomic<bool> attached{false};
-    std::thread client([&] {
-      link_ = std::move(test::attach(path_)).value();
-      attached = true;
-    });
-    std::thread server([&] {
-      while (!attached) server_->on_ready(runtime::monotonic_now());
-    });
-    while (!attached) worker_->iterate(runtime::monotonic_now());
-    client.join();
-    server.join();
-    unlink(path_.c_str());  // nobody else is to come, and the rig is never taken down
-  }
-
-  api::CommandDone command(api::Command value) {
-    value.request_id = ++request_;
-    IFGW_CHECK(link_->send(0, value));
-    api::Event event;
-    do {
-      worker_->iterate(runtime::monotonic_now());
-      answer_next_hops();
-    } while (link_->receive(0, std::span(&event, 1)) == 0 || event.type != api::EventType::CommandDone);
-    IFGW_CHECK(event.command_done.status == api::CommandStatus::Ok);
-    return event.command_done;
-  }
-
-  void answer_next_hops() {
-    runtime::NextHopRequest request;
-    while (worker_->media_next_hops().requests().pop(request)) {
-      runtime::NextHopUpdate update;
-      update.hop.port = port_;
-      update.hop.usable = 1;
-      update.index = request.index;
-      update.generation = request.generation;
-      IFGW_CHECK(worker_->media_next_hops().updates().push(update));
-    }
+  static engine::EngineConfig config() {
+    engine::EngineConfig config;
+    config.first_media_port = 16384;
+    config.last_media_port = static_cast<std::uint16_t>(16384 + 2 * kPairsPerAddress - 1);
+    for (std::uint32_t i = 0; i < ns_to_addresses(g_legs); ++i) config.local_addresses.push_back(IpAddress::v4(0xC0A80001 + i));
+    config.sip_udp_ports = {5060};
+    return config;
   }
 
   void add_legs() {
@@ -190,20 +107,20 @@ class Rig {
       add.add_leg = {};
       add.add_leg.local_address = static_cast<std::uint8_t>(i / kPairsPerAddress);
       add.add_leg.media = params(i, api::Codec::Pcmu);
-      const api::CommandDone done = command(add);
+      const api::CommandDone done = wires_.command(add);
       legs_.push_back({done.leg, done.local, 0});
       if (i % 2 == 0) continue;
       api::Command join;
       join.type = api::CommandType::JoinLegs;
       join.join_legs = {legs_[i - 1].id, legs_[i].id};
-      command(join);
+      wires_.command(join);
     }
     order_.resize(g_legs);
     std::iota(order_.begin(), order_.end(), 0);
     std::shuffle(order_.begin(), order_.end(), std::mt19937(1));
     std::erase_if(order_, [](std::uint32_t leg) { return leg % 2 == 1; });  // from the PCMU side
     free_.resize(kFrames);
-    IFGW_CHECK(rte_pktmbuf_alloc_bulk(pool_, free_.data(), kFrames) == 0);
+    IFGW_CHECK(rte_pktmbuf_alloc_bulk(wires_.pool(), free_.data(), kFrames) == 0);
   }
 
   // The next frame off the wire: 20 ms of G.711 for the next leg.
@@ -229,20 +146,7 @@ class Rig {
     return buffer;
   }
 
-  engine::EngineConfig config_;
-  rte_mempool* pool_ = nullptr;
-  rte_ring* in_ = nullptr;
-  rte_ring* out_ = nullptr;
-  std::uint16_t port_ = 0;
-  runtime::Fd doorbell_;
-  std::unique_ptr<runtime::CounterRegion> counters_;
-  std::vector<std::unique_ptr<runtime::WorkerLink>> links_;
-  std::unique_ptr<nodes::HandoverRings> handover_;
-  std::unique_ptr<runtime::Worker> worker_;
-  std::unique_ptr<runtime::AttachServer> server_;
-  std::string path_;
-  std::unique_ptr<adapters::DataplaneLink> link_;
-  std::uint32_t request_ = 0;
+  WorkerRig wires_;
   std::vector<Leg> legs_;
   std::vector<std::uint32_t> order_;
   std::vector<rte_mbuf*> free_;
@@ -288,37 +192,22 @@ BENCHMARK(BM_TranscodePcmuToPcma)->ArgName("burst")->Arg(32)->UseManualTime();
 }  // namespace ifgw::bench
 
 int main(int argc, char** argv) {
-  ifgw::runtime::EalRequest request;
-  request.memory_mb = 256;
+  auto memory = ifgw::runtime::MemoryChoice::Auto;
   std::vector<char*> rest{argv[0]};
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
-    if (arg == "--memory=hugepages")
-      request.memory = ifgw::runtime::MemoryChoice::HugePages;
-    else if (arg == "--memory=none")
-      request.memory = ifgw::runtime::MemoryChoice::None;
-    else if (arg.starts_with("--legs="))
+    if (arg.starts_with("--legs="))
       ifgw::bench::g_legs = static_cast<std::size_t>(std::atol(arg.data() + 7)) / 2 * 2;
-    else if (arg != "--memory=auto")
+    else if (!ifgw::bench::read_memory_option(arg, memory))
       rest.push_back(argv[i]);
   }
   int count = static_cast<int>(rest.size());
   benchmark::Initialize(&count, rest.data());
   if (benchmark::ReportUnrecognizedArguments(count, rest.data()) || ifgw::bench::g_legs < 2 || ifgw::bench::g_legs > 100'000) return 2;
-  const auto profile = ifgw::runtime::choose_eal_profile(request, ifgw::runtime::read_huge_page_supply("/sys"));
-  if (!profile) {
-    std::fprintf(stderr, "%s\n", profile.error().message.c_str());
-    return 1;
-  }
-  std::fprintf(stderr, "memory: %s\n", profile->reason.c_str());
-  ifgw::bench::g_hugepages = profile->hugepages;
-  if (const auto started = ifgw::runtime::start_eal(*profile); !started) {
-    std::fprintf(stderr, "%s\n", started.error().message.c_str());
-    return 1;
-  }
+  if (!ifgw::bench::start_eal(memory, ifgw::bench::g_hugepages)) return 1;
   benchmark::RunSpecifiedBenchmarks();
   // The one number that does not depend on the host, so the one that is a gate.
-  const ifgw::bench::Rig& rig = ifgw::bench::rig();
+  ifgw::bench::Rig& rig = ifgw::bench::rig();
   if (rig.lossless() && rig.allocations() == 0) return 0;
   std::fprintf(stderr, "FAILED: %s\n", rig.lossless() ? "a packet's way through the worker allocated memory" : "the worker lost packets");
   return 1;

@@ -12,10 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetryInterval = 200ms;
-constexpr Duration kAnswerTime = 1s;            // microseconds with a live dataplane; the rest is for a machine under load
-constexpr int kDatagramsPerRound = 64;          // per worker, so that timers and other descriptors get their turn
-constexpr std::uint64_t kNsPerPpm = 20;         // of 20 ms: what a pair's cost is of
-constexpr std::uint64_t kSameLoadPpm = 10'000;  // workers whose load differs by less than a hundredth take turns by legs
+constexpr Duration kAnswerTime = 1s;     // microseconds with a live dataplane; the rest is for a machine under load
+constexpr int kDatagramsPerRound = 64;   // per worker, so that timers and other descriptors get their turn
+constexpr std::uint64_t kNsPerPpm = 20;  // of 20 ms: what a pair's cost is of
 constexpr std::size_t kIpUdpBytesV4 = 28;
 constexpr std::size_t kIpUdpBytesV6 = 48;
 
@@ -108,6 +107,7 @@ void DataplaneClient::adopt(std::unique_ptr<DataplaneLink> link, Instant now) {
                      [this](std::uint32_t, Instant at) { detach("it closed the connection, or died", at); });
   (void)loop_.add_fd(link_->doorbell_fd(), EPOLLIN, [this](std::uint32_t, Instant) { link_->disarm(); });
   configure_limiter();
+  assign_roles();
   handlers_.on_report(
       fmt::format("attached to the dataplane at {} (pid {}, {} workers)", config_.socket_path, state_.peer_pid, welcome.workers), true);
   loop_.defer([this](Instant at) { handlers_.on_media(core::MediaAttached{leg_table()}, at); });
@@ -238,25 +238,47 @@ void DataplaneClient::submit(std::uint32_t worker, api::Command command, Answer 
 
 void DataplaneClient::submit_media(core::MediaRequestId request, std::uint32_t worker, const api::Command& command) {
   submit(worker, command, [this, request](core::MediaStatus status, const api::CommandDone& done) {
-    handlers_.on_media(core::MediaDone{request, status, done.leg, done.local}, loop_.now());
+    const api::LegId other = done.command == api::CommandType::MoveLegs ? api::LegId{done.value} : api::LegId{};
+    handlers_.on_media(core::MediaDone{request, status, done.leg, done.local, other}, loop_.now());
   });
 }
 
-std::uint8_t DataplaneClient::choose_worker() {
-  std::uint8_t best = 0;
-  const auto load = [this](std::uint32_t w) {
+void DataplaneClient::assign_roles() {
+  const auto workers = static_cast<std::uint32_t>(workers_.size());
+  const std::uint32_t wanted = config_.heavy_workers;
+  roles_ = core::WorkerRoles(wanted, workers);
+  if (wanted == 0) return;
+  if (workers < core::kMaxWorkers && wanted >> workers != 0)
+    handlers_.on_report(fmt::format("[media] heavy_workers names workers that this dataplane does not have: it has 0..{}", workers - 1),
+                        false);
+  if (!roles_.divided())
+    handlers_.on_report("[media] heavy_workers leaves no worker for one kind of calls: every worker carries every call", false);
+}
+
+core::CallWeight DataplaneClient::weight(api::Codec a, api::Codec b) const {
+  if (!link_ || !roles_.divided()) return core::CallWeight::Light;
+  const api::WorkerBlock& block = link_->worker(0);  // all were told the same at start
+  const bool heavy =
+      std::max(block.pair_cost_ns[api::codec_pair(a, b)].get(), block.pair_cost_ns[api::codec_pair(b, a)].get()) >= api::kHeavyCostNs;
+  return heavy ? core::CallWeight::Heavy : core::CallWeight::Light;
+}
+
+std::uint8_t DataplaneClient::choose_worker(core::CallWeight weight) {
+  if (!link_) return 0;
+  return roles_.choose(weight, [this](std::uint8_t w) {
     const api::WorkerBlock& block = link_->worker(w);
-    return std::pair{block.load_booked_ppm.get() / kSameLoadPpm, block.legs_in_use.get()};
-  };
-  for (std::uint32_t w = 1; link_ && w < workers_.size(); ++w)
-    if (load(w) < load(best)) best = static_cast<std::uint8_t>(w);
-  return best;
+    return core::WorkerLoad{block.load_booked_ppm.get(), block.legs_in_use.get()};
+  });
 }
 
 bool DataplaneClient::has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const {
   if (!link_ || worker >= workers_.size() || a == b) return true;
   const api::WorkerBlock& block = link_->worker(worker);
-  const std::uint64_t cost = block.pair_cost_ns[api::codec_pair(a, b)].get() + block.pair_cost_ns[api::codec_pair(b, a)].get();
+  const auto of = [&block](std::uint8_t pair) {
+    const std::uint64_t now = block.pair_cost_now_ns[pair].get();
+    return now != 0 ? now : block.pair_cost_ns[pair].get();
+  };
+  const std::uint64_t cost = of(api::codec_pair(a, b)) + of(api::codec_pair(b, a));
   return block.load_booked_ppm.get() + cost / kNsPerPpm <= block.load_limit_ppm.get();
 }
 
@@ -286,6 +308,13 @@ void DataplaneClient::remove_leg(core::MediaRequestId request, api::LegId leg) {
   command.type = api::CommandType::RemoveLeg;
   command.remove_leg = {leg};
   submit_media(request, leg.worker(), command);
+}
+
+void DataplaneClient::move_legs(core::MediaRequestId request, std::uint8_t worker, api::LegId a, api::LegId b) {
+  api::Command command;
+  command.type = api::CommandType::MoveLegs;
+  command.move_legs = {a, b};
+  submit_media(request, worker, command);
 }
 
 bool DataplaneClient::fits(const Endpoint& remote, std::size_t bytes) const noexcept {

@@ -31,6 +31,7 @@ struct LimiterSettings {
 struct DataplaneClientConfig {
   std::string socket_path;
   LimiterSettings limiter;
+  std::uint32_t heavy_workers = 0;  // bit n: worker n is set apart for heavy calls
 };
 
 // To whom it tells what. All are called from the event loop, never from inside a request.
@@ -60,7 +61,9 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
 
   // core::Media
   bool attached() const override { return link_ != nullptr; }
-  std::uint8_t choose_worker() override;
+  core::CallWeight weight(api::Codec a, api::Codec b) const override;
+  std::uint8_t choose_worker(core::CallWeight weight) override;
+  bool carries(std::uint8_t worker, core::CallWeight weight) const override { return roles_.carries(worker, weight); }
   bool has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const override;
   const std::vector<IpAddress>& local_addresses() const override { return local_addresses_; }
   std::uint32_t codec_mask() const override { return link_ ? link_->welcome().codec_mask : 0; }
@@ -68,6 +71,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void join_legs(core::MediaRequestId request, api::LegId a, api::LegId b) override;
   void update_leg(core::MediaRequestId request, api::LegId leg, const api::MediaParams& media) override;
   void remove_leg(core::MediaRequestId request, api::LegId leg) override;
+  void move_legs(core::MediaRequestId request, std::uint8_t worker, api::LegId a, api::LegId b) override;
 
   // core::DataplaneView
   core::AttachState attach_state() const override;
@@ -104,6 +108,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void adopt(std::unique_ptr<DataplaneLink> link, Instant now);
   void detach(const std::string& why, Instant now);
   void configure_limiter();
+  void assign_roles();
   void pump(Instant now);
   bool pump_worker(std::uint32_t worker, Instant now);
   void on_event(std::uint32_t worker, const api::Event& event, Instant now);
@@ -122,6 +127,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   DataplaneClientHandlers handlers_;
   std::unique_ptr<DataplaneLink> link_;
   std::vector<Worker> workers_;
+  core::WorkerRoles roles_;
   std::vector<IpAddress> local_addresses_;
   std::uint32_t next_request_id_ = 1;
   std::vector<std::shared_ptr<Listing>> listings_;

@@ -88,7 +88,10 @@ std::optional<core::LegView> DataplaneClient::leg(api::LegId id) const {
 
 std::vector<core::WorkerView> DataplaneClient::workers() const {
   std::vector<core::WorkerView> views;
-  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) views.push_back(core::snapshot(w, link_->worker(w)));
+  for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) {
+    views.push_back(core::snapshot(w, link_->worker(w)));
+    views.back().carries = !roles_.divided() ? "all" : roles_.is_heavy(static_cast<std::uint8_t>(w)) ? "heavy" : "light";
+  }
   return views;
 }
 

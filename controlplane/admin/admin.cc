@@ -210,6 +210,8 @@ void Admin::core_show(const Request& r) {
   for (const core::WorkerView& w : ports_.dataplane.workers()) {
     if (r.flag("pairs"))
       add_pair_rows(w, rows);
+    else if (r.flag("costs"))
+      add_cost_rows(w, rows);
     else
       rows.push_back(worker_row(w, r.now));
   }

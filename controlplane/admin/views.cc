@@ -169,10 +169,24 @@ void add_pair_rows(const core::WorkerView& worker, Json& rows) {
   }
 }
 
+void add_cost_rows(const core::WorkerView& worker, Json& rows) {
+  for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
+    if (worker.cost_start_ns[pair] == 0) continue;
+    Json row;
+    row["worker"] = worker.worker;
+    row["from"] = codec_name(api::pair_from(pair));
+    row["to"] = codec_name(api::pair_to(pair));
+    row["start_ns"] = worker.cost_start_ns[pair];
+    row["now_ns"] = worker.cost_now_ns[pair] == 0 ? Json(nullptr) : Json(worker.cost_now_ns[pair]);
+    rows.push_back(std::move(row));
+  }
+}
+
 Json worker_row(const core::WorkerView& w, Instant now) {
   Json row;
   row["worker"] = w.worker;
   row["cpu"] = measured(w.cpu);
+  row["carries"] = w.carries;
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.
   row["busy_percent"] = w.polls == 0 ? Json(nullptr) : Json(static_cast<double>(w.busy_polls * 10000 / w.polls) / 100.0);
@@ -182,6 +196,8 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   row["rx_packets"] = w.rx_packets;
   row["tx_packets"] = w.tx_packets;
   row["legs"] = w.legs_in_use;
+  row["handed_over"] = w.handed_over;
+  row["taken_over"] = w.taken_over;
   row["datagrams_up"] = w.datagrams_up;
   row["datagrams_down"] = w.datagrams_down;
   row["exception_to_kernel"] = w.exception_to_kernel;

@@ -25,6 +25,8 @@ Json latency(const core::LatencyView& view);
 Json call_latency_rows(const core::LegView& caller, const core::LegView& callee, const core::WorkerView& worker);
 // A row per pair of codecs of the worker.
 void add_pair_rows(const core::WorkerView& worker, Json& rows);
+// A row per pair of codecs that it can run: what 20 ms of audio cost when the dataplane started, and now.
+void add_cost_rows(const core::WorkerView& worker, Json& rows);
 Json attach_state(const core::AttachState& state, Instant now);
 // One row per drop reason, summed over workers, in the order of the contract; all when `all`, else those above zero.
 Json drop_rows(const std::vector<core::WorkerView>& workers, bool all);

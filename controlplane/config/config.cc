@@ -6,6 +6,7 @@
 #include "controlplane/config/reader.h"
 #include "controlplane/core/negotiation.h"
 #include "controlplane/core/uri.h"
+#include "controlplane/core/worker_roles.h"
 
 namespace ifgw::config {
 namespace {
@@ -149,6 +150,7 @@ class Loader {
     r.duration("latch_window", milliseconds{100}, seconds{60}, m.latch_window);
     r.number("dscp", 0, 63, "", m.dscp);
     r.flag("comfort_noise", m.comfort_noise);
+    heavy_workers(r);
     r.table("opus", [&](Reader& t) { opus(t, m.opus); });
     r.table("speex", [&](Reader& t) { t.number("quality", 0, api::kMaxSpeexQuality, "", m.speex.quality); });
     r.table("g729", [&](Reader& t) { t.flag("annex_b", m.g729_annex_b); });
@@ -162,6 +164,17 @@ class Loader {
       if (local->family != advertised->family) t.problem("advertised", "is of another IP version than local");
       m.advertised.emplace_back(*local, *advertised);
     });
+  }
+
+  // Whether the dataplane has them is known when it is attached.
+  void heavy_workers(Reader& r) {
+    std::vector<std::int64_t> workers;
+    r.numbers("heavy_workers", 0, core::kMaxWorkers - 1, core::kMaxWorkers - 1, workers);
+    for (const std::int64_t worker : workers) {
+      const std::uint32_t bit = std::uint32_t{1} << worker;
+      if ((config_.heavy_workers & bit) != 0) r.problem("heavy_workers", "names worker " + std::to_string(worker) + " twice");
+      config_.heavy_workers |= bit;
+    }
   }
 
   static void opus(Reader& r, core::OpusSettings& o) {

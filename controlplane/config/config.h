@@ -73,6 +73,7 @@ struct Config {
   SipLimits sip_limits;
   std::shared_ptr<const core::CallSettings> calls;
   Pike pike;
+  std::uint32_t heavy_workers = 0;  // bit n: worker n of the dataplane is set apart for heavy calls
   std::string witness_file;
   bool witness_messages = false;  // also a record of every SIP message
   std::string admin_socket = "/run/ifgw/control.sock";

@@ -21,6 +21,13 @@ enum class Party : std::uint8_t { Caller = 0, Callee = 1 };
 constexpr Party other(Party p) noexcept { return p == Party::Caller ? Party::Callee : Party::Caller; }
 constexpr std::string_view name(Party p) noexcept { return p == Party::Caller ? "caller" : "callee"; }
 
+// Of both media legs to another worker.
+enum class MovePhase : std::uint8_t {
+  None,
+  Wanted,  // begins when no other request is under way
+  UnderWay,
+};
+
 struct Side {
   LegKey leg;               // value 0: no signalling leg yet
   bool signalling = false;  // from opening until LegEnded
@@ -65,7 +72,8 @@ struct Call {
   std::uint8_t worker = 0;
   unsigned media_requests = 0;   // under way
   unsigned bridge_requests = 0;  // of these: update and join that the answer waits for
-  bool late_offer = false;       // the caller sent no SDP: our answer is the offer, its ACK the answer
+  MovePhase move = MovePhase::None;
+  bool late_offer = false;  // the caller sent no SDP: our answer is the offer, its ACK the answer
   bool joined = false;
   bool answered = false;  // the callee answered
 

@@ -53,7 +53,7 @@ void Calls::on_timer(Instant now) {
         if (const auto adopted = adopted_.find(r.leg.value); adopted != adopted_.end()) request_timeout(adopted->second.info);
       } else if (call != nullptr) {
         call->side(r.party).params = api::MediaParams{};  // what the dataplane has is not what was last asked for
-        if (!is_ending(call->state)) (void)request_update(*call, r.party, RequestKind::Refresh);
+        if (!is_ending(call->state)) (void)request_update(*call, r.party, RequestKind::Refresh, now);
       }
     }
   }

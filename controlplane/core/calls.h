@@ -129,7 +129,7 @@ class Calls {
  private:
   // Bridge: update or join that the answer waits for. Renegotiate: update that a re-negotiation's answer waits for.
   // Refresh: update nobody waits for.
-  enum class RequestKind : std::uint8_t { Add, Bridge, Renegotiate, Refresh, Remove, Adopt };
+  enum class RequestKind : std::uint8_t { Add, Bridge, Renegotiate, Refresh, Remove, Adopt, Move };
   struct Request {
     std::uint64_t call = 0;
     Party party = Party::Caller;
@@ -189,11 +189,11 @@ class Calls {
   void ring(Call& call, const Input& input, Instant now);
   void bridge(Call& call, const Input& input, Instant now);
   std::optional<Refusal> take_callee_answer(Call& call, const std::string& sdp);
-  void send_bridge_requests(Call& call);
+  void send_bridge_requests(Call& call, Instant now);
   void answer_caller(Call& call, Instant now);
   void refuse_later(Call& call, Refusal refusal);
   static Refusal witness_refusal();
-  static Refusal no_headroom(const Call& call);
+  static Refusal no_headroom(const Call& call, std::uint8_t worker);
 
   // calls_renegotiation.cc: what happens inside an answered call
   void renegotiate(Call& call, const Input& input, Instant now);
@@ -223,17 +223,28 @@ class Calls {
   void on(const MediaResync& e, Instant now);
   MediaRequestId open_request(const Request& request);
   void request_add(Call& call, Party party, std::uint8_t local_address);
-  bool request_update(Call& call, Party party, RequestKind kind);
+  bool request_update(Call& call, Party party, RequestKind kind, Instant now);
   void request_remove(const Request& request);
   void remove_side(Call& call, Party party);
   void done_add(Call* call, const Request& request, const MediaDone& e);
   void done_update(Call& call, const Request& request, const MediaDone& e, Instant now);
   void done_remove(Call* call, const Request& request, const MediaDone& e, Instant now);
+  static bool is_passing(MediaStatus status) noexcept;
+  void refuse_negotiated(Call& call, Party party, MediaStatus status, Instant now);
   void media_failed(Call& call, Party party, std::string_view what, MediaStatus status);
   void forget_media(Call& call, Party party);
   api::CallTag tag(std::uint64_t call, Party party) const noexcept;
   void check_clear(Call& call);
   void retry_later(const Request& request, Instant now);
+
+  // calls_move.cc: media legs that go to another worker
+  bool must_move(const Call& call) const;
+  bool waits_for_move(Call& call, Instant now);
+  void begin_move(Call& call, Instant now);
+  void done_move(Call* call, const MediaDone& e, Instant now);
+  void take_moved(Call& call, const MediaDone& e, Instant now);
+  void resume(Call& call, Instant now);
+  void fail_move(Call& call, MediaStatus status, std::uint8_t worker, Instant now);
 
   // calls_adopted.cc: media legs of an earlier control plane
   bool is_own(const api::LegInfo& leg) const noexcept;

@@ -38,10 +38,11 @@ void Calls::request_add(Call& call, Party party, std::uint8_t local_address) {
 }
 
 // False when the dataplane has these parameters already, so that no answer will come.
-bool Calls::request_update(Call& call, Party party, RequestKind kind) {
+bool Calls::request_update(Call& call, Party party, RequestKind kind, Instant now) {
   Side& side = call.side(party);
   const api::MediaParams params = media_params(call, party);
   if (!side.media.present() || params == side.params) return false;
+  if (waits_for_move(call, now)) return true;
   side.params = params;
   ++call.media_requests;
   ports_.media.update_leg(open_request({call.id, party, kind, side.media}), side.media, params);
@@ -64,7 +65,7 @@ void Calls::forget_media(Call& call, Party party) {
 void Calls::media_failed(Call& call, Party party, std::string_view what, MediaStatus status) {
   const int sip_status = status == MediaStatus::InvalidArgument ? 500 : 503;
   if (status == MediaStatus::NoHeadroom) {
-    call.refusal = no_headroom(call);
+    call.refusal = no_headroom(call, call.worker);
     return post(call, CallEvent::MediaFailed);
   }
   call.refusal = Refusal{sip_status,
@@ -100,10 +101,14 @@ void Calls::on(const MediaDone& e, Instant now) {
   if (call != nullptr) --call->media_requests;
   if (request.kind == RequestKind::Add) {
     done_add(call, request, e);
+  } else if (request.kind == RequestKind::Move) {
+    done_move(call, e, now);
   } else if (call != nullptr) {
     done_update(*call, request, e, now);
   }
-  if (call != nullptr) check_clear(*call);
+  if (call == nullptr) return;
+  begin_move(*call, now);
+  check_clear(*call);
 }
 
 void Calls::done_add(Call* call, const Request& request, const MediaDone& e) {
@@ -132,26 +137,38 @@ void Calls::done_update(Call& call, const Request& request, const MediaDone& e, 
   if (request.kind == RequestKind::Bridge) --call.bridge_requests;
   if (is_ending(call.state)) return;
   if (e.status == MediaStatus::Ok) {
-    if (request.kind == RequestKind::Bridge && call.bridge_requests == 0 && call.answered && !is_answered(call.state))
+    if (request.kind == RequestKind::Bridge && call.bridge_requests == 0 && call.answered && !is_answered(call.state) &&
+        call.move == MovePhase::None)
       post(call, CallEvent::Bridged);
     if (request.kind == RequestKind::Renegotiate) finish_renegotiation(call, request.party, now);
     return;
   }
   if (e.status == MediaStatus::Overloaded && request.kind == RequestKind::Refresh) return retry_later(request, now);
   Side& side = call.side(request.party);
-  if (request.kind == RequestKind::Renegotiate &&
-      (e.status == MediaStatus::NoTranscoder || e.status == MediaStatus::NoHeadroom || e.status == MediaStatus::Overloaded)) {
-    side.agreed = side.agreed_before;
-    settle_asked(call, request.party);
-    side.wish = side.wish_before;
-    side.update_pending = false;
+  if (request.kind == RequestKind::Renegotiate && (e.status == MediaStatus::NoTranscoder || is_passing(e.status))) {
+    refuse_negotiated(call, request.party, e.status, now);
     side.params = media_params(call, request.party);  // the dataplane kept what it had
-    const int status = e.status == MediaStatus::NoTranscoder ? 488 : 503;
-    return refuse_update(call, request.party,
-                         Refusal{status, "media", "update-failed", std::string{name(e.status)}, "", "try again, or offer another codec", 0},
-                         now);
+    return;
   }
   media_failed(call, request.party, "update", e.status);
+}
+
+// What another moment may allow. What was asked for did not happen.
+bool Calls::is_passing(MediaStatus status) noexcept {
+  return status == MediaStatus::NoHeadroom || status == MediaStatus::Overloaded || status == MediaStatus::TableFull ||
+         status == MediaStatus::PortsExhausted;
+}
+
+// What the party offered is not to be had: what was agreed before holds.
+void Calls::refuse_negotiated(Call& call, Party party, MediaStatus status, Instant now) {
+  Side& side = call.side(party);
+  side.agreed = side.agreed_before;
+  settle_asked(call, party);
+  side.wish = side.wish_before;
+  side.update_pending = false;
+  const int sip_status = status == MediaStatus::NoTranscoder ? 488 : 503;
+  refuse_update(call, party,
+                Refusal{sip_status, "media", "update-failed", std::string{name(status)}, "", "try again, or offer another codec", 0}, now);
 }
 
 void Calls::retry_later(const Request& request, Instant now) {
@@ -250,7 +267,7 @@ void Calls::on(const MediaResync& e, Instant now) {
   for (auto& [id, call] : calls_) {
     for (const Party party : {Party::Caller, Party::Callee}) {
       const api::LegId leg = call->side(party).media;
-      if (!leg.present() || present.contains(leg.value)) continue;
+      if (!leg.present() || present.contains(leg.value) || call->move == MovePhase::UnderWay) continue;
       forget_media(*call, party);
       if (is_ending(call->state)) continue;
       call->refusal = Refusal{

@@ -172,7 +172,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   side.layout = std::move(understood.layout);
   side.update_pending = true;
   settle_asked(call, party);
-  if (!request_update(call, party, RequestKind::Renegotiate)) finish_renegotiation(call, party, now);
+  if (!request_update(call, party, RequestKind::Renegotiate, now)) finish_renegotiation(call, party, now);
 }
 
 // The dataplane has it: answer the party, then let the other side follow.
@@ -191,13 +191,13 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
 }
 
 // `changed` has other wishes than before: state, the other leg's flags, and what the other party was told.
-void Calls::apply_wishes(Call& call, Party changed, Instant) {
+void Calls::apply_wishes(Call& call, Party changed, Instant now) {
   post(call, call.held() ? CallEvent::Held : CallEvent::Resumed);
   Side& far = call.side(other(changed));
   const bool free = far.signalling && !far.offer_pending && !far.update_pending && far.agreed.codec != api::Codec::None;
   const bool tell = free && far.told != our_direction(call, other(changed));
   if (tell) settle_asked(call, other(changed));
-  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh);
+  for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh, now);
   if (!tell) return;
   far.offer_pending = true;
   commands_.push_back(UpdateLeg{far.leg, description(call, other(changed), false)});

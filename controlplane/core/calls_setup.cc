@@ -30,11 +30,11 @@ Refusal Calls::witness_refusal() {
                  30};
 }
 
-Refusal Calls::no_headroom(const Call& call) {
+Refusal Calls::no_headroom(const Call& call, std::uint8_t worker) {
   return Refusal{503,
                  "media",
                  "no-headroom",
-                 "worker " + std::to_string(call.worker) + " has no time left for these codecs",
+                 "worker " + std::to_string(worker) + " has no time left for these codecs",
                  "the load that calls may be promised (--max-load)",
                  "wait for calls to end, use codecs that need no transcoding, or add workers (ifgw core show)",
                  call.settings->limits.retry_after_s};
@@ -178,11 +178,23 @@ void Calls::allocate_media(Call& call, Instant) {
     return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits",
                                       "set media_address of the route to one of the dataplane's (ifgw status)", 0});
   }
-  call.worker = ports_.media.choose_worker();
-  // Which codec the callee takes is not known yet; when none of them fits, its phone need not ring.
+  // Which codec the callee takes is not known yet, nor the caller's after a late offer. Where it can only become a heavy call it
+  // need not move later; when no codec fits, no phone need ring.
   const std::vector<api::Codec> far_codecs = codecs(call, Party::Callee);
-  const auto fits = [&](api::Codec codec) { return ports_.media.has_headroom(call.worker, caller.agreed.codec, codec); };
-  if (!call.late_offer && std::none_of(far_codecs.begin(), far_codecs.end(), fits)) return refuse_later(call, no_headroom(call));
+  const std::vector<api::Codec> near_codecs = call.late_offer ? codecs(call, Party::Caller) : std::vector{caller.agreed.codec};
+  const auto any = [&](const auto& fits) {
+    return std::any_of(near_codecs.begin(), near_codecs.end(), [&](api::Codec near_codec) {
+      return std::any_of(far_codecs.begin(), far_codecs.end(), [&](api::Codec far_codec) { return fits(near_codec, far_codec); });
+    });
+  };
+  const bool may_be_light = any([&](api::Codec a, api::Codec b) { return ports_.media.weight(a, b) == CallWeight::Light; });
+  call.worker = ports_.media.choose_worker(may_be_light ? CallWeight::Light : CallWeight::Heavy);
+  const auto fits = [&](api::Codec a, api::Codec b) {
+    const CallWeight weight = ports_.media.weight(a, b);
+    const bool here = ports_.media.carries(call.worker, weight);
+    return ports_.media.has_headroom(here ? call.worker : ports_.media.choose_worker(weight), a, b);
+  };
+  if (!any(fits)) return refuse_later(call, no_headroom(call, call.worker));
   request_add(call, Party::Caller, *near);
   request_add(call, Party::Callee, *far);
 }
@@ -236,10 +248,11 @@ std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& 
 }
 
 // Both legs as agreed now, and joined; in order on one worker, so nothing needs to wait in between.
-void Calls::send_bridge_requests(Call& call) {
+void Calls::send_bridge_requests(Call& call, Instant now) {
   settle_asked(call, Party::Caller);
+  if (waits_for_move(call, now)) return;
   for (const Party party : {Party::Callee, Party::Caller}) {
-    if (request_update(call, party, RequestKind::Bridge)) ++call.bridge_requests;
+    if (request_update(call, party, RequestKind::Bridge, now)) ++call.bridge_requests;
   }
   if (call.joined) return;
   call.joined = true;
@@ -256,7 +269,7 @@ void Calls::ring(Call& call, const Input& input, Instant now) {
   RingLeg command{call.side(Party::Caller).leg, input.status, ""};
   // Early media. An SDP we cannot use here is not fatal: the final answer decides.
   if (!input.sdp->empty() && !take_callee_answer(call, *input.sdp) && !call.late_offer) {
-    send_bridge_requests(call);
+    send_bridge_requests(call, now);
     command.status = 183;
     command.sdp = description(call, Party::Caller, false);
   }
@@ -271,8 +284,8 @@ void Calls::bridge(Call& call, const Input& input, Instant now) {
   }
   call.answered = true;
   call.state_deadline = now + call.settings->timers.bridge;
-  send_bridge_requests(call);
-  if (call.bridge_requests == 0) post(call, CallEvent::Bridged);
+  send_bridge_requests(call, now);
+  if (call.bridge_requests == 0 && call.move == MovePhase::None) post(call, CallEvent::Bridged);
 }
 
 void Calls::answer_caller(Call& call, Instant now) {

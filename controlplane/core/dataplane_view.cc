@@ -55,6 +55,8 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.sleeps = block.sleeps.get();
   view.rx_packets = block.rx_packets.get();
   view.tx_packets = block.tx_packets.get();
+  view.handed_over = block.handed_over.get();
+  view.taken_over = block.taken_over.get();
   view.exception_to_kernel = block.exception_to_kernel.get();
   view.exception_from_kernel = block.exception_from_kernel.get();
   view.datagrams_up = block.datagrams_up.get();
@@ -70,6 +72,10 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.heartbeat_ns = block.heartbeat_ns.get();
   view.load_booked_ppm = block.load_booked_ppm.get();
   view.load_limit_ppm = block.load_limit_ppm.get();
+  for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
+    view.cost_start_ns[pair] = block.pair_cost_ns[pair].get();
+    view.cost_now_ns[pair] = block.pair_cost_now_ns[pair].get();
+  }
   for (std::size_t i = 0; i < view.drops.size(); ++i) view.drops[i] = block.drops[i].get();
   view.inside = summarise(block.inside);
   for (std::size_t pair = 0; pair < block.inside.size(); ++pair)

@@ -134,7 +134,8 @@ void Gateway::make_dataplane() {
     log_line(good ? LogSeverity::Info : LogSeverity::Warning, "dataplane: " + line);
   };
   dataplane_ = std::make_unique<adapters::DataplaneClient>(
-      loop_, adapters::DataplaneClientConfig{config_.dataplane_socket, limiter_settings(config_.pike)}, std::move(handlers));
+      loop_, adapters::DataplaneClientConfig{config_.dataplane_socket, limiter_settings(config_.pike), config_.heavy_workers},
+      std::move(handlers));
 }
 
 void Gateway::make_calls() {

@@ -169,6 +169,9 @@ inline void write_leg(LegRow& row, const LegInfo& info) noexcept {
   row.seqlock.store(sequence + 2, std::memory_order_release);
 }
 
+// What a call of two directions is called heavy for, when one of them costs as much for 20 ms of audio: a thousandth of the time.
+inline constexpr std::uint32_t kHeavyCostNs = 20'000;
+
 struct alignas(64) WorkerBlock {
   Counter polls;       // iterations of the loop
   Counter busy_polls;  // iterations that received at least one packet
@@ -177,6 +180,8 @@ struct alignas(64) WorkerBlock {
   Counter tx_packets;
   Counter exception_to_kernel;
   Counter exception_from_kernel;
+  Counter handed_over;  // packets given to the worker that owns them
+  Counter taken_over;   // packets that other workers gave
   Counter datagrams_up;
   Counter datagrams_down;
   Counter commands;
@@ -188,11 +193,12 @@ struct alignas(64) WorkerBlock {
   Counter limiter_blocked;
   Counter limiter_admitted;
   Counter heartbeat_ns;  // time of the last iteration
-  // What calls were promised of this worker's time, and the most they may be; parts per million. By what a packet of 20 ms
-  // of each codec_pair() was measured to cost.
+  // What calls were promised of this worker's time, and the most they may be; parts per million. By what 20 ms of audio of
+  // each codec_pair() cost now, where that is known, else at start.
   Counter load_booked_ppm;
   Counter load_limit_ppm;
-  std::array<Counter, kCodecPairs> pair_cost_ns;
+  std::array<Counter, kCodecPairs> pair_cost_ns;      // measured at start
+  std::array<Counter, kCodecPairs> pair_cost_now_ns;  // measured while running; 0: nothing was transcoded yet
   std::array<Counter, kDropReasonCount> drops;
   // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
   std::array<LatencyHistogram, kCodecPairs> inside;

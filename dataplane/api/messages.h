@@ -7,8 +7,9 @@
 // Commands go down (control plane to one dataplane worker), events come up. Each command carries a request id and is
 // answered by exactly one CommandDone event, in order, unless the event ring overflowed (then EventHeader::sequence
 // shows a gap, and the control plane re-reads the leg table). Flags are bytes, not bool: a bool of value 7 would be
-// undefined behaviour, and the peer may send one. Who owns what: a leg belongs to one worker for life;
-// commands about it go to that worker's ring. Times are nanoseconds of CLOCK_MONOTONIC.
+// undefined behaviour, and the peer may send one. Who owns what: a leg belongs to the worker that its id
+// names; commands about it go to that worker's ring. MoveLegs gives it to another worker, under a new id. Times are nanoseconds of
+// CLOCK_MONOTONIC.
 #pragma once
 
 #include <array>
@@ -113,6 +114,7 @@ enum class CommandType : std::uint8_t {
   ListSources = 10,
   ForgetPrefixes = 11,
   ListPrefixes = 12,
+  MoveLegs = 13,
 };
 
 struct AddLeg {
@@ -127,6 +129,15 @@ struct JoinLegs {
 struct UpdateLeg {
   LegId leg;
   MediaParams media;
+};
+// To the worker that shall have them: takes two legs of another worker over, joined with each other or with nobody. They keep
+// their local endpoints, addresses, streams and counters, and get new ids: CommandDone::leg is a's, CommandDone::value b's.
+// Packets still come to the worker whose ports they are, and are handed over by ring. A leg that was moved stays. Commands
+// behind this one wait until the other worker has answered: an iteration of each. The old ids name nothing afterwards;
+// after an error both legs are as they were, but for NoTranscoder: moved, and joined no more.
+struct MoveLegs {
+  LegId a;
+  LegId b;
 };
 struct RemoveLeg {
   LegId leg;
@@ -186,6 +197,7 @@ struct Command {
     JoinLegs join_legs;
     UpdateLeg update_leg;
     RemoveLeg remove_leg;
+    MoveLegs move_legs;
     SetLimits set_limits;
     SetPrefixLimit set_prefix_limit;
     BlockSource block_source;
@@ -224,7 +236,7 @@ struct CommandDone {
   std::uint32_t request_id = 0;
   CommandType command{};
   CommandStatus status{};
-  LegId leg;       // AddLeg: the new leg; else the leg named
+  LegId leg;       // AddLeg, MoveLegs: the new leg; else the leg named
   Endpoint local;  // AddLeg: where the party shall send RTP (RTCP at port + 1)
   std::uint64_t value = 0;
 };

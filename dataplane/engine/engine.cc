@@ -24,7 +24,7 @@ std::size_t Engine::required_bytes(const EngineConfig& config) noexcept {
 }
 
 Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block,
-               NextHops& next_hops, EventSink& events)
+               NextHops& next_hops, EventSink& events, PeerWorkers* peers)
     : config_(config),
       block_(block),
       next_hops_(next_hops),
@@ -32,7 +32,9 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
       legs_(config, memory.first(LegTable::required_bytes(config)), rows),
       limiter_(config, memory.subspan(LegTable::required_bytes(config), limiter_bytes(config)), events),
       classifier_(config, limiter_),
-      media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block) {
+      media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block),
+      peers_(peers) {
+  if (peers != nullptr) unreleased_.reserve(max_legs(config));
   for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) block_.pair_cost_ns[pair].set(config.pair_costs_ns[pair]);
   block_.load_limit_ppm.set(media_.headroom().limit_ppm());
 }
@@ -126,7 +128,8 @@ void Engine::on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) n
   limiter_.on_timer(now);
   if (legs_.in_use() != 0) media_.sweep(legs_.slots() / kSweepCalls + 1, now, unix_ns, spare);
   publish_limiter();
-  const bool busy = legs_.in_use() != 0 || limiter_.stats().sources != 0;
+  while (!unreleased_.empty() && peers_->tell(unreleased_.back().worker(), release_message(unreleased_.back()))) unreleased_.pop_back();
+  const bool busy = legs_.in_use() != 0 || limiter_.stats().sources != 0 || !unreleased_.empty();
   next_timer_ = busy ? now + kTimerInterval : kNever;
 }
 

@@ -5,11 +5,12 @@
 // One poll iteration of a worker:
 //   engine.classify(all)                  each packet now has kind and owner
 //   hand packets of other owners over     (Media, SipUdp, SignallingTcp*, Fragment)
-//   engine.begin_media(own Media)         -> Transmit or Drop, but for frames to transcode
+//   engine.begin_media(own Media)         -> Transmit, Drop, Kept or HandOver, but for frames to transcode
 //   engine.next_frame() until there is none -> Transmit, Drop or Kept
 //   engine.limit(own signalling)          -> Up, Kernel or Drop
 //   Exception                             -> the shell's policer and the exception port
-//   engine.on_command() for each command, engine.on_timer() when next_deadline() has come
+//   engine.on_message() for what other workers tell, before the packets that they hand over with it
+//   engine.on_command() for each command while accepts_commands(), engine.on_timer() when next_deadline() has come
 //
 // Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
 // ListSources, ListPrefixes) go to every worker, because only the engines know which worker counts a source. BlockSource on a worker that
@@ -25,7 +26,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "dataplane/api/counters.h"
 #include "dataplane/api/messages.h"
@@ -37,6 +40,7 @@
 #include "dataplane/engine/next_hops.h"
 #include "dataplane/engine/packet.h"
 #include "dataplane/engine/source_limiter.h"
+#include "dataplane/engine/worker_message.h"
 
 namespace ifgw::engine {
 
@@ -58,9 +62,9 @@ class Engine {
   static std::size_t bytes_per_leg(const EngineConfig& config) noexcept;
 
   // `memory`: at least required_bytes(), aligned to 64, overwritten; `rows`: at least leg_rows(), cleared. Everything
-  // handed in must outlive the engine.
+  // handed in must outlive the engine. `peers`: without them legs do not move.
   Engine(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows, api::WorkerBlock& block, NextHops& next_hops,
-         EventSink& events);
+         EventSink& events, PeerWorkers* peers = nullptr);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -68,8 +72,8 @@ class Engine {
   void classify(std::span<Packet> packets) noexcept;
 
   // At most kMaxBurst packets of kind Media that this worker owns. Each leaves with Transmit or Drop, rewritten in place (data
-  // and length may move), but for those whose frames are to be transcoded: they stay Pending until next_frame() hands them
-  // back. All of those before the next begin_media().
+  // and length may move), with Kept, or with HandOver when its leg has moved; but for those whose frames are to be transcoded: they stay
+  // Pending until next_frame() hands them back. All of those before the next begin_media().
   void begin_media(std::span<Packet* const> packets, Instant now) noexcept { media_.begin(packets, now); }
   std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
   // Whether the next frame is so dear that what is done already should be sent before it.
@@ -78,6 +82,8 @@ class Engine {
   // Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none is left. When more than EngineConfig::late has
   // passed since `time.due`, heavy audio is given up (Overloaded).
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept { return media_.next_frame(time, spare); }
+  // How long next_frame() took, and what was done with its packets: what pairs of codecs cost is learned from it.
+  void frame_took(Duration time) noexcept { media_.frame_took(time); }
   // All of it at once, any number of packets, and nothing is given up.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
@@ -98,10 +104,15 @@ class Engine {
   // Validates every field; answers by exactly one CommandDone (ListSources, ListPrefixes: rows before it).
   // `spare`: for what is said to a party whose leg is removed.
   void on_command(const api::Command& command, Instant now, PacketSource& spare) noexcept;
+  // No: a MoveLegs waits for another worker's answer, and on_command() must not be called. It may be a few iterations.
+  bool accepts_commands() const noexcept { return !moving_; }
+  // From another worker of this process; trusted.
+  void on_message(const WorkerMessage& message, Instant now) noexcept;
 
   // A client attached that has seen no event: what silence was reported is reported again, to it. Prefixes
   // there are become an earlier client's (ForgetPrefixes).
   void on_client() noexcept {
+    if (moving_) moving_->answer = false;  // nobody asked
     media_.forget_reports();
     limiter_.on_client();
   }
@@ -127,6 +138,12 @@ class Engine {
   Answer join_legs(const api::JoinLegs& command) noexcept;
   Answer update_leg(const api::UpdateLeg& command, Instant now) noexcept;
   Answer remove_leg(const api::RemoveLeg& command, Instant now, PacketSource& spare) noexcept;
+  Answer move_legs(const api::MoveLegs& command, std::uint32_t request_id, Instant now) noexcept;
+  void give_legs(const WorkerMessage& ask) noexcept;
+  void end_move(const WorkerMessage& answer, Instant now) noexcept;
+  void release_home(api::LegId home) noexcept;
+  WorkerMessage release_message(api::LegId home) const noexcept;
+  void done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept;
   Answer set_limits(const api::SetLimits& command) noexcept;
   Answer set_prefix_limit(const api::SetPrefixLimit& command) noexcept;
   Answer exempt_prefix(const api::ExemptPrefix& command) noexcept;
@@ -139,6 +156,10 @@ class Engine {
   void drop(Packet& packet, api::DropReason reason) noexcept;
   void arm(Instant now) noexcept;
   void publish_limiter() noexcept;
+  void publish_legs() noexcept {
+    block_.legs_in_use.set(legs_.in_use());
+    block_.load_booked_ppm.set(media_.headroom().booked_ppm());
+  }
 
   EngineConfig config_;
   api::WorkerBlock& block_;
@@ -148,6 +169,16 @@ class Engine {
   SourceLimiter limiter_;
   Classifier classifier_;
   Media media_;
+  // A MoveLegs under way: the slots that wait for its legs.
+  struct Moving {
+    std::uint32_t request_id = 0;
+    std::uint32_t a = kNoLeg;
+    std::uint32_t b = kNoLeg;
+    bool answer = true;  // the client that asked is still there
+  };
+  PeerWorkers* peers_;
+  std::optional<Moving> moving_;
+  std::vector<api::LegId> unreleased_;  // homes whose workers have not been told yet; room for every leg
   Instant next_timer_ = kNever;
 };
 

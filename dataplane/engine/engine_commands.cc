@@ -1,6 +1,7 @@
 // Engine::on_command(): one function per command, each validates before it changes anything.
 #include <cstddef>
 
+#include "codecs/base/check.h"
 #include "dataplane/engine/engine.h"
 #include "dataplane/engine/validate.h"
 
@@ -9,20 +10,24 @@ namespace ifgw::engine {
 using api::CommandStatus;
 
 void Engine::on_command(const api::Command& command, Instant now, PacketSource& spare) noexcept {
+  IFGW_CHECK(accepts_commands());
   block_.commands.add(1);
   const Answer answer = dispatch(command, now, spare);
   if (answer.status == CommandStatus::InvalidArgument || answer.status == CommandStatus::UnknownCommand) {
     block_.invalid_messages.add(1);
   }
-  block_.legs_in_use.set(legs_.in_use());
-  block_.load_booked_ppm.set(media_.headroom().booked_ppm());
   publish_limiter();
   arm(now);
+  if (!moving_) done(command.request_id, command.type, answer, now);
+}
+
+void Engine::done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept {
+  publish_legs();
   api::Event event{};
   event.type = api::EventType::CommandDone;
   event.worker = config_.worker;
   event.time_ns = static_cast<std::uint64_t>(to_ns(now));
-  event.command_done = {command.request_id, command.type, answer.status, answer.leg, answer.local, answer.value};
+  event.command_done = {request_id, type, answer.status, answer.leg, answer.local, answer.value};
   events_.on_event(event);
 }
 
@@ -32,6 +37,7 @@ Engine::Answer Engine::dispatch(const api::Command& command, Instant now, Packet
     case api::CommandType::JoinLegs: return join_legs(command.join_legs);
     case api::CommandType::UpdateLeg: return update_leg(command.update_leg, now);
     case api::CommandType::RemoveLeg: return remove_leg(command.remove_leg, now, spare);
+    case api::CommandType::MoveLegs: return move_legs(command.move_legs, command.request_id, now);
     case api::CommandType::SetLimits: return set_limits(command.set_limits);
     case api::CommandType::SetPrefixLimit: return set_prefix_limit(command.set_prefix_limit);
     case api::CommandType::BlockSource: return block_source(command.block_source, now);
@@ -93,7 +99,7 @@ Engine::Answer Engine::join_legs(const api::JoinLegs& command) noexcept {
 Engine::Answer Engine::update_leg(const api::UpdateLeg& command, Instant now) noexcept {
   const std::uint32_t leg = legs_.find(command.leg);
   if (leg == kNoLeg) return {CommandStatus::UnknownLeg, 0, command.leg, {}};
-  const Endpoint local = legs_.local(leg);
+  const Endpoint local = legs_.info(leg).local;
   if (const BadField bad = check_media(command.media, local.ip, config_)) {
     Answer answer = bad_field(offsetof(api::UpdateLeg, media) + *bad);
     answer.leg = command.leg;
@@ -120,7 +126,9 @@ Engine::Answer Engine::remove_leg(const api::RemoveLeg& command, Instant now, Pa
   media_.say_bye(leg, spare);
   part(leg);
   media_.forget(leg);
+  const api::LegId home = legs_.elsewhere(leg);
   legs_.release(leg, now);
+  if (home.present()) release_home(home);
   return {CommandStatus::Ok, 0, command.leg, {}};
 }
 

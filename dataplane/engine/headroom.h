@@ -1,11 +1,13 @@
-// What a worker's calls cost it, by what a packet of each pair of codecs was measured to cost, and whether another call
-// fits. Arithmetic over values; parts per million (ppm) of one worker's time.
+// What a worker's calls cost it, by what a packet of each pair of codecs was measured to cost at start and costs now, and whether
+// another call fits. Arithmetic over values; parts per million (ppm) of one worker's time.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "dataplane/api/counters.h"
 #include "dataplane/api/messages.h"
+#include "dataplane/engine/running_cost.h"
 
 namespace ifgw::engine {
 
@@ -30,27 +32,47 @@ constexpr PairCostsNs declared_costs() noexcept {
 class Headroom {
  public:
   // `percent`: of a worker's time that may be promised to calls, 1..100.
-  Headroom(const PairCostsNs& costs, std::uint32_t percent) noexcept : costs_(costs), limit_ppm_(percent * 10'000) {}
+  Headroom(const PairCostsNs& costs, std::uint32_t percent) noexcept : limit_ppm_(percent * 10'000) {
+    for (std::size_t pair = 0; pair < costs_.size(); ++pair) costs_[pair] = RunningCost(costs[pair]);
+  }
 
-  // A frame of such a direction keeps others waiting noticeably: it comes after all others, and is the first to be given up.
-  bool heavy(std::uint8_t pair) const noexcept { return costs_[pair] >= kHeavyNs; }
-  // One direction, all of the time.
-  std::uint32_t load_ppm(std::uint8_t pair) const noexcept { return (costs_[pair] + kNsPerPpm - 1) / kNsPerPpm; }
+  // A frame of such a direction keeps others waiting noticeably: it comes after all others, and is the first to be given up. By the
+  // measurement at start, so that the order of two streams does not change while they run.
+  bool heavy(std::uint8_t pair) const noexcept { return costs_[pair].start_ns() >= api::kHeavyCostNs; }
+  const RunningCost& cost(std::uint8_t pair) const noexcept { return costs_[pair]; }
+  // One direction, all of the time, by what it costs now.
+  std::uint32_t load_ppm(std::uint8_t pair) const noexcept { return (costs_[pair].ns() + kNsPerPpm - 1) / kNsPerPpm; }
 
   // Whether directions of `added` ppm fit, when some of `freed` end at the same time. What costs no more always does.
   bool fits(std::uint64_t freed, std::uint64_t added) const noexcept { return added <= freed || booked_ppm_ - freed + added <= limit_ppm_; }
-  // A direction that took `before` takes `after` from now on.
-  void rebook(std::uint32_t before, std::uint32_t after) noexcept { booked_ppm_ += std::uint64_t{after} - before; }
+  // A direction that was of the pair `before` is of `after` from now on. Pairs that cannot be run cost nothing.
+  void rebook(std::uint8_t before, std::uint8_t after) noexcept {
+    if (before == after) return;
+    book(before, -1);
+    book(after, 1);
+  }
+  // 20 ms of audio of a pair took so long. True: its cost is another one now, and so is what was booked for it.
+  bool took(std::uint8_t pair, std::uint32_t ns) noexcept {
+    const std::uint64_t before = load_ppm(pair);
+    if (!costs_[pair].took(ns)) return false;
+    booked_ppm_ += directions_[pair] * (load_ppm(pair) - before);
+    return true;
+  }
 
   std::uint64_t booked_ppm() const noexcept { return booked_ppm_; }
   std::uint64_t limit_ppm() const noexcept { return limit_ppm_; }
-  const PairCostsNs& costs() const noexcept { return costs_; }
 
  private:
-  static constexpr std::uint32_t kNsPerPpm = 20;     // of 20 ms
-  static constexpr std::uint32_t kHeavyNs = 20'000;  // a thousandth of a packet's time
+  static constexpr std::uint32_t kNsPerPpm = 20;  // of 20 ms
 
-  PairCostsNs costs_;
+  void book(std::uint8_t pair, int directions) noexcept {
+    if (costs_[pair].start_ns() == 0) return;
+    directions_[pair] += static_cast<std::uint64_t>(directions);
+    booked_ppm_ += static_cast<std::uint64_t>(directions) * load_ppm(pair);
+  }
+
+  std::array<RunningCost, api::kCodecPairs> costs_;
+  std::array<std::uint64_t, api::kCodecPairs> directions_{};
   std::uint64_t limit_ppm_;
   std::uint64_t booked_ppm_ = 0;
 };

@@ -23,21 +23,25 @@ T* place(std::byte*& at, std::uint32_t count) noexcept {
   return values;
 }
 
-void clear_counters(api::LegRow& row) noexcept {
+// Every counter of a row, each time in the same order.
+template <typename Each>
+void each_counter(api::LegRow& row, const Each& each) noexcept {
   for (api::Counter* counter : {&row.rx_packets, &row.rx_bytes, &row.rx_rtcp, &row.dropped, &row.last_rx_ns, &row.expected, &row.reordered,
                                 &row.jitter, &row.rtt_ns, &row.remote_report, &row.tx_packets, &row.tx_bytes, &row.tx_rtcp}) {
-    counter->set(0);
+    each(*counter);
   }
-  row.unreachable.set(0);
-  row.transcoded.set(0);
-  row.inside.clear();
+  each(row.unreachable);
+  each(row.transcoded);
+  for (api::Counter32& counter : row.inside.counts) each(counter);
+  each(row.inside.maximum_ns);
 }
 
 }  // namespace
 
 std::size_t LegTable::required_bytes(const EngineConfig& config) noexcept {
   const std::uint32_t slots = PortMap(config).slots();
-  return array_bytes<Direction>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) + array_bytes<std::uint32_t>(slots);
+  return array_bytes<Direction>(slots) + array_bytes<LegCold>(slots) + array_bytes<api::LegInfo>(slots) + array_bytes<api::LegId>(slots) +
+         array_bytes<std::uint32_t>(slots);
 }
 
 LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std::span<api::LegRow> rows)
@@ -54,6 +58,7 @@ LegTable::LegTable(const EngineConfig& config, std::span<std::byte> memory, std:
   directions_ = place<Direction>(at, slots());
   cold_ = place<LegCold>(at, slots());
   info_ = place<api::LegInfo>(at, slots());
+  elsewhere_ = place<api::LegId>(at, slots());
   free_ = place<std::uint32_t>(at, slots());
   for (std::uint32_t index = 0; index < slots(); ++index) {
     cold_[index].generation = config.first_generation - 1;
@@ -87,7 +92,7 @@ LegTable::Allocation LegTable::allocate(std::uint8_t local_address, Instant now,
   info_[index] = api::LegInfo{};
   info_[index].id = id(index);
   info_[index].local = local(index);
-  clear_counters(rows_[index]);
+  each_counter(rows_[index], [](auto& counter) { counter.set(0); });
   directions_[index].rx.present = 1;
   return Allocation::Ok;
 }
@@ -95,12 +100,45 @@ LegTable::Allocation LegTable::allocate(std::uint8_t local_address, Instant now,
 void LegTable::release(std::uint32_t index, Instant now) noexcept {
   IFGW_CHECK(present(index));
   directions_[index] = Direction{};
-  cold_[index].freed_at = now;
   info_[index] = api::LegInfo{};
   publish(index);
+  --in_use_;
+  free_slot(index, now);
+}
+
+void LegTable::free_slot(std::uint32_t index, Instant now) noexcept {
+  cold_[index].freed_at = now;
+  elsewhere_[index] = api::LegId{};
   const std::uint8_t address = ports_.address(index);
   ring_slot(address, rings_[address].count++) = index;
+}
+
+void LegTable::depart(std::uint32_t index, api::LegId id) noexcept {
+  IFGW_CHECK(present(index));
+  directions_[index] = Direction{};
+  info_[index] = api::LegInfo{};
+  publish(index);
   --in_use_;
+  elsewhere_[index] = id;
+}
+
+void LegTable::vacate(api::LegId id, Instant now) noexcept {
+  const std::uint32_t index = id.index();
+  if (id.worker() != worker_ || index >= slots() || present(index)) return;
+  if (cold_[index].generation == id.generation() && elsewhere_[index].present()) free_slot(index, now);
+}
+
+LegCounts LegTable::counts(std::uint32_t index) noexcept {
+  LegCounts counts{};
+  std::size_t i = 0;
+  each_counter(rows_[index], [&](auto& counter) { counts[i++] = counter.get(); });
+  IFGW_CHECK(i == counts.size());
+  return counts;
+}
+
+void LegTable::set_counts(std::uint32_t index, const LegCounts& counts) noexcept {
+  std::size_t i = 0;
+  each_counter(rows_[index], [&](auto& counter) { counter.set(static_cast<decltype(counter.get())>(counts[i++])); });
 }
 
 std::uint32_t LegTable::find(api::LegId id) const noexcept {

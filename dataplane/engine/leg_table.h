@@ -6,6 +6,7 @@
 // packets of an old call do not reach a new one.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -45,7 +46,7 @@ struct alignas(64) LegRx {
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t noise_payload_type = api::kNoPayloadType;
   AudioPath path = AudioPath::None;  // of audio from this leg to its peer
-  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer
+  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer: what is booked for it
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate
@@ -85,13 +86,15 @@ struct alignas(64) LegCold {
   bool unreachable_told = false;       // of the party's address
   NextHopIndex next_hop = kNoNextHop;  // towards this leg's own party; held as long as it is here
   std::uint32_t old_ssrc = 0;          // the party's stream before the one that is heard now
-  std::uint32_t load_ppm = 0;          // booked for the way from this leg to its peer
   Instant latch_until{};               // Latch: when the address is final
   Instant quiet_since{};               // start of the silence, unless a packet came later
   Instant next_hop_retry{};
   Instant freed_at{};
 };
 static_assert(sizeof(LegCold) == 64);
+
+// The counters of a leg's row, to be carried to another one.
+using LegCounts = std::array<std::uint64_t, 15 + api::LegLatency::kBuckets>;
 
 class LegTable {
  public:
@@ -102,6 +105,15 @@ class LegTable {
   // A free slot on that address, not in quarantine. The leg is not present yet.
   Allocation allocate(std::uint8_t local_address, Instant now, std::uint32_t& index) noexcept;
   void release(std::uint32_t index, Instant now) noexcept;
+  // The leg goes on at another worker, as `id`. Its slot and port stay taken until vacate().
+  void depart(std::uint32_t index, api::LegId id) noexcept;
+  // The leg that departed from here under this id is gone; nothing happens when there is none.
+  void vacate(api::LegId id, Instant now) noexcept;
+  // Of a leg of any worker: an index of EngineConfig::local_addresses, when its own index is below slots().
+  std::uint8_t address(api::LegId id) const noexcept { return ports_.address(id.index()); }
+
+  LegCounts counts(std::uint32_t index) noexcept;
+  void set_counts(std::uint32_t index, const LegCounts& counts) noexcept;
 
   // Index of the leg, or kNoLeg when the id is another worker's, stale or made up.
   std::uint32_t find(api::LegId id) const noexcept;
@@ -122,6 +134,8 @@ class LegTable {
   LegRx& rx(std::uint32_t index) noexcept { return directions_[index].rx; }
   LegOut& out(std::uint32_t index) noexcept { return directions_[index].out; }
   LegCold& cold(std::uint32_t index) noexcept { return cold_[index]; }
+  // Of a leg: its id at the worker it came from. Of a slot without one: the leg's, at the worker it moved to. Absent: neither.
+  api::LegId& elsewhere(std::uint32_t index) noexcept { return elsewhere_[index]; }
   // What the leg is. publish() after a change shows it to the control plane.
   api::LegInfo& info(std::uint32_t index) noexcept { return info_[index]; }
   void publish(std::uint32_t index) noexcept { api::write_leg(rows_[index], info_[index]); }
@@ -137,6 +151,7 @@ class LegTable {
     std::uint32_t head = 0;
     std::uint32_t count = 0;
   };
+  void free_slot(std::uint32_t index, Instant now) noexcept;
   std::uint32_t& ring_slot(std::uint8_t address, std::uint32_t position) noexcept;
 
   PortMap ports_;
@@ -148,6 +163,7 @@ class LegTable {
   Direction* directions_ = nullptr;
   LegCold* cold_ = nullptr;
   api::LegInfo* info_ = nullptr;
+  api::LegId* elsewhere_ = nullptr;
   std::uint32_t* free_ = nullptr;
   std::vector<FreeRing> rings_;
   std::uint32_t in_use_ = 0;

@@ -66,6 +66,7 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
   if (order_.waiting() == 0) return nullptr;
   const bool given_up = order_.heavy() && time.current - time.due > late_;
   const Waiting& waiting = waiting_[order_.take()];
+  timed_ = {};
   if (waiting.kind == Waiting::Kind::Event)
     transcoded_event(waiting, time.received, spare);
   else if (given_up)
@@ -78,7 +79,7 @@ Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {
-  if (!legs_.present(packet.leg_index)) return drop(packet, api::DropReason::UnknownMediaPort);
+  if (!legs_.present(packet.leg_index)) return pass_on(packet);
   if (packet.payload_offset == 0) return receive_icmp(packet, now);
   const bool rtcp = (packet.destination_port & 1) != 0 || looks_like_rtcp(udp_payload(packet));
   return rtcp ? receive_rtcp(packet, now) : receive_rtp(packet, now);

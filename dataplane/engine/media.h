@@ -25,8 +25,10 @@
 #include "dataplane/engine/next_hops.h"
 #include "dataplane/engine/packet.h"
 #include "dataplane/engine/packet_source.h"
+#include "dataplane/engine/rtcp_state.h"
 #include "dataplane/engine/rtp_fixed.h"
 #include "dataplane/engine/rtp_out.h"
+#include "dataplane/engine/worker_message.h"
 
 namespace ifgw::engine {
 
@@ -46,6 +48,7 @@ class Media {
   std::size_t frames_waiting() const noexcept { return order_.waiting(); }
   bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
+  void frame_took(Duration time) noexcept;
 
   // Visits the next `slots` slots: tells of silent legs, and sends the reports that are due, in packets from `spare`.
   // `unix_ns`: the time of day, in nanoseconds since 1970.
@@ -54,7 +57,7 @@ class Media {
   void forget_reports() noexcept { ++report_; }
 
   // Of memory beside the leg table's, for every slot.
-  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(Rtcp) + sizeof(EventMapper); }
+  static std::size_t bytes_per_leg() noexcept { return sizeof(Coding) + sizeof(RtpOut) + sizeof(RtcpState) + sizeof(EventMapper); }
 
   // Takes over new parameters, validated by the caller. `fresh`: the leg was just added.
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
@@ -71,6 +74,12 @@ class Media {
   // fits already. False, and nothing changed: not possible, or no memory for it.
   bool prepare(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept;
 
+  // A leg for another worker. Afterwards it is parted from its peer, forgotten and departs.
+  void pack(std::uint32_t leg, LegState& state) noexcept;
+  // Two legs of another worker, in slots just allocated; `joined`: with each other. False: they are not, for want of memory for
+  // a transcoder.
+  bool unpack(std::uint32_t a, const LegState& at_a, std::uint32_t b, const LegState& at_b, bool joined) noexcept;
+
   // Whether the worker has the time for two legs of these codecs, when they are joined or changed so.
   bool affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept;
   const Headroom& headroom() const noexcept { return headroom_; }
@@ -84,6 +93,8 @@ class Media {
   };
   void wait(const Waiting& waiting) noexcept { IFGW_CHECK(waiting_.push_back(waiting)); }
   void receive(Packet& packet, Instant now) noexcept;
+  void place_leg(std::uint32_t leg, const LegState& state) noexcept;
+  [[gnu::cold]] void pass_on(Packet& packet) noexcept;
   void receive_rtp(Packet& packet, Instant now) noexcept;
   void receive_rtcp(Packet& packet, Instant now) noexcept;
   void receive_icmp(Packet& packet, Instant now) noexcept;
@@ -121,19 +132,7 @@ class Media {
   void watch(std::uint32_t leg, Instant now) noexcept;
   bool report_due(std::uint32_t leg, Instant now) noexcept;
 
-  // RTCP with a leg's party.
-  struct Rtcp {
-    Instant received_sr_at{};
-    Instant sent_sr_at{};
-    Instant next_report{};              // of ours, where streams are transcoded
-    std::uint64_t stream_expected = 0;  // the row's counts when the party's stream began
-    std::uint64_t stream_received = 0;
-    std::uint64_t expected_before = 0;  // and, from there on, at our last report
-    std::uint64_t received_before = 0;
-    std::uint64_t sent_before = 0;
-    std::uint32_t received_sr = 0;  // middle 32 bits of its NTP time: the party's last sender report
-    std::uint32_t sent_sr = 0;      // and the last one sent to it
-  };
+  using Rtcp = RtcpState;
   void hear_reports(std::uint32_t leg, Bytes compound, Instant now) noexcept;
   std::uint32_t extended_highest(std::uint32_t leg) noexcept;
   void translate(std::uint32_t leg, Bytes compound, ByteWriter& out, Instant now) noexcept;
@@ -191,6 +190,10 @@ class Media {
   FixedVector<Waiting, kMaxBurst> waiting_;
   FrameOrder<kMaxBurst> order_;  // of those that are to be transcoded
   Headroom headroom_;
+  struct {
+    std::uint8_t pair = 0;
+    std::uint8_t ptime_ms = 0;  // 0: what the frame took tells nothing
+  } timed_;                     // the frame that next_frame() gave back
   Duration late_;
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks

@@ -121,7 +121,8 @@ void Media::translate(std::uint32_t leg, Bytes compound, ByteWriter& out, Instan
 void Media::write_cname(std::uint32_t leg, ByteWriter& out) noexcept {
   constexpr char kDigits[] = "0123456789abcdef";
   std::array<char, 16> name;
-  std::uint64_t random = keyed_hash(~legs_.id(leg).value, key_);
+  const api::LegId first = legs_.elsewhere(leg);  // where it came from, if it has moved
+  std::uint64_t random = keyed_hash(~(first.present() ? first : legs_.id(leg)).value, key_);
   for (char& c : name) {
     c = kDigits[random & 15];
     random >>= 4;

@@ -105,9 +105,8 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   rx.clock_khz = static_cast<std::uint8_t>(api::facts(info.media.codec).rtp_clock_hz / 1000);
   set_out(leg);
   const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
-  rx.codec_pair = api::codec_pair(info.media.codec, to);
-  const std::uint32_t load = peer == kNoLeg ? 0 : headroom_.load_ppm(rx.codec_pair);
-  headroom_.rebook(std::exchange(legs_.cold(leg).load_ppm, load), load);
+  const std::uint8_t pair = api::codec_pair(info.media.codec, to);
+  headroom_.rebook(std::exchange(rx.codec_pair, pair), pair);
   connect_events(leg, peer);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
@@ -119,8 +118,8 @@ bool Media::affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Code
   std::uint64_t freed = 0;
   for (const auto& [leg, other] : {std::pair{a, b}, std::pair{b, a}}) {
     const std::uint32_t peer = legs_.rx(leg).peer;
-    freed += legs_.cold(leg).load_ppm;
-    if (peer != kNoLeg && peer != other) freed += legs_.cold(peer).load_ppm;
+    freed += headroom_.load_ppm(legs_.rx(leg).codec_pair);
+    if (peer != kNoLeg && peer != other) freed += headroom_.load_ppm(legs_.rx(peer).codec_pair);
   }
   const std::uint64_t added =
       std::uint64_t{headroom_.load_ppm(api::codec_pair(at_a, at_b))} + headroom_.load_ppm(api::codec_pair(at_b, at_a));

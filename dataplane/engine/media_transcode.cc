@@ -42,7 +42,8 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   std::array<std::uint8_t, audio::kMaxPayloadBytes> frame;
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
   Transcoder::Output output;
-  while (coder.next({frame.data(), room}, stream, now, output)) {
+  unsigned frames = 0;
+  for (; coder.next({frame.data(), room}, stream, now, output); ++frames) {
     if (target == nullptr) target = spare.take();
     if (target == nullptr || payload_room(*target) < kRtpBytes + output.size) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
@@ -54,6 +55,16 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
     if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(to).transcoded.add(1);
     target = nullptr;
   }
+  // One frame in, one as long out: its time is what the pair costs.
+  if (frames == 1 && coder.even()) timed_ = {legs_.rx(leg).codec_pair, coding.settings.ptime_ms};
+}
+
+void Media::frame_took(Duration time) noexcept {
+  if (timed_.ptime_ms == 0) return;
+  const std::int64_t of_20_ms = std::clamp<std::int64_t>(time.count() * 20 / timed_.ptime_ms, 0, 1'000'000'000);
+  if (!headroom_.took(timed_.pair, static_cast<std::uint32_t>(of_20_ms))) return;
+  block_.pair_cost_now_ns[timed_.pair].set(headroom_.cost(timed_.pair).now_ns());
+  block_.load_booked_ppm.set(headroom_.booked_ppm());
 }
 
 // Another SSRC is another stream.

@@ -35,6 +35,7 @@ enum class PacketVerdict : std::uint8_t {
   Kernel,    // give the whole frame to the exception port
   Drop,      // free it; the reason has been counted
   Kept,      // free it: it was taken in (audio that waits for the rest of a frame, a report)
+  HandOver,  // its leg has moved: give it to worker `owner`, which finds it at `leg_index`
 };
 
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;

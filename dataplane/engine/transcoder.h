@@ -87,6 +87,9 @@ class Transcoder {
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;
 
+  // The newest packet that was taken was as long as what is sent.
+  bool even() const noexcept { return last_samples_ * to_rate_hz_ == frame_samples_ * from_rate_hz_; }
+
   const Statistics& statistics() const noexcept { return statistics_; }
 
  private:

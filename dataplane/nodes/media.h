@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/tx.h"
 
@@ -37,19 +38,30 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
   tx.add(buffer, packet.tx_port, now, &engine.row(packet.tx_leg), packet.codec_pair);
 }
 
-// `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent or freed;
-// `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for one.
+// `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent,
+// handed over or freed; `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for
+// one.
 inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare,
-                  Tx& tx) noexcept {
+                  Tx& tx, Handover& handover) noexcept {
   if (packets.empty()) return;
   engine.begin_media(packets.all(), received);
   for (const engine::Packet* packet : packets.all())
-    if (packet->verdict != engine::PacketVerdict::Pending) finish(engine, *packet, received, tx);
-  while (engine.frames_waiting() != 0) {
-    if (engine.next_is_heavy()) tx.flush();
-    finish(engine, *engine.next_frame({received, due, clock()}, spare), received, tx);
+    if (packet->verdict == engine::PacketVerdict::HandOver)
+      handover.give(*packet, received);
+    else if (packet->verdict != engine::PacketVerdict::Pending)
+      finish(engine, *packet, received, tx);
+  if (engine.frames_waiting() == 0) return;
+  for (Instant before = clock(); engine.frames_waiting() != 0;) {
+    if (engine.next_is_heavy()) {
+      tx.flush();
+      before = clock();
+    }
+    finish(engine, *engine.next_frame({received, due, before}, spare), received, tx);
     for (const engine::Packet& more : spare.all()) finish(engine, more, received, tx);
     spare.clear();
+    const Instant after = clock();
+    engine.frame_took(after - before);
+    before = after;
   }
 }
 

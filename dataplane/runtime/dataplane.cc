@@ -31,7 +31,8 @@ std::uint32_t Dataplane::required_memory_mb(const DataplaneSetup& setup) {
   const std::size_t pool = std::size_t{setup.packet_buffers} * (buffer_bytes(setup) + kSparePerBuffer);
   const std::size_t engines = engine::Engine::required_bytes(setup.engine) * setup.engine.worker_count;
   constexpr std::size_t kDevicesAndRings = 32u << 20;
-  return static_cast<std::uint32_t>((pool + engines + kDevicesAndRings) >> 20) + 1;
+  const std::size_t handover = nodes::HandoverRings::bytes(setup.engine.worker_count);
+  return static_cast<std::uint32_t>((pool + engines + handover + kDevicesAndRings) >> 20) + 1;
 }
 
 Dataplane::Dataplane(DataplaneSetup setup) : setup_(std::move(setup)) {}

@@ -44,11 +44,11 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       link_(*links[setup.engine.worker]),
       media_hops_(setup.engine.hash_key, engine::Engine::max_legs(setup.engine)),
       signalling_hops_(setup.engine.hash_key, kSignallingNextHops),
-      engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this),
+      handover_(handover, setup.engine.worker, block_),
+      engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this, &handover_),
       tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now),
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
-      handover_(handover, setup.engine.worker, block_),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
       backlogs_(setup.ports.size()),
       spare_(setup.pool) {}
@@ -160,8 +160,10 @@ std::size_t Worker::view_burst(std::span<rte_mbuf* const> buffers, std::uint16_t
 
 std::size_t Worker::receive_handover(Instant now) noexcept {
   if (links_.size() == 1) return 0;
-  const std::size_t count = handover_.take(packets_);
-  dispatch({packets_.data(), count}, now, now, true);
+  Instant oldest = now;
+  const std::size_t count = handover_.take(packets_, oldest);
+  while (handover_.listen(*message_)) engine_.on_message(*message_, now);  // after take(): a leg is here before its packets
+  if (count != 0) dispatch({packets_.data(), count}, oldest, oldest, true);
   return count;
 }
 
@@ -176,14 +178,16 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, Instant du
       default: break;
     }
     if (!owned && packet.owner != setup_.engine.worker)
-      handover_.give(packet);
+      handover_.give(packet, now);
     else if (packet.kind == engine::PacketKind::Media)
       media_.add(packet);
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_);
-  published_ |= signalling_.receive(limited_, now, rings_ == nullptr ? nullptr : &rings_->datagrams_up, setup_.engine.local_addresses) != 0;
+  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_, handover_);
+  // The limiter's time does not go back to when a packet was handed over.
+  published_ |= signalling_.receive(limited_, std::max(now, now_), rings_ == nullptr ? nullptr : &rings_->datagrams_up,
+                                    setup_.engine.local_addresses) != 0;
 }
 
 std::size_t Worker::receive_exceptions() noexcept {
@@ -201,7 +205,8 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   if (rings_ == nullptr) return 0;
   std::size_t total = 0;
   api::Command command;
-  while (total < kCommandsPerIteration && rings_->events.has_room(api::kMaxAnswerEvents) && rings_->commands.pop(command)) {
+  while (total < kCommandsPerIteration && engine_.accepts_commands() && rings_->events.has_room(api::kMaxAnswerEvents) &&
+         rings_->commands.pop(command)) {
     ++total;
     engine_.on_command(command, now, spare_);
     nodes::send(engine_, spare_, now, tx_);
@@ -232,7 +237,7 @@ void Worker::ring_client() noexcept {
 
 bool Worker::something_waits() noexcept {
   if (link_.offered.load(std::memory_order_acquire) != linked_) return true;
-  if (rings_ != nullptr && (!rings_->commands.empty() || !rings_->datagrams_down.empty())) return true;
+  if (rings_ != nullptr && ((engine_.accepts_commands() && !rings_->commands.empty()) || !rings_->datagrams_down.empty())) return true;
   return media_hops_.updates_waiting() || signalling_hops_.updates_waiting() || handover_.waiting();
 }
 

@@ -73,11 +73,11 @@ class Worker final : private engine::EventSink {
   WorkerLink& link_;
   NextHopTable media_hops_;
   NextHopTable signalling_hops_;
+  nodes::Handover handover_;
   engine::Engine engine_;
   nodes::Tx tx_;
   nodes::Exception exception_;
   nodes::Signalling signalling_;
-  nodes::Handover handover_;
   Idle idle_;
   WorkerRings* linked_ = nullptr;  // as offered by the main thread
   WorkerRings* rings_ = nullptr;   // the same, or nullptr once found corrupt
@@ -89,6 +89,7 @@ class Worker final : private engine::EventSink {
   nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;
   std::array<engine::Packet, nodes::kBurst> packets_;
+  std::unique_ptr<engine::WorkerMessage> message_ = std::make_unique<engine::WorkerMessage>();
   std::unique_ptr<api::Datagram> datagram_ = std::make_unique<api::Datagram>();
   std::atomic<bool> settled_{false};
   std::atomic<bool> stop_{false};

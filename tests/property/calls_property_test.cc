@@ -19,7 +19,9 @@ class History {
     auto s = std::make_shared<CallSettings>(*w.settings);
     s->limits.calls = 8;
     s->timers.max_duration = std::chrono::seconds{120};
+    s->routes[0].callee.codecs = {api::Codec::Pcmu, api::Codec::Pcma};
     w.settings = s;
+    w.media.divided = seed / 4 % 2 == 0;
   }
 
   void step() {
@@ -47,7 +49,7 @@ class History {
       case 9: one_media_answer(); break;
       case 10: w.media.fail_next.push_back(static_cast<MediaStatus>(1 + pick(6))); break;
       case 11: pass_time(); break;
-      case 12: media_event(); break;
+      case 12: pick(3) == 0 ? void(w.media.heavy_worker_full = !w.media.heavy_worker_full) : media_event(); break;
       case 13: w.witness.fail_from = pick(4) == 0 ? 1 : 0; break;
       case 14:
         if (w.calls().size() > 0) (void)w.calls().kill(w.calls().list(100)[pick(w.calls().size())]->id, "test", w.now);
@@ -148,8 +150,13 @@ class History {
       ASSERT_NE(call->deadline(), kNever) << "a call without a timer can stay for ever";
       for (const Side& side : call->sides) {
         if (side.media.present() && w.media.is_attached && !is_ending(call->state)) {
-          ASSERT_TRUE(w.media.legs.contains(side.media.value));
+          const bool moved = call->move == MovePhase::UnderWay;  // the answer with the new ids may still be on its way
+          ASSERT_TRUE(moved || w.media.legs.contains(side.media.value));
         }
+      }
+      const api::Codec a = call->sides[0].agreed.codec, b = call->sides[1].agreed.codec;
+      if (is_answered(call->state) && call->media_requests == 0 && !call->sides[0].offer_pending && b != api::Codec::None) {
+        ASSERT_TRUE(w.media.carries(call->worker, w.media.weight(a, b))) << "a heavy call on a worker for light ones";
       }
       if (call->state == CallState::Connected) {
         ASSERT_TRUE(call->sides[0].signalling && call->sides[1].signalling);
@@ -165,6 +172,7 @@ class History {
 TEST(CallsProperty, EveryHistoryEndsWithNothingLeft) {
   std::uint64_t connected = 0;
   std::uint64_t renegotiated = 0;
+  std::uint64_t moved = 0;
   for (std::uint32_t seed = 1; seed <= 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history{seed};
@@ -176,9 +184,11 @@ TEST(CallsProperty, EveryHistoryEndsWithNothingLeft) {
     if (::testing::Test::HasFailure()) return;
     connected += history.w.calls().statistics().connected;
     renegotiated += history.w.calls().statistics().renegotiations;
+    moved += history.w.media.moves;
   }
   EXPECT_GT(connected, 1000u) << "the histories have become too short to mean anything";
   EXPECT_GT(renegotiated, 100u);
+  EXPECT_GT(moved, 500u);
 }
 
 }  // namespace

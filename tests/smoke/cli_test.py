@@ -148,10 +148,14 @@ class Cli(unittest.TestCase):
         self.assertIn("as root", done.stderr)
 
     def test_codec_matrix_warns_beside_a_dataplane(self):
-        done = lab.run(self.control.build / "tools/ifgw/ifgw", "codec", "matrix", "--rounds", 1, "-j", check=False)
+        done = lab.run(self.control.build / "tools/ifgw/ifgw", "-s", "/nonexistent", "codec", "matrix", "--rounds", 1, "-j", check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a dataplane is running here", done.stderr)
-        self.assertEqual(len(json.loads(done.stdout)["rows"]), 14 * 14)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual(len(rows), 14 * 14)
+        self.assertEqual({row["start_ns"] for row in rows}, {None}, "no control plane was asked")
+        rows = json.loads(self.control.cli("codec", "matrix", "--rounds", 1, "-j").stdout)["rows"]
+        self.assertTrue(all(row["start_ns"] > 0 and row["now_ns"] is None for row in rows), rows)
 
     def test_doctor_needs_no_daemon(self):
         done = lab.run(self.control.build / "tools/ifgw/ifgw", "doctor", "-j", check=False)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "controlplane/core/calls.h"
@@ -23,8 +24,16 @@ struct ModelMedia : core::Media {
   };
 
   bool attached() const override { return is_attached; }
-  std::uint8_t choose_worker() override { return 3; }
-  bool has_headroom(std::uint8_t, api::Codec a, api::Codec b) const override { return a == b || !no_time_to_transcode; }
+  core::CallWeight weight(api::Codec a, api::Codec b) const override {
+    return divided && a != b && (a == heavy || b == heavy) ? core::CallWeight::Heavy : core::CallWeight::Light;
+  }
+  std::uint8_t choose_worker(core::CallWeight weight) override { return weight == core::CallWeight::Heavy ? 5 : 3; }
+  bool carries(std::uint8_t worker, core::CallWeight weight) const override {
+    return weight == core::CallWeight::Light || !divided || worker == 5;
+  }
+  bool has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const override {
+    return a == b || !(no_time_to_transcode || (worker == 5 && heavy_worker_full));
+  }
   const std::vector<IpAddress>& local_addresses() const override { return addresses; }
   std::uint32_t codec_mask() const override { return mask; }
 
@@ -61,6 +70,25 @@ struct ModelMedia : core::Media {
     answers.push_back(done);
   }
 
+  void move_legs(core::MediaRequestId request, std::uint8_t worker, api::LegId a, api::LegId b) override {
+    core::MediaDone done{request, next_status(), {}, {}};
+    if (done.status == core::MediaStatus::Ok && (!legs.contains(a.value) || !legs.contains(b.value) || a.worker() == worker))
+      done.status = core::MediaStatus::UnknownLeg;
+    if (done.status == core::MediaStatus::Ok ||
+        (done.status == core::MediaStatus::NoTranscoder && legs.contains(a.value) && legs.contains(b.value))) {
+      const bool joined = done.status == core::MediaStatus::Ok && legs[a.value].peer == b;
+      done.leg = api::LegId::make(worker, next_index++, 1);
+      done.other = api::LegId::make(worker, next_index++, 1);
+      for (const auto& [from, to, peer] : {std::tuple{a, done.leg, done.other}, std::tuple{b, done.other, done.leg}}) {
+        legs[to.value] = legs[from.value];
+        legs[to.value].peer = joined ? peer : api::LegId{};
+        legs.erase(from.value);
+      }
+      ++moves;
+    }
+    answers.push_back(done);
+  }
+
   core::MediaStatus next_status() {
     if (!is_attached) return core::MediaStatus::Detached;
     if (fail_next.empty()) return core::MediaStatus::Ok;
@@ -71,6 +99,10 @@ struct ModelMedia : core::Media {
 
   bool is_attached = true;
   bool no_time_to_transcode = false;
+  bool divided = false;  // worker 5 is for calls between `heavy` and another codec, 3 for all others
+  bool heavy_worker_full = false;
+  api::Codec heavy = api::Codec::Pcma;
+  unsigned moves = 0;
   std::vector<IpAddress> addresses{*IpAddress::parse("10.0.0.1"), *IpAddress::parse("10.1.0.1"), *IpAddress::parse("2001:db8::1")};
   std::uint32_t mask = 1u << static_cast<unsigned>(api::Codec::Pcmu) | 1u << static_cast<unsigned>(api::Codec::Pcma);
   std::size_t capacity = 1'000'000;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dataplane/engine/engine.h"
@@ -97,12 +98,12 @@ class Spares : public engine::PacketSource {
 };
 
 struct Plane {
-  explicit Plane(const engine::EngineConfig& c = small_config())
+  explicit Plane(const engine::EngineConfig& c = small_config(), engine::PeerWorkers* peers = nullptr)
       : config(c),
         memory(engine::Engine::required_bytes(c)),
         rows(engine::Engine::leg_rows(c)),
         block(std::make_unique<api::WorkerBlock>()),
-        engine(c, memory.span(), rows, *block, hops, events) {}
+        engine(c, memory.span(), rows, *block, hops, events, peers) {}
 
   // ---- commands
   api::CommandDone command(api::CommandType type, const auto& fill) {
@@ -142,8 +143,9 @@ struct Plane {
     Frame frame;
   };
   static constexpr std::uint16_t kTailroom = 1024;  // a small packet may become a large one
-  // Through classify() and then media() or limit(). `l4`: what the port says of the UDP checksum.
-  Sent send(const Frame& frame, engine::Checksum l4 = engine::Checksum::Unknown) {
+  // Through classify() and then media() or limit(). `moved_to`: handed over by another worker, which found its leg there. `l4`:
+  // what the port says of the UDP checksum.
+  Sent send(const Frame& frame, std::optional<std::uint32_t> moved_to = std::nullopt, engine::Checksum l4 = engine::Checksum::Unknown) {
     buffer.assign(128 + frame.size() + kTailroom, 0xEE);
     std::copy(frame.begin(), frame.end(), buffer.begin() + 128);
     engine::Packet p;
@@ -153,6 +155,7 @@ struct Plane {
     p.tailroom = kTailroom;
     p.l4_checksum = l4;
     engine.classify({&p, 1});
+    if (moved_to) p.leg_index = *moved_to;
     engine::Packet* one[] = {&p};
     using Kind = engine::PacketKind;
     spares.packets.clear();

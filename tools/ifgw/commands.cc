@@ -55,9 +55,12 @@ const std::vector<Column> kWorkers = {
     {"CPU", "/cpu"},
     {"BUSY %", "/busy_percent"},
     {"BOOKED %", "/booked_percent"},
+    {"CARRIES", "/carries"},
     {"RX", "/rx_packets"},
     {"TX", "/tx_packets"},
     {"LEGS", "/legs"},
+    {"GIVEN", "/handed_over"},
+    {"TAKEN", "/taken_over"},
     {"SIP UP", "/datagrams_up"},
     {"SIP DOWN", "/datagrams_down"},
     {"INSIDE p50 us", "/inside/p50_us"},
@@ -77,7 +80,13 @@ const std::vector<Column> kLatency = {
     {"p90", "/p90_us"},  {"p99", "/p99_us"},    {"p99.9", "/p999_us"}, {"max", "/max_us"},
 };
 const std::vector<Column> kMatrix = {
-    {"FROM", "/from"}, {"TO", "/to"}, {"ns A PACKET", "/ns"}, {"STREAMS A CORE", "/streams"}, {"INSTRUCTIONS", "/instructions"},
+    {"FROM", "/from"},
+    {"TO", "/to"},
+    {"ns A PACKET", "/ns"},
+    {"AT START", "/start_ns"},
+    {"RUNNING", "/now_ns"},
+    {"STREAMS A CORE", "/streams"},
+    {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {
     {"PORT", "/port"},         {"NAME", "/name"},        {"DRIVER", "/driver"},    {"KIND", "/kind"},        {"LINK", "/link_up"},

@@ -66,7 +66,8 @@ int matrix(const Options& o) {
     std::fprintf(stderr,
                  "ifgw: a dataplane is running here (pid %llu): it takes part of what is measured, and this takes part of its time\n",
                  static_cast<unsigned long long>(*running));
-  return print(o, codec_matrix(o.rounds));
+  const auto costs = ask(o.socket, "core show", {{"costs", true}});
+  return print(o, codec_matrix(o.rounds, costs.ok() ? *costs : Json()));
 }
 
 int once(const Options& o) {
@@ -142,8 +143,8 @@ void add_tables(CLI::App& app, Options& o) {
   verb(noun(app, "core", "worker cores: show"), "show", "load and latency of each worker", o, "core show")
       ->add_flag("--pairs", o.other, "latency of each pair of codecs instead");
   (void)verb(noun(app, "port", "network ports: show"), "show", "ports with their counters", o, "port show");
-  verb(noun(app, "codec", "codecs: matrix"), "matrix", "what each pair of codecs costs on this machine, measured now (needs no daemon)", o,
-       "codec matrix")
+  verb(noun(app, "codec", "codecs: matrix"), "matrix",
+       "what each pair of codecs costs on this machine, measured now, and what the gateway measured if it runs", o, "codec matrix")
       ->add_option("--rounds", o.rounds, "measurements of each pair; the least counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -53,9 +53,20 @@ class InstructionCounter {
 
 const InstructionCounter* g_counter = nullptr;  // measure_pairs() takes a plain function
 
+// Of all workers the most; null: nobody measured it.
+Json dearest(const Json& costs, const char* from, const char* to, const char* key) {
+  Json most = nullptr;
+  if (!costs.is_object()) return most;
+  for (const Json& row : costs.value("rows", Json::array())) {
+    if (row.value("from", Json()) != from || row.value("to", Json()) != to || !row.value(key, Json()).is_number()) continue;
+    if (most.is_null() || row[key] > most) most = row[key];
+  }
+  return most;
+}
+
 }  // namespace
 
-Json codec_matrix(unsigned rounds) {
+Json codec_matrix(unsigned rounds, const Json& costs) {
   const engine::PairCosts ns = engine::measure_pairs(thread_cpu_ns, rounds);
   engine::PairCosts instructions{};
   const InstructionCounter counter;
@@ -71,6 +82,8 @@ Json codec_matrix(unsigned rounds) {
     row["from"] = api::facts(api::pair_from(pair)).name;
     row["to"] = api::facts(api::pair_to(pair)).name;
     row["ns"] = static_cast<double>(static_cast<std::int64_t>(ns[pair] * 10)) / 10;
+    for (const char* key : {"start_ns", "now_ns"})
+      row[key] = dearest(costs, row["from"].get<std::string>().c_str(), row["to"].get<std::string>().c_str(), key);
     row["streams"] = static_cast<std::uint64_t>(kPacketNs / ns[pair]);
     row["instructions"] = instructions[pair] > 0 ? Json(static_cast<std::uint64_t>(instructions[pair])) : Json(nullptr);
     rows.push_back(std::move(row));

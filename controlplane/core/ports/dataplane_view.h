@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codecs/base/ip.h"
@@ -93,11 +94,14 @@ struct PairView {
 struct WorkerView {
   unsigned worker = 0;
   std::optional<int> cpu;
+  std::string_view carries = "all";  // "light", "heavy": calls that it is set apart for
   std::uint64_t polls = 0;
   std::uint64_t busy_polls = 0;
   std::uint64_t sleeps = 0;
   std::uint64_t rx_packets = 0;
   std::uint64_t tx_packets = 0;
+  std::uint64_t handed_over = 0;  // packets given to the worker that owns them
+  std::uint64_t taken_over = 0;   // packets that other workers gave
   std::uint64_t exception_to_kernel = 0;
   std::uint64_t exception_from_kernel = 0;
   std::uint64_t datagrams_up = 0;
@@ -117,6 +121,8 @@ struct WorkerView {
   LatencyView inside;           // of all pairs
   std::vector<PairView> pairs;  // those that had packets
   LatencyView poll_gap;
+  std::array<std::uint64_t, api::kCodecPairs> cost_start_ns{};  // of 20 ms of audio, by api::codec_pair(); 0: not a pair that can be run
+  std::array<std::uint64_t, api::kCodecPairs> cost_now_ns{};    // 0: not known
 };
 // Copies the counters of a mapped block. `cpu` stays unknown.
 WorkerView snapshot(unsigned worker, const api::WorkerBlock& block);

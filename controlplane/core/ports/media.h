@@ -14,6 +14,7 @@
 
 #include "codecs/base/ip.h"
 #include "codecs/base/time.h"
+#include "controlplane/core/worker_roles.h"
 #include "dataplane/api/messages.h"
 
 namespace ifgw::core {
@@ -55,8 +56,9 @@ constexpr std::string_view name(MediaStatus status) noexcept {
 struct MediaDone {
   MediaRequestId request = 0;
   MediaStatus status = MediaStatus::Ok;
-  api::LegId leg;  // add: the new leg; else the leg named
-  Endpoint local;  // add: where the party shall send RTP
+  api::LegId leg;      // add: the new leg; move: the first one's new id; else the leg named
+  Endpoint local;      // add: where the party shall send RTP
+  api::LegId other{};  // move: the second one's new id
 };
 struct MediaFirstPacket {
   api::LegId leg;
@@ -114,8 +116,12 @@ class Media {
   // Whether that worker has the time for a call between these codecs, as it looks now; the dataplane decides when legs are
   // joined. True when detached.
   virtual bool has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const = 0;
-  // The worker that should carry the next call (both legs of a call go to one worker). 0 when detached.
-  virtual std::uint8_t choose_worker() = 0;
+  // Of a call between these codecs, by what the dataplane measured. Light where no workers are set apart for heavy ones.
+  virtual CallWeight weight(api::Codec a, api::Codec b) const = 0;
+  // The worker that should carry the next call of this weight (both legs of a call go to one worker). 0 when detached.
+  virtual std::uint8_t choose_worker(CallWeight weight) = 0;
+  // Whether calls of this weight may be on that worker.
+  virtual bool carries(std::uint8_t worker, CallWeight weight) const = 0;
   // Addresses media may be received on, in the order of Welcome::local_addresses; the index is AddLeg::local_address.
   virtual const std::vector<IpAddress>& local_addresses() const = 0;
   // Bit n: api::Codec n can be run. 0 when detached.
@@ -126,6 +132,9 @@ class Media {
   virtual void join_legs(MediaRequestId request, api::LegId a, api::LegId b) = 0;
   virtual void update_leg(MediaRequestId request, api::LegId leg, const api::MediaParams& media) = 0;
   virtual void remove_leg(MediaRequestId request, api::LegId leg) = 0;
+  // Both to `worker`, which is not theirs, with endpoints and streams as they are; joined with each other, or not. No other request
+  // about them may be under way. Answered with their new ids, also with NoTranscoder: then they have moved, and are not joined.
+  virtual void move_legs(MediaRequestId request, std::uint8_t worker, api::LegId a, api::LegId b) = 0;
 };
 
 }  // namespace ifgw::core

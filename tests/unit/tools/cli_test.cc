@@ -55,12 +55,19 @@ TEST(Show, ALatencyIsATable) {
 }
 
 TEST(CodecMatrix, HasEveryPairAndRelaysAreTheCheapest) {
-  const Json result = codec_matrix(2);
+  const Json costs = Json::parse(R"({"rows": [{"worker": 0, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": null},
+                                              {"worker": 1, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": 70},
+                                              {"worker": 2, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": 60},
+                                              {"worker": 0, "from": "opus", "to": "PCMU", "start_ns": 20, "now_ns": null}]})");
+  const Json result = codec_matrix(2, costs);
   std::map<std::pair<std::string, std::string>, double> ns;
   for (const Json& row : result["rows"]) {
     ns[{row["from"], row["to"]}] = row["ns"];
     EXPECT_GT(row["ns"].get<double>(), 0);
     EXPECT_EQ(row["streams"].get<std::uint64_t>() > 0, true) << row.dump();
+    const bool forth = row["from"] == "PCMU" && row["to"] == "opus", back = row["from"] == "opus" && row["to"] == "PCMU";
+    EXPECT_EQ(row["start_ns"], forth ? Json(50) : back ? Json(20) : Json(nullptr));
+    EXPECT_EQ(row["now_ns"], forth ? Json(70) : Json(nullptr)) << "of the dearest worker";
   }
   EXPECT_EQ(ns.size(), 14U * 14) << "of fourteen codecs";
   EXPECT_LT((ns[{"PCMU", "PCMU"}]), (ns[{"PCMU", "opus"}]) / 20) << "a relay and the dearest";

@@ -107,6 +107,12 @@ TEST(Config, EncodersAreSet) {
   EXPECT_EQ(media.speex.quality, 3);
 }
 
+TEST(Config, WorkersAreSetApart) {
+  EXPECT_EQ(good(kGood).heavy_workers, 0U);
+  EXPECT_EQ(good(std::string(kGood) + "[media]\nheavy_workers = []\n").heavy_workers, 0U);
+  EXPECT_EQ(good(std::string(kGood) + "[media]\nheavy_workers = [1, 31]\n").heavy_workers, 1U << 31 | 2U);
+}
+
 struct BadCase {
   const char* text;
   const char* says;
@@ -135,6 +141,9 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
       {"[media.opus]\ncbr = true\n", "media.opus.cbr: unknown key"},
       {"[media.speex]\nquality = 11\n", "media.speex.quality: value 11 is not in 0..10"},
       {"[media.g729]\nannex_b = \"no\"\n", "media.g729.annex_b: is a text, must be true or false"},
+      {"[media]\nheavy_workers = 1\n", "x.toml:9:17: media.heavy_workers: must be a list of at most 31 numbers"},
+      {"[media]\nheavy_workers = [1, 32]\n", "x.toml:9:21: media.heavy_workers: must hold numbers in 0..31"},
+      {"[media]\nheavy_workers = [1, 1]\n", "x.toml:9:17: media.heavy_workers: names worker 1 twice"},
       {"[media]\nlatching = 1\n", "media.latching: is a number, must be true or false"},
       {"[[pike.exempt]]\nprefix = \"10.0.0.1/8\"\n", "pike.exempt[1].prefix: value \"10.0.0.1/8\" is no prefix"},
       {"[[pike.prefix]]\nprefix = \"10.0.0.0/8\"\n", "pike.prefix[1].requests: is missing"},

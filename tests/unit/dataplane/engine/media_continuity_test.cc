@@ -248,7 +248,7 @@ TEST_F(Continuity, TheShortWayDoesWhatTheLongOneDoes) {
         Frame frame = udp_frame(*Endpoint::parse(sender), local, rtp);
         if (no_checksum) frame[40] = frame[41] = 0;
         if (damaged) frame.back() ^= 1;
-        sent[i] = planes[i].send(frame, l4);
+        sent[i] = planes[i].send(frame, std::nullopt, l4);
       }
       ASSERT_EQ(sent[0]->packet.verdict, sent[1]->packet.verdict) << "seed " << seed << ", packet " << n;
       ASSERT_EQ(sent[0]->packet.drop, sent[1]->packet.drop) << "seed " << seed << ", packet " << n;

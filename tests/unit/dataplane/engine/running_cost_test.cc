@@ -1,0 +1,163 @@
+#include "dataplane/engine/running_cost.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/support/plane.h"
+
+namespace ifgw::test {
+namespace {
+
+using api::Codec;
+using engine::RunningCost;
+
+void feed(RunningCost& cost, std::uint32_t ns, unsigned frames) {
+  for (unsigned i = 0; i < frames; ++i) (void)cost.took(ns);
+}
+
+TEST(RunningCost, IsWhatWasMeasuredAtStartUntilEnoughFramesWereSeen) {
+  RunningCost cost(50'000);
+  feed(cost, 60'000, RunningCost::kWindow - 1);
+  EXPECT_EQ(cost.ns(), 50'000U);
+  EXPECT_EQ(cost.now_ns(), 0U);
+  EXPECT_TRUE(cost.took(60'000));
+  EXPECT_EQ(cost.ns(), 60'000U);
+  EXPECT_EQ(cost.start_ns(), 50'000U);
+}
+
+TEST(RunningCost, FramesThatWereInterruptedDoNotMoveIt) {
+  RunningCost cost(50'000);
+  std::mt19937 random(1);
+  for (unsigned i = 0; i < 100 * RunningCost::kWindow; ++i) {
+    const bool interrupted = random() % 4 == 0;
+    (void)cost.took(45'000 + static_cast<std::uint32_t>(random() % 10'000 + (interrupted ? 5'000'000 : 0)));
+  }
+  EXPECT_NEAR(cost.ns(), 51'500, 2'500) << "a quarter of them: the median is that of two thirds of the others";
+}
+
+TEST(RunningCost, AHostThatSlowsDownForGoodIsFollowed) {
+  RunningCost cost(50'000);
+  feed(cost, 50'000, 10 * RunningCost::kWindow);
+  feed(cost, 100'000, 2 * RunningCost::kWindow);
+  EXPECT_LT(cost.ns(), 65'000U) << "not at once";
+  feed(cost, 100'000, 30 * RunningCost::kWindow);
+  EXPECT_GT(cost.ns(), 98'000U);
+  feed(cost, 50'000, 40 * RunningCost::kWindow);
+  EXPECT_LT(cost.ns(), 51'000U);
+}
+
+TEST(RunningCost, StaysWithinItsBounds) {
+  RunningCost cost(50'000);
+  feed(cost, 4'000'000'000U, 100 * RunningCost::kWindow);
+  EXPECT_LE(cost.ns(), 200'000U);
+  EXPECT_GT(cost.ns(), 199'000U);
+  feed(cost, 0, 100 * RunningCost::kWindow);
+  EXPECT_GE(cost.ns(), 12'500U);
+  EXPECT_LT(cost.ns(), 13'000U);
+}
+
+// One party speaks, in frames whose time the test decides.
+class Frames : public testing::Test {
+ protected:
+  static engine::EngineConfig config() {
+    engine::EngineConfig c = small_config();
+    c.transcoding_mb = 1;
+    c.max_load_percent = 1;
+    return c;
+  }
+  void join(Codec to, std::uint8_t ptime_ms = 20) {
+    api::MediaParams far = media_to("203.0.113.20:50000", to);
+    far.ptime_ms = ptime_ms;
+    alice = plane.add(media_to("198.51.100.10:40000"));
+    bob = plane.add(far);
+    ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
+  }
+  void speak(unsigned packets, std::uint32_t ms, Duration each) {
+    for (unsigned i = 0; i < packets; ++i) {
+      ++sequence;
+      const Frame frame = udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice.local,
+                                    rtp_packet(0, sequence, timestamp += 8 * ms, 7, Frame(8 * ms, 0x55)));
+      Frame buffer(128 + frame.size() + 1024, 0xEE);
+      std::copy(frame.begin(), frame.end(), buffer.begin() + 128);
+      engine::Packet packet;
+      packet.data = buffer.data() + 128;
+      packet.length = static_cast<std::uint16_t>(frame.size());
+      packet.headroom = 128;
+      packet.tailroom = 1024;
+      engine::Packet* one[] = {&packet};
+      plane.engine.classify({&packet, 1});
+      plane.engine.begin_media(one, plane.now);
+      plane.spares.packets.clear();
+      if (plane.engine.next_frame({plane.now, plane.now, plane.now}, plane.spares) != nullptr) plane.engine.frame_took(each);
+      plane.advance(std::chrono::milliseconds(ms));
+    }
+  }
+  std::uint64_t now_ns(Codec from, Codec to) { return plane.block->pair_cost_now_ns[api::codec_pair(from, to)].get(); }
+
+  Plane plane{config()};
+  api::CommandDone alice, bob;
+  std::uint16_t sequence = 0;
+  std::uint32_t timestamp = 0;
+};
+
+TEST_F(Frames, TellWhatTheirPairCosts) {
+  join(Codec::G722);
+  speak(31, 20, std::chrono::microseconds(15));
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::G722), 0U);
+  speak(1, 20, std::chrono::microseconds(15));
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::G722), 15'000U);
+  EXPECT_EQ(now_ns(Codec::G722, Codec::Pcmu), 0U) << "nobody spoke that way";
+}
+
+TEST_F(Frames, OfAnotherLengthAreCountedAsOf20Ms) {
+  join(Codec::G722, 40);
+  speak(40, 40, std::chrono::microseconds(30));
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::G722), 15'000U);
+}
+
+TEST_F(Frames, ThatMakeMoreOrLessThanOneDoNotCount) {
+  join(Codec::G722, 20);
+  speak(200, 10, std::chrono::microseconds(15));
+  speak(200, 40, std::chrono::microseconds(15));
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::G722), 0U);
+}
+
+TEST_F(Frames, RelaysAreNotTimed) {
+  join(Codec::Pcmu);
+  speak(100, 20, std::chrono::microseconds(15));
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::Pcmu), 0U);
+}
+
+TEST_F(Frames, WhatIsBookedFollowsAndAdmissionWithIt) {
+  join(Codec::G722);
+  const std::uint64_t before = plane.block->load_booked_ppm.get();
+  const auto another = [&] {
+    const api::LegId a = plane.add(media_to("198.51.100.12:40000")).leg, b = plane.add(media_to("203.0.113.22:50000", Codec::G722)).leg;
+    const api::CommandStatus status = plane.join(a, b).status;
+    plane.remove(a);
+    plane.remove(b);
+    return status;
+  };
+  EXPECT_EQ(another(), api::CommandStatus::Ok);
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), before);
+  // Declared costs: 12.3 us and 9.5 us a call of 1 % of a worker, 200 us; four times as much leaves no room for eight calls.
+  speak(40 * RunningCost::kWindow, 20, std::chrono::seconds(1));
+  const std::uint64_t now = plane.block->load_booked_ppm.get();
+  EXPECT_GT(now, 2 * before);
+  EXPECT_GE(now, now_ns(Codec::Pcmu, Codec::G722) / 20);
+  std::vector<api::LegId> more;
+  while (true) {
+    more.push_back(plane.add(media_to("198.51.100.12:40000")).leg);
+    more.push_back(plane.add(media_to("203.0.113.22:50000", Codec::G722)).leg);
+    if (plane.join(more[more.size() - 2], more.back()).status == api::CommandStatus::NoHeadroom) break;
+    ASSERT_LT(more.size(), 12U) << "it should be full";
+  }
+  EXPECT_LE(plane.block->load_booked_ppm.get(), 10'000U);
+  for (const api::LegId leg : more) plane.remove(leg);
+  plane.remove(alice.leg);
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), 0U) << "what was booked at one cost is given back at another";
+}
+
+}  // namespace
+}  // namespace ifgw::test
