@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/packets.h"
 
 struct rte_ring;
@@ -31,7 +32,8 @@ class HandoverRings {
 // One worker's end of them.
 class Handover {
  public:
-  Handover(const HandoverRings& rings, std::size_t self, api::WorkerBlock& block) noexcept : rings_(rings), self_(self), block_(block) {}
+  Handover(const HandoverRings& rings, std::size_t self, api::WorkerBlock& block, Capture& capture) noexcept
+      : rings_(rings), self_(self), block_(block), capture_(capture) {}
 
   void give(const engine::Packet& packet) noexcept;  // to packet.owner, at flush()
   // Sends what was collected; returns a bit mask of the workers that got something, so that sleepers can be woken.
@@ -50,6 +52,7 @@ class Handover {
   const HandoverRings& rings_;
   std::size_t self_;
   api::WorkerBlock& block_;
+  Capture& capture_;
   std::vector<Batch> batches_{rings_.workers()};
   std::uint32_t woken_ = 0;
   std::size_t next_source_ = 0;

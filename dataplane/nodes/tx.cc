@@ -20,10 +20,14 @@ void Tx::flush() noexcept {
 
 void Tx::send(std::uint16_t device) noexcept {
   Queue& queue = queues_[device];
+  const bool captured = capture_.on();
+  if (captured) [[unlikely]]
+    capture_.sending(device, {queue.buffers.data(), queue.size});
   const std::uint16_t sent = rte_eth_tx_burst(device, queue_, queue.buffers.data(), queue.size);
   record(queue, sent);
   block_.tx_packets.add(sent);
   if (sent < queue.size) {
+    if (captured) capture_.not_sent(sent);
     block_.drops[static_cast<std::size_t>(api::DropReason::TxQueueFull)].add(queue.size - sent);
     rte_pktmbuf_free_bulk(&queue.buffers[sent], queue.size - sent);
   }

@@ -6,18 +6,18 @@
 #include <cstdint>
 
 #include "codecs/base/time.h"
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/packets.h"
 
 namespace ifgw::nodes {
 
-using Clock = Instant (*)() noexcept;
-
 class Tx {
  public:
-  static constexpr std::size_t kMaxDevices = 16;  // DPDK ids of ports and exception ports are below this
+  static constexpr std::size_t kMaxDevices = Capture::kMaxDevices;  // DPDK ids of ports and exception ports are below this
 
   // `queue` of every device is this worker's alone.
-  Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock) noexcept : queue_(queue), block_(block), clock_(clock) {}
+  Tx(std::uint16_t queue, api::WorkerBlock& block, Clock clock, Capture& capture) noexcept
+      : queue_(queue), block_(block), clock_(clock), capture_(capture) {}
 
   // Takes the buffer over. For RTP, whose time inside is measured: when it was received, the row of the leg it goes to, and
   // its pair of WorkerBlock::inside.
@@ -40,6 +40,7 @@ class Tx {
   std::uint16_t queue_;
   api::WorkerBlock& block_;
   Clock clock_;
+  Capture& capture_;
   std::array<Queue, kMaxDevices> queues_{};
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/exception.h"
 #include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/media.h"
@@ -60,6 +61,8 @@ class Worker final : private engine::EventSink {
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;
   void dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
+  void handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
+  void settle_capture() noexcept;
   void relink() noexcept;
   void ring_client() noexcept;
   void sleep(Instant now) noexcept;
@@ -72,6 +75,7 @@ class Worker final : private engine::EventSink {
   NextHopTable media_hops_;
   NextHopTable signalling_hops_;
   engine::Engine engine_;
+  nodes::Capture capture_;
   nodes::Tx tx_;
   nodes::Exception exception_;
   nodes::Signalling signalling_;

@@ -30,12 +30,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (command.type == api::CommandType::UpdateLeg && command.update_leg.leg.value % 4 == 1) command.update_leg.leg = c;
     if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 0) command.join_legs.b = b;
     if (command.type == api::CommandType::JoinLegs && command.join_legs.b.value % 4 == 1) command.join_legs.b = c;
+    if (command.type == api::CommandType::StartCapture && command.start_capture.leg.value % 4 == 1) command.start_capture.leg = a;
     plane.events.events.clear();
     plane.engine.on_command(command, plane.now, plane.spares);
     if (plane.events.count(api::EventType::CommandDone) != 1) std::abort();
     if (plane.events.last(api::EventType::CommandDone)->command_done.request_id != command.request_id) std::abort();
     (void)plane.send(media);
     (void)plane.send(sip);
+    api::CapturedHeader captured;
+    if (plane.engine.capturing() && plane.engine.capture(media, api::CaptureDirection::Inbound, captured) && captured.length > media.size())
+      std::abort();
+    plane.engine.check_capture(plane.now);
     plane.run(std::chrono::milliseconds(20));
   }
   return 0;
