@@ -13,8 +13,8 @@ std::string encoded(std::string_view bytes) {
 
 // RFC 4648 section 10.
 TEST(Base64, TheVectorsOfTheRfc) {
-  const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                                                   {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string_view, std::string_view> vectors[] = {
+      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, text] : vectors) {
     EXPECT_EQ(encoded(plain), text);
     EXPECT_EQ(decode_base64(text), plain);
@@ -28,7 +28,8 @@ TEST(Base64, EveryByteComesBack) {
 }
 
 TEST(Base64, WhatNoEncoderWritesIsRefused) {
-  for (const char* text : {"Z", "Zg=", "Zg", "====", "Zg==Zg==", "Z===", "Zh==", "Zm9=", "Zm9 ", "Zm9\n", "Zm-v", "=g==", "Zg=v", "\xff\xff\xff\xff"})
+  for (const char* text :
+       {"Z", "Zg=", "Zg", "====", "Zg==Zg==", "Z===", "Zh==", "Zm9=", "Zm9 ", "Zm9\n", "Zm-v", "=g==", "Zg=v", "\xff\xff\xff\xff"})
     EXPECT_FALSE(decode_base64(text)) << text;
 }
 

@@ -78,9 +78,9 @@ TEST(Pcapng, APacketWithAllThatIsSaidOfIt) {
   EXPECT_EQ(u32(block.body, 12), 5u);
   EXPECT_EQ(u32(block.body, 16), 214u);
   EXPECT_EQ(block.body.substr(20, 8), std::string("\1\2\3\4\5\0\0\0", 8));
-  EXPECT_EQ(options(block.body, 28), (std::map<unsigned, std::string>{{1, std::string(packet.comment)},
-                                                                     {2, std::string("\2\0\0\0", 4)},
-                                                                     {4, std::string("\2\0\0\0\1\0\0\0", 8)}}));
+  EXPECT_EQ(options(block.body, 28),
+            (std::map<unsigned, std::string>{
+                {1, std::string(packet.comment)}, {2, std::string("\2\0\0\0", 4)}, {4, std::string("\2\0\0\0\1\0\0\0", 8)}}));
 }
 
 TEST(Pcapng, WhatIsNotToBeSaidIsLeftOut) {
