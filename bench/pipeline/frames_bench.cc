@@ -89,7 +89,7 @@ const std::vector<Payload>& voice(Codec codec) {
   static std::map<Codec, std::vector<Payload>> made;
   std::vector<Payload>& payloads = made[codec];
   if (payloads.empty()) {
-    const audio::CodecSettings settings{engine::audio_codec(codec)};
+    const audio::CodecSettings settings = engine::codec_settings(codec);
     const std::uint32_t rate = audio::pcm_rate_hz(settings);
     test::OwnedEncoder encoder(settings);
     payloads = encode(encoder, test::speech(rate, rate), rate / 50);
@@ -97,7 +97,7 @@ const std::vector<Payload>& voice(Codec codec) {
   return payloads;
 }
 
-std::uint32_t clock_hz(Codec codec) { return audio::rtp_clock_hz({engine::audio_codec(codec)}); }
+std::uint32_t clock_hz(Codec codec) { return audio::rtp_clock_hz(engine::codec_settings(codec)); }
 
 // One direction: a party that speaks `from`, and what its peer is sent in `to`.
 struct Stream {
@@ -403,7 +403,7 @@ double onset_ms(const Pcm& pcm, std::uint32_t rate_hz) {
 // The same rates as in the gateway: Opus runs at the other side's.
 audio::CodecSettings settings_of(Codec codec, Codec other) {
   audio::CodecSettings settings = engine::encoder_settings(params({}, codec));
-  if (codec == Codec::Opus && other != Codec::Opus) settings.pcm_rate_hz = audio::format(engine::audio_codec(other)).sample_rate_hz;
+  if (codec == Codec::Opus && other != Codec::Opus) settings.pcm_rate_hz = audio::pcm_rate_hz(engine::codec_settings(other));
   return settings;
 }
 

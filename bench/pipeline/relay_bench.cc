@@ -54,7 +54,18 @@ class Rig {
     for (std::size_t i = 0; i < sent; ++i) free_.push_back(buffers[i]);
     relayed_ += sent;
     expected_ += packets;
+    wires_.forget_captured();
     return spent;
+  }
+  // Captures what these addresses send and get; nothing: no capture.
+  void capture(const char* source) {
+    api::Command order;
+    order.type = source == nullptr ? api::CommandType::StopCapture : api::CommandType::StartCapture;
+    if (source == nullptr)
+      order.stop_capture = {1};
+    else
+      order.start_capture = {1, api::kMaxCaptureMs, {}, *IpPrefix::parse(source), 0};
+    wires_.command(order);
   }
   double bytes_per_leg() {
     const runtime::NextHopTable& hops = wires_.worker().media_next_hops();
@@ -161,9 +172,10 @@ Rig& rig() {
   return only;
 }
 
-void run(benchmark::State& state, api::Codec b) {
+void run(benchmark::State& state, api::Codec b, const char* captured = nullptr) {
   Rig& r = rig();
   r.set_codec(b);
+  if (captured != nullptr) r.capture(captured);
   const auto packets = static_cast<std::size_t>(state.range(0));
   const double ns_per_cycle = 1e9 / static_cast<double>(rte_get_tsc_hz());
   std::vector<double> ns;
@@ -173,6 +185,7 @@ void run(benchmark::State& state, api::Codec b) {
     ns.push_back(static_cast<double>(cycles) * ns_per_cycle / static_cast<double>(kPacketsPerWindow / 32 * packets));
     state.SetIterationTime(static_cast<double>(cycles) * ns_per_cycle * 1e-9);
   }
+  if (captured != nullptr) r.capture(nullptr);
   if (!r.lossless()) state.SkipWithError("the worker did not relay every packet");
   std::sort(ns.begin(), ns.end());
   state.counters["ns_min"] = ns.front();
@@ -185,8 +198,13 @@ void run(benchmark::State& state, api::Codec b) {
 
 void BM_Relay(benchmark::State& state) { run(state, api::Codec::Pcmu); }
 void BM_TranscodePcmuToPcma(benchmark::State& state) { run(state, api::Codec::Pcma); }
+// While packets of somebody else are captured, and while these are, as they come and as they go.
+void BM_RelayBesideACapture(benchmark::State& state) { run(state, api::Codec::Pcmu, "203.0.113.1/32"); }
+void BM_RelayCaptured(benchmark::State& state) { run(state, api::Codec::Pcmu, "0.0.0.0/0"); }
 BENCHMARK(BM_Relay)->ArgName("burst")->Arg(32)->Arg(1)->UseManualTime();
 BENCHMARK(BM_TranscodePcmuToPcma)->ArgName("burst")->Arg(32)->UseManualTime();
+BENCHMARK(BM_RelayBesideACapture)->ArgName("burst")->Arg(32)->UseManualTime();
+BENCHMARK(BM_RelayCaptured)->ArgName("burst")->Arg(32)->UseManualTime();
 
 }  // namespace
 }  // namespace ifgw::bench

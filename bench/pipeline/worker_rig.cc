@@ -64,7 +64,7 @@ void WorkerRig::make_port() {
 void WorkerRig::make_worker(bool hugepages) {
   runtime::WorkerSetup setup;
   setup.engine = config_;
-  setup.ports = {port_};
+  setup.ports = setup.numbers = {port_};
   setup.exception.peer.fill(nodes::kNoDevice);
   setup.busy_poll = true;
   setup.pool = pool_;
@@ -133,6 +133,11 @@ void WorkerRig::receive(std::span<rte_mbuf*> frames) {
 }
 
 void WorkerRig::iterate() { worker_->iterate(runtime::monotonic_now()); }
+
+void WorkerRig::forget_captured() {
+  while (link_->receive_captured(0) != nullptr) {
+  }
+}
 
 std::size_t WorkerRig::sent(std::span<rte_mbuf*> frames) {
   return rte_ring_dequeue_burst(out_, reinterpret_cast<void**>(frames.data()), static_cast<unsigned>(frames.size()), nullptr);

@@ -35,6 +35,8 @@ class WorkerRig {
   void iterate();
   // What was sent since, in its order; the buffers are the caller's.
   std::size_t sent(std::span<rte_mbuf*> frames);
+  // Makes room for more of what is captured.
+  void forget_captured();
 
   rte_mempool* pool() noexcept { return pool_; }
   api::LegRow& row(api::LegId leg) noexcept;

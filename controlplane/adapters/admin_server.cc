@@ -87,7 +87,7 @@ void AdminServer::on_accepted(UniqueFd fd) {
   }
   const std::uint64_t id = next_client_++;
   const int raw = fd.get();
-  clients_.emplace(id, Client{std::move(fd), {peer.uid, peer.pid}, "", ""});
+  clients_.emplace(id, Client{std::move(fd), {peer.uid, peer.pid, id}, "", ""});
   Status added = loop_.add_fd(raw, EPOLLIN, [this, id](std::uint32_t events, Instant now) { on_ready(id, events, now); });
   if (!added.ok()) clients_.erase(id);
 }
@@ -168,6 +168,12 @@ void AdminServer::close(std::uint64_t id) {
   if (it == clients_.end()) return;
   loop_.remove_fd(it->second.fd.get());
   clients_.erase(it);
+  admin_.on_disconnected(id, loop_.now());
+}
+
+std::size_t AdminServer::unsent_bytes(std::uint64_t client) const {
+  const auto it = clients_.find(client);
+  return it == clients_.end() ? 0 : it->second.out.size();
 }
 
 }  // namespace ifgw::adapters

@@ -36,6 +36,8 @@ class AdminServer {
   AdminServer& operator=(const AdminServer&) = delete;
 
   std::size_t clients() const noexcept { return clients_.size(); }
+  // Of responses, that the client has not taken yet; 0: it is gone.
+  std::size_t unsent_bytes(std::uint64_t client) const;
   std::uint64_t refused() const noexcept { return refused_; }  // by uid or by number
   std::uint64_t accept_failures() const noexcept { return acceptor_->failures(); }
 

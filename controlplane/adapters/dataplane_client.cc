@@ -12,8 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kRetryInterval = 200ms;
-constexpr Duration kAnswerTime = 1s;     // microseconds with a live dataplane; the rest is for a machine under load
-constexpr int kDatagramsPerRound = 64;   // per worker, so that timers and other descriptors get their turn
+constexpr Duration kAnswerTime = 1s;    // microseconds with a live dataplane; the rest is for a machine under load
+constexpr int kDatagramsPerRound = 64;  // per worker, so that timers and other descriptors get their turn
+constexpr std::size_t kCapturedPerRound = 64;
 constexpr std::uint64_t kNsPerPpm = 20;  // of 20 ms: what a pair's cost is of
 constexpr std::size_t kIpUdpBytesV4 = 28;
 constexpr std::size_t kIpUdpBytesV6 = 48;
@@ -166,12 +167,24 @@ bool DataplaneClient::pump_worker(std::uint32_t worker, Instant now) {
   std::size_t count = 0;
   while (link_ && (count = link_->receive(worker, events)) != 0)
     for (std::size_t i = 0; i < count; ++i) on_event(worker, events[i], now);
-  for (int i = 0; link_ && i < kDatagramsPerRound; ++i) {
+  int datagrams = 0;
+  for (; link_ && datagrams < kDatagramsPerRound; ++datagrams) {
     const api::Datagram* datagram = link_->receive_datagram(worker);
-    if (datagram == nullptr) return false;
+    if (datagram == nullptr) break;
     handlers_.on_datagram(*datagram, now);
   }
-  return true;
+  const bool more = pump_captured(worker, kCapturedPerRound, now);
+  return more || datagrams == kDatagramsPerRound;
+}
+
+// False: there are no more.
+bool DataplaneClient::pump_captured(std::uint32_t worker, std::size_t limit, Instant now) {
+  for (std::size_t i = 0; link_ && i < limit; ++i) {
+    const api::Captured* packet = link_->receive_captured(worker);
+    if (packet == nullptr) return false;
+    handlers_.on_captured(worker, *packet, now);
+  }
+  return link_ != nullptr;
 }
 
 void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, Instant now) {

@@ -39,7 +39,8 @@ struct DataplaneClientHandlers {
   std::function<void(const core::MediaEvent& event, Instant now)> on_media;
   std::function<void(const api::Datagram& datagram, Instant now)> on_datagram;  // reference good for the call
   std::function<void(const api::LimiterVerdict& verdict, Instant now)> on_verdict;
-  std::function<void(const std::string& line, bool good)> on_report;  // attach, detach, refusals: for the log
+  std::function<void(std::uint32_t worker, const api::Captured& packet, Instant now)> on_captured;  // reference good for the call
+  std::function<void(const std::string& line, bool good)> on_report;                                // attach, detach, refusals: for the log
 };
 
 class DataplaneClient final : public core::Media, public core::DataplaneView, private DeadlineSource {
@@ -84,6 +85,9 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void block_source(const IpAddress& source, Duration duration, Done done) override;
   void unblock_source(const IpAddress& source, Done done) override;
   void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) override;
+  void start_capture(const api::StartCapture& capture, Done done) override;
+  void stop_capture(const api::StartCapture& capture, Done done) override;
+  std::uint64_t capture_lost(std::uint32_t worker, std::size_t port) const override;
 
  private:
   // Answered once: with the worker's CommandDone, or with Lost or Detached.
@@ -111,6 +115,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void assign_roles();
   void pump(Instant now);
   bool pump_worker(std::uint32_t worker, Instant now);
+  bool pump_captured(std::uint32_t worker, std::size_t limit, Instant now);
   void on_event(std::uint32_t worker, const api::Event& event, Instant now);
   void on_done(std::uint32_t worker, const api::CommandDone& done);
   void on_row(std::uint32_t worker, std::uint32_t request_id, const api::Event& row);
@@ -118,6 +123,7 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void submit(std::uint32_t worker, api::Command command, Answer answer);
   void submit_media(core::MediaRequestId request, std::uint32_t worker, const api::Command& command);
   void broadcast(const api::Command& command, Done done);
+  void submit_capture(const api::Command& command, api::LegId leg, Done done);
   void list(std::shared_ptr<Listing> listing);
   void list_next(const std::shared_ptr<Listing>& listing);
   std::vector<api::LegInfo> leg_table() const;

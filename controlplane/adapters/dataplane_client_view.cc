@@ -13,6 +13,7 @@ constexpr std::size_t kMaxPrefixRows = 4096;  // more than a dataplane has
 
 std::string text(core::MediaStatus status, const api::CommandDone& done) {
   if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::NotFound) return "no such entry";
+  if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::Busy) return "its worker does another capture";
   if (status == core::MediaStatus::TableFull) return "the dataplane's table for this is full";
   if (status == core::MediaStatus::InvalidArgument)
     return fmt::format("the dataplane refused a value (status {}, field at byte {})", static_cast<int>(done.status), done.value);
@@ -221,6 +222,36 @@ void DataplaneClient::exempt_prefix(const IpPrefix& prefix, bool exempt, Done do
   command.type = api::CommandType::ExemptPrefix;
   command.exempt_prefix = {prefix, exempt ? std::uint8_t{1} : std::uint8_t{0}};
   broadcast(command, std::move(done));
+}
+
+// A leg's goes to the worker that has the leg, a prefix's to all.
+void DataplaneClient::submit_capture(const api::Command& command, api::LegId leg, Done done) {
+  if (!leg.present()) return broadcast(command, std::move(done));
+  submit(leg.worker(), command, [done = std::move(done)](core::MediaStatus status, const api::CommandDone& answer) {
+    done(status == core::MediaStatus::Ok ? std::string{} : text(status, answer));
+  });
+}
+
+void DataplaneClient::start_capture(const api::StartCapture& capture, Done done) {
+  api::Command command;
+  command.type = api::CommandType::StartCapture;
+  command.start_capture = capture;
+  submit_capture(command, capture.leg, std::move(done));
+}
+
+void DataplaneClient::stop_capture(const api::StartCapture& capture, Done done) {
+  api::Command command;
+  command.type = api::CommandType::StopCapture;
+  command.stop_capture = {capture.capture};
+  submit_capture(command, capture.leg, [this, done = std::move(done)](const std::string& error) {
+    // What was captured is in the rings before the answer is. No more than a ring holds: no worker adds to it any longer.
+    for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) (void)pump_captured(w, link_->welcome().rings.captured, loop_.now());
+    done(error);
+  });
+}
+
+std::uint64_t DataplaneClient::capture_lost(std::uint32_t worker, std::size_t port) const {
+  return link_ && worker < workers_.size() && port < api::kMaxPorts ? link_->worker(worker).capture_lost[port].get() : 0;
 }
 
 }  // namespace ifgw::adapters

@@ -68,11 +68,13 @@ Status DataplaneLink::map(std::vector<UniqueFd>& fds) {
     worker.events = {base + at.events, welcome_.rings.events};
     worker.datagrams_up = {base + at.datagrams_up, welcome_.rings.datagrams_up};
     worker.datagrams_down = {base + at.datagrams_down, welcome_.rings.datagrams_down};
+    worker.captured = {base + at.captured, welcome_.rings.captured};
     worker.flags = reinterpret_cast<api::SleepFlags*>(base + at.flags);
     worker.doorbell = fds[api::kAttachFixedFds + w].release();
   }
   datagram_in_ = std::make_unique<api::Datagram>();
   datagram_out_ = std::make_unique<api::Datagram>();
+  captured_ = std::make_unique<api::Captured>();
   return Success{};
 }
 
@@ -119,11 +121,24 @@ const api::Datagram* DataplaneLink::receive_datagram(std::uint32_t worker) noexc
   return nullptr;
 }
 
+const api::Captured* DataplaneLink::receive_captured(std::uint32_t worker) noexcept {
+  IFGW_CHECK(worker < workers_.size());
+  while (workers_[worker].captured.pop(*captured_)) {
+    const api::CapturedHeader& h = captured_->header;
+    const bool direction = h.direction == api::CaptureDirection::Inbound || h.direction == api::CaptureDirection::Outbound;
+    const bool drop = h.dropped == 0 || (h.dropped == 1 && static_cast<std::size_t>(h.drop) < api::kDropReasonCount);
+    if (direction && drop && h.length <= h.original_length && h.length <= api::kMaxCapturedBytes && h.port < api::kMaxPorts)
+      return captured_.get();
+    ++invalid_messages_;
+  }
+  return nullptr;
+}
+
 bool DataplaneLink::arm() noexcept {
   for (Worker& worker : workers_) worker.flags->client_sleeps.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (Worker& worker : workers_) {
-    if (worker.events.empty() && worker.datagrams_up.empty()) continue;
+    if (worker.events.empty() && worker.datagrams_up.empty() && worker.captured.empty()) continue;
     disarm();
     return false;
   }
@@ -140,7 +155,8 @@ void DataplaneLink::disarm() noexcept {
 
 bool DataplaneLink::corrupt() const noexcept {
   for (const Worker& w : workers_)
-    if (w.commands.corrupt() || w.events.corrupt() || w.datagrams_up.corrupt() || w.datagrams_down.corrupt()) return true;
+    if (w.commands.corrupt() || w.events.corrupt() || w.datagrams_up.corrupt() || w.datagrams_down.corrupt() || w.captured.corrupt())
+      return true;
   return false;
 }
 

@@ -43,6 +43,9 @@ class DataplaneLink {
   // One datagram whose length is in range, or nothing. The reference is good until the next call.
   const api::Datagram* receive_datagram(std::uint32_t worker) noexcept;
 
+  // One captured packet whose header is in range, or nothing. The reference is good until the next call.
+  const api::Captured* receive_captured(std::uint32_t worker) noexcept;
+
   // Say that we are about to sleep; false when something has come in meanwhile, so do not.
   bool arm() noexcept;
   // Awake again: no doorbells needed.
@@ -65,6 +68,7 @@ class DataplaneLink {
     api::RingConsumer<api::Event> events;
     api::RingConsumer<api::Datagram> datagrams_up;
     api::RingProducer<api::Datagram> datagrams_down;
+    api::RingConsumer<api::Captured> captured;
     api::SleepFlags* flags = nullptr;
     int doorbell = -1;
   };
@@ -82,6 +86,7 @@ class DataplaneLink {
   std::vector<Worker> workers_;
   std::unique_ptr<api::Datagram> datagram_in_;
   std::unique_ptr<api::Datagram> datagram_out_;
+  std::unique_ptr<api::Captured> captured_;
   std::uint64_t invalid_messages_ = 0;
 };
 

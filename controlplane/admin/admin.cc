@@ -2,43 +2,14 @@
 
 #include <array>
 
+#include "controlplane/admin/request.h"
+
 namespace ifgw::admin {
 namespace {
 
 constexpr std::uint64_t kMaxBlockSeconds = 86400;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
-
-struct Admin::Request {
-  Json id;
-  std::string command;
-  Json args;
-  Operator who;
-  Instant now;
-  Reply reply;
-
-  void ok(Json result) const { reply(dump({{"id", id}, {"ok", true}, {"result", std::move(result)}})); }
-  void refuse(std::string_view code, const std::string& error) const {
-    reply(dump({{"id", id}, {"ok", false}, {"code", code}, {"error", error}}));
-  }
-  // Arguments of the wrong kind read as absent; the handlers say what they need.
-  std::optional<std::uint64_t> number(const char* key) const {
-    const auto it = args.find(key);
-    if (it == args.end() || !it->is_number_unsigned()) return std::nullopt;
-    return it->get<std::uint64_t>();
-  }
-  std::string text(const char* key) const {
-    const auto it = args.find(key);
-    return it != args.end() && it->is_string() ? it->get<std::string>().substr(0, 256) : std::string{};
-  }
-  bool flag(const char* key) const {
-    const auto it = args.find(key);
-    return it != args.end() && it->is_boolean() && it->get<bool>();
-  }
-  std::size_t limit() const { return std::min<std::size_t>(number("limit").value_or(kDefaultRows), kMaxRows); }
-};
 
 struct Admin::Command {
   std::string_view name;
@@ -46,7 +17,7 @@ struct Admin::Command {
 };
 
 const Admin::Command* Admin::find(std::string_view name) {
-  static constexpr std::array<Command, 12> commands{{{"status", &Admin::status},
+  static constexpr std::array<Command, 14> commands{{{"status", &Admin::status},
                                                      {"calls show", &Admin::calls_show},
                                                      {"calls kill", &Admin::calls_kill},
                                                      {"calls latency", &Admin::calls_latency},
@@ -57,7 +28,9 @@ const Admin::Command* Admin::find(std::string_view name) {
                                                      {"pike exempt", &Admin::pike_exempt},
                                                      {"core show", &Admin::core_show},
                                                      {"port show", &Admin::port_show},
-                                                     {"drops show", &Admin::drops_show}}};
+                                                     {"drops show", &Admin::drops_show},
+                                                     {"capture start", &Admin::capture_start},
+                                                     {"capture stop", &Admin::capture_stop}}};
   for (const Command& c : commands) {
     if (c.name == name) return &c;
   }

@@ -47,6 +47,7 @@ class Loader {
       r.flag("messages", config_.witness_messages);
     });
     reader.table("admin", [&](Reader& r) { admin(r); });
+    reader.table("capture", [&](Reader& r) { capture(r); });
     reader.table("log", [&](Reader& r) {
       constexpr std::array<std::string_view, 4> levels{"debug", "info", "warning", "error"};
       auto level = static_cast<std::size_t>(config_.log_level);
@@ -322,6 +323,17 @@ class Loader {
     r.file_mode("mode", config_.admin_mode);
     r.numbers("uids", 0, 0xFFFF'FFFE, 64, config_.admin_uids);
     if (config_.admin_socket == config_.dataplane_socket) r.problem("socket", "is also dataplane.socket: give them different paths");
+  }
+
+  void capture(Reader& r) {
+    Capture& c = config_.capture;
+    constexpr std::array<std::string_view, 2> payloads{"headers", "full"};
+    std::size_t payload = c.payload ? 1 : 0;
+    r.flag("enabled", c.enabled);
+    r.choice("payload", payloads, payload);
+    c.payload = payload == 1;
+    r.number("max_seconds", 1, 3600, "s", c.max_seconds);
+    r.bytes("max_bytes", std::size_t{64} << 10, std::size_t{1} << 30, c.max_bytes);
   }
 
   Problems& problems_;

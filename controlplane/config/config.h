@@ -65,6 +65,14 @@ struct Pike {
   std::vector<IpPrefix> exempt;
 };
 
+// What operators may capture.
+struct Capture {
+  bool enabled = true;
+  bool payload = false;  // else headers only
+  std::uint32_t max_seconds = 3600;
+  std::size_t max_bytes = std::size_t{100} << 20;
+};
+
 enum class LogLevel : std::uint8_t { Debug, Info, Warning, Error };
 
 struct Config {
@@ -79,6 +87,7 @@ struct Config {
   std::string admin_socket = "/run/ifgw/control.sock";
   unsigned admin_mode = 0660;
   std::vector<std::int64_t> admin_uids;  // who may connect beside root and the gateway's own user
+  Capture capture;
   LogLevel log_level = LogLevel::Info;
 };
 

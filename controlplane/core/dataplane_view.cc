@@ -1,6 +1,8 @@
 #include "controlplane/core/ports/dataplane_view.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 namespace ifgw::core {
 namespace {
@@ -111,6 +113,21 @@ LegView snapshot(const api::LegInfo& info, const api::LegRow& row) {
 std::string text(api::LegId id) {
   if (!id.present()) return {};
   return std::to_string(id.worker()) + ":" + std::to_string(id.index()) + ":" + std::to_string(id.generation());
+}
+
+std::optional<api::LegId> parse_leg(std::string_view text) {
+  std::array<std::uint32_t, 3> numbers{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i != 0 && (at == end || *at++ != ':')) return std::nullopt;
+    const auto parsed = std::from_chars(at, end, numbers[i]);
+    if (parsed.ec != std::errc{}) return std::nullopt;
+    at = parsed.ptr;
+  }
+  if (at != end || numbers[0] > 0xFF || numbers[1] > 0xFFFFFF) return std::nullopt;
+  const api::LegId id = api::LegId::make(static_cast<std::uint8_t>(numbers[0]), numbers[1], numbers[2]);
+  return id.present() ? std::optional(id) : std::nullopt;
 }
 
 }  // namespace ifgw::core

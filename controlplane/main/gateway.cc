@@ -16,12 +16,6 @@ using adapters::LogSeverity;
 constexpr std::uint8_t kSignallingDscp = 24;  // CS3 (RFC 4594)
 constexpr int kPumpRounds = 16;               // then the loop's other work gets its turn
 
-std::int64_t wall_ns() {
-  timespec t{};
-  (void)clock_gettime(CLOCK_REALTIME, &t);
-  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
-
 std::string host_text(const IpAddress& ip) { return ip.is_v6() ? "[" + ip.text() + "]" : ip.text(); }
 
 sip::AdvertisedAddress advertise(sip::Transport transport, const Endpoint& local, const std::string& host) {
@@ -66,9 +60,16 @@ Gateway::Gateway(adapters::EventLoop& loop, config::Config config, adapters::Fil
   loop_.add_source(stream_limiter_timer_);
 }
 
+std::int64_t Gateway::wall_ns() {
+  timespec t{};
+  (void)clock_gettime(CLOCK_REALTIME, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
 Gateway::~Gateway() {
   if (user_agent_timer_) loop_.remove_source(*user_agent_timer_);
   if (calls_timer_) loop_.remove_source(*calls_timer_);
+  if (captures_timer_) loop_.remove_source(*captures_timer_);
   loop_.remove_source(stream_limiter_timer_);
   admin_server_.reset();
   (void)sink_.sync();
@@ -126,10 +127,14 @@ void Gateway::make_dataplane() {
   adapters::DataplaneClientHandlers handlers;
   handlers.on_media = [this](const core::MediaEvent& event, Instant now) {
     if (std::holds_alternative<core::MediaAttached>(event)) warn_of_strange_listeners();
+    if (std::holds_alternative<core::MediaDetached>(event) && admin_) admin_->captures().on_dataplane_lost(now);
     calls_->on_media(event, now);
   };
   handlers.on_datagram = [this](const api::Datagram& datagram, Instant now) { on_datagram(datagram, now); };
   handlers.on_verdict = [this](const api::LimiterVerdict& verdict, Instant now) { on_verdict(verdict, now); };
+  handlers.on_captured = [this](std::uint32_t worker, const api::Captured& packet, Instant now) {
+    if (admin_) admin_->captures().on_captured(worker, packet, now);
+  };
   handlers.on_report = [](const std::string& line, bool good) {
     log_line(good ? LogSeverity::Info : LogSeverity::Warning, "dataplane: " + line);
   };
@@ -209,17 +214,9 @@ void Gateway::warn_of_strange_listeners() const {
     if (!adapters::is_here(local.ip)) warn("tls", local, ": nobody can connect to it");
 }
 
-Status Gateway::open_admin() {
-  admin_ = std::make_unique<admin::Admin>(
-      admin::AdminPorts{*calls_, *dataplane_, witness_, std::string{kVersion}, started_, [this] { return more_status(); }});
-  auto server = adapters::AdminServer::open(loop_, {config_.admin_socket, config_.admin_mode, config_.admin_uids}, *admin_);
-  if (!server.ok()) return server.error();
-  admin_server_ = std::move(server).value();
-  return Success{};
-}
-
 void Gateway::stop(Instant now) {
   user_agent_->set_draining(true);
+  admin_->captures().shutdown(now);
   calls_->stop(now);
 }
 
@@ -236,6 +233,7 @@ std::string Gateway::summary() const {
 // ---- messages ----------------------------------------------------------------------------------------------------
 
 void Gateway::pump(Instant now) {
+  admin_->captures().flush();
   for (int round = 0; round < kPumpRounds; ++round) {
     if (!pump_once(now)) return;
   }
@@ -347,52 +345,6 @@ bool Gateway::within_budget(const Endpoint& source, Instant now) {
     if (!error.empty()) log_line(LogSeverity::Warning, "a source could not be blocked: " + error);
   });
   return false;
-}
-
-void Gateway::on_verdict(const api::LimiterVerdict& verdict, Instant now) {
-  core::AuditRecord record;
-  record.event = verdict.verdict == api::Verdict::Released ? "RATE_LIMIT_RELEASED" : "RATE_LIMIT_EXCEEDED";
-  record.severity = verdict.verdict == api::Verdict::Released ? core::Severity::Info : core::Severity::Warn;
-  record.details = {{"layer", "pike"},
-                    {"source", verdict.source.text()},
-                    {"verdict", verdict.verdict == api::Verdict::Limited   ? "limited"
-                                : verdict.verdict == api::Verdict::Blocked ? "blocked"
-                                                                           : "released"},
-                    {"observed", std::to_string(verdict.requests)},
-                    {"limit", std::to_string(verdict.limit)}};
-  (void)witness_.record(record, now);
-}
-
-admin::Json Gateway::more_status() const {
-  admin::Json sip;
-  const sip::Occupancy occupancy = user_agent_->occupancy();
-  sip["client_transactions"] = occupancy.client_transactions;
-  sip["server_transactions"] = occupancy.server_transactions;
-  sip["legs"] = occupancy.legs;
-  sip["setups_in_flight"] = occupancy.setups_in_flight;
-  const sip::Statistics& s = user_agent_->statistics();
-#define IFGW_SIP_FIELD(field, description) sip[#field] = s.field;
-  IFGW_SIP_STATISTICS(IFGW_SIP_FIELD)
-#undef IFGW_SIP_FIELD
-  std::uint64_t kernel_received = 0;
-  for (const auto& socket : udp_) kernel_received += socket->received();
-  sip["udp_sent_dataplane"] = udp_ring_;
-  sip["udp_sent_kernel"] = udp_kernel_;
-  sip["udp_received_kernel"] = kernel_received;
-  sip["udp_send_failures"] = udp_failed_;
-  sip["connections"] = streams_->connections();
-  sip["accept_failures"] = streams_->accept_failures();
-  sip["stream_messages_refused"] = streams_->statistics().refused_messages;
-  admin::Json witness;
-  witness["file"] = sink_.path();
-  witness["records_kept"] = witness_log_.kept();
-  witness["records_lost"] = witness_log_.lost();
-  witness["error"] = sink_.last_error().empty() ? admin::Json(nullptr) : admin::Json(sink_.last_error());
-  const adapters::LogStatistics lines = adapters::log_statistics();
-  admin::Json log;
-  log["lines_left_out"] = lines.left_out;
-  log["lines_dropped"] = lines.dropped;
-  return {{"guard", {{"rule", guard::AllowAll::kRule}}}, {"sip", std::move(sip)}, {"witness", std::move(witness)}, {"log", std::move(log)}};
 }
 
 }  // namespace ifgw::control

@@ -56,6 +56,7 @@ class Gateway {
   };
 
   Gateway(adapters::EventLoop& loop, config::Config config, adapters::FileSink sink, adapters::RandomSource random);
+  static std::int64_t wall_ns();  // nanoseconds since 1970
   void make_user_agent();
   void make_calls();
   void make_dataplane();
@@ -96,6 +97,7 @@ class Gateway {
   std::optional<Timer<sip::UserAgent>> user_agent_timer_;
   std::optional<Timer<core::Calls>> calls_timer_;
   std::unique_ptr<admin::Admin> admin_;
+  std::optional<Timer<admin::Captures>> captures_timer_;
   std::unique_ptr<adapters::AdminServer> admin_server_;
   sip::Outputs outputs_;
   std::uint64_t udp_ring_ = 0;    // datagrams sent through the dataplane

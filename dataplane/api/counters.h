@@ -199,6 +199,7 @@ struct alignas(64) WorkerBlock {
   Counter load_limit_ppm;
   std::array<Counter, kCodecPairs> pair_cost_ns;      // measured at start
   std::array<Counter, kCodecPairs> pair_cost_now_ns;  // measured while running; 0: nothing was transcoded yet
+  std::array<Counter, kMaxPorts> capture_lost;        // packets of each network port that a capture had no room for
   std::array<Counter, kDropReasonCount> drops;
   // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
   std::array<LatencyHistogram, kCodecPairs> inside;

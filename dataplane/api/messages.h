@@ -25,6 +25,9 @@ namespace ifgw::api {
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
 inline constexpr std::uint32_t kContractVersion = 7;
 
+// Network ports of a dataplane, at most.
+inline constexpr std::size_t kMaxPorts = 8;
+
 // worker (8 bits) | table index (24) | generation (32). A leg id is never reused while a stale copy of it could still
 // be believed: the generation changes each time the index is given to a new leg. 0 is "no leg".
 struct LegId {
@@ -115,6 +118,8 @@ enum class CommandType : std::uint8_t {
   ForgetPrefixes = 11,
   ListPrefixes = 12,
   MoveLegs = 13,
+  StartCapture = 14,
+  StopCapture = 15,
 };
 
 struct AddLeg {
@@ -184,6 +189,22 @@ struct ListPrefixes {
   std::uint64_t cursor = 0;
 };
 
+// Copies of packets go up as Captured: those of one leg (RTP and RTCP, to and from its ports), or those that come from and go
+// to the addresses of a prefix. Until StopCapture, `duration_ms`, the leg's end or the client's, whichever is first. A worker
+// does one capture at a time. A leg's goes to the leg's worker, a prefix's to every worker.
+inline constexpr std::uint32_t kMaxCaptureMs = 3'600'000;
+struct StartCapture {
+  std::uint32_t capture = 0;      // its number, chosen by the client; not 0
+  std::uint32_t duration_ms = 0;  // 1..kMaxCaptureMs
+  LegId leg;                      // absent with a prefix
+  IpPrefix source;                // absent with a leg
+  std::uint8_t headers_only = 1;  // 1: of RTP the fixed header and the CSRC list, of RTCP its first 8 bytes, of all else no payload
+};
+// NotFound when that capture is over already. All that was captured is in the ring before the answer is.
+struct StopCapture {
+  std::uint32_t capture = 0;
+};
+
 // By how many events a command is answered at the most. It waits in its ring until there is room for them.
 inline constexpr std::size_t kMaxAnswerEvents = kMaxAnswerRows + 1;
 
@@ -205,6 +226,8 @@ struct Command {
     ExemptPrefix exempt_prefix;
     ListSources list_sources;
     ListPrefixes list_prefixes;
+    StartCapture start_capture;
+    StopCapture stop_capture;
     std::array<std::uint8_t, 112> raw;
   };
 };
@@ -219,6 +242,7 @@ enum class CommandStatus : std::uint8_t {
   NotFound = 6,         // unblock or un-exempt of something that is not there
   UnknownCommand = 7,
   NoHeadroom = 8,  // the worker's time is promised to other calls (WorkerBlock::load_booked_ppm)
+  Busy = 9,        // the worker does another capture
 };
 
 enum class EventType : std::uint8_t {
@@ -328,8 +352,30 @@ struct Datagram {
   std::array<std::uint8_t, kMaxDatagramPayload> payload;
 };
 
+// A packet that a capture took: what it was on the wire (Inbound: as received; Outbound: as sent), or its first bytes.
+enum class CaptureDirection : std::uint8_t { Inbound = 1, Outbound = 2 };
+inline constexpr std::size_t kCapturedSlotBytes = 2048;
+struct CapturedHeader {
+  std::uint64_t time_ns = 0;  // Inbound: when the burst was received; Outbound: when it was handed to the port
+  std::uint64_t lost = 0;     // WorkerBlock::capture_lost of that port, until this packet
+  LegId leg;                  // whose port it came to or left from; absent: none
+  std::uint32_t capture = 0;  // StartCapture::capture
+  std::uint16_t length = 0;   // of what follows, from the Ethernet header on; at most kMaxCapturedBytes
+  std::uint16_t original_length = 0;
+  std::uint8_t port = 0;  // network port, in the order of the PortBlocks
+  CaptureDirection direction{};
+  std::uint8_t dropped = 0;  // 1: it was not passed on, for the reason `drop`
+  DropReason drop{};
+};
+inline constexpr std::size_t kMaxCapturedBytes = kCapturedSlotBytes - sizeof(CapturedHeader);
+struct Captured {
+  CapturedHeader header;
+  std::array<std::uint8_t, kMaxCapturedBytes> bytes;
+};
+
 static_assert(sizeof(Command) <= 128 && std::is_trivially_copyable_v<Command>);
 static_assert(sizeof(Event) <= 128 && std::is_trivially_copyable_v<Event>);
 static_assert(sizeof(Datagram) == kDatagramSlotBytes && std::is_trivially_copyable_v<Datagram>);
+static_assert(sizeof(Captured) == kCapturedSlotBytes && std::is_trivially_copyable_v<Captured>);
 
 }  // namespace ifgw::api

@@ -28,7 +28,6 @@ inline constexpr std::uint64_t kAttachMagic = 0x3157'4746'4E41'4C50ULL;
 inline constexpr std::size_t kMaxWorkers = 32;
 inline constexpr std::size_t kMaxLocalAddresses = 8;
 inline constexpr std::size_t kMaxSignallingPorts = 4;
-inline constexpr std::size_t kMaxPorts = 8;
 
 // Only the bytes of a datagram that are there are copied. from_slot bounds the length it copies by; the receiver
 // still has to refuse a header whose length is out of range.
@@ -47,12 +46,28 @@ struct SlotCopy<Datagram> {
   }
 };
 
+template <>
+struct SlotCopy<Captured> {
+  static void into_slot(Captured& slot, const Captured& value) noexcept { copy(slot, value); }
+  static void from_slot(Captured& value, const Captured& slot) noexcept { copy(value, slot); }
+
+ private:
+  static void copy(Captured& to, const Captured& from) noexcept {
+    CapturedHeader header;
+    std::memcpy(static_cast<void*>(&header), &from.header, sizeof header);
+    const std::size_t length = header.length < kMaxCapturedBytes ? header.length : kMaxCapturedBytes;
+    std::memcpy(static_cast<void*>(&to.header), &header, sizeof header);
+    std::memcpy(to.bytes.data(), from.bytes.data(), length);
+  }
+};
+
 // Elements per ring, each a power of two.
 struct RingSizes {
   std::uint32_t commands = 1024;
   std::uint32_t events = 4096;
   std::uint32_t datagrams_up = 1024;
   std::uint32_t datagrams_down = 1024;
+  std::uint32_t captured = 1024;
 };
 
 // Set by a side before it sleeps, taken down by the other when it rings the doorbell. A peer that lies costs a needless
@@ -75,6 +90,7 @@ struct RingLayout {
   std::size_t events = 0;
   std::size_t datagrams_up = 0;
   std::size_t datagrams_down = 0;
+  std::size_t captured = 0;
   std::size_t stride = 0;  // of one worker's part, whole pages
 };
 
@@ -89,12 +105,13 @@ constexpr RingLayout ring_layout(const RingSizes& sizes) noexcept {
   at.events = round_up(at.commands + ring_bytes<Command>(sizes.commands), kCacheLine);
   at.datagrams_up = round_up(at.events + ring_bytes<Event>(sizes.events), kCacheLine);
   at.datagrams_down = round_up(at.datagrams_up + ring_bytes<Datagram>(sizes.datagrams_up), kCacheLine);
-  at.stride = round_up(at.datagrams_down + ring_bytes<Datagram>(sizes.datagrams_down), kPage);
+  at.captured = round_up(at.datagrams_down + ring_bytes<Datagram>(sizes.datagrams_down), kCacheLine);
+  at.stride = round_up(at.captured + ring_bytes<Captured>(sizes.captured), kPage);
   return at;
 }
 constexpr bool valid_ring_sizes(const RingSizes& s) noexcept {
   return valid_ring_capacity(s.commands) && valid_ring_capacity(s.events) && valid_ring_capacity(s.datagrams_up) &&
-         valid_ring_capacity(s.datagrams_down);
+         valid_ring_capacity(s.datagrams_down) && valid_ring_capacity(s.captured);
 }
 constexpr std::size_t ring_region_bytes(const RingSizes& sizes, std::uint32_t workers) noexcept {
   return ring_layout(sizes).stride * workers;
@@ -155,6 +172,7 @@ struct ContractSizes {
   std::uint32_t command = sizeof(Command);
   std::uint32_t event = sizeof(Event);
   std::uint32_t datagram = sizeof(Datagram);
+  std::uint32_t captured = sizeof(Captured);
   std::uint32_t leg_row = sizeof(LegRow);
   std::uint32_t worker_block = sizeof(WorkerBlock);
   std::uint32_t port_block = sizeof(PortBlock);

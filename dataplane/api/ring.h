@@ -102,6 +102,21 @@ class RingProducer : public RingView<T> {
     return !this->corrupt_ && free() >= wanted;
   }
 
+  // In two steps, for elements that are completed when later ones are there already: the next slot, to be written and not
+  // read back, or nullptr when the ring is full; the consumer sees all of them after publish(). Not between these: push().
+  T* reserve() noexcept {
+    if (free() <= reserved_) refresh();
+    return free() <= reserved_ ? nullptr : &slot(reserved_++);
+  }
+  // Whether there was something to publish.
+  bool publish() noexcept {
+    if (reserved_ == 0) return false;
+    this->own_ += reserved_;
+    reserved_ = 0;
+    this->indices_->tail.store(this->own_, std::memory_order_release);
+    return true;
+  }
+
  private:
   T& slot(std::size_t i) noexcept { return this->slots_[(this->own_ + static_cast<std::uint32_t>(i)) & this->mask_]; }
   std::uint32_t free() const noexcept { return this->corrupt_ || !this->attached() ? 0 : this->capacity() - (this->own_ - this->peer_); }
@@ -115,6 +130,8 @@ class RingProducer : public RingView<T> {
     }
     this->peer_ = head;
   }
+
+  std::uint32_t reserved_ = 0;
 };
 
 // Whether a consumed slot is overwritten with zeros before it is given back: for rings that may carry keys.

@@ -33,6 +33,7 @@ Engine::Engine(const EngineConfig& config, std::span<std::byte> memory, std::spa
       limiter_(config, memory.subspan(LegTable::required_bytes(config), limiter_bytes(config)), events),
       classifier_(config, limiter_),
       media_(config, memory.subspan(required_bytes(config) - coder_bytes(config), coder_bytes(config)), legs_, next_hops, events, block),
+      capture_(config),
       peers_(peers) {
   if (peers != nullptr) unreleased_.reserve(max_legs(config));
   for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) block_.pair_cost_ns[pair].set(config.pair_costs_ns[pair]);
@@ -121,6 +122,23 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, N
   const std::uint16_t checksum = fresh_udp_checksum(path, {packet.data, header.length});
   if (write_frame(packet, path, table[index], config_.mtu, checksum) != FrameError::None) return drop(packet, api::DropReason::NoBuffer);
   packet.tx_leg = kNoLegRow;
+}
+
+bool Engine::capture(Bytes frame, api::CaptureDirection direction, api::CapturedHeader& header) const noexcept {
+  const auto taken = capture_.take(frame, direction);
+  if (!taken) return false;
+  header = api::CapturedHeader{};
+  header.capture = capture_.number();
+  header.length = taken->length;
+  header.original_length = static_cast<std::uint16_t>(frame.size());
+  header.direction = direction;
+  if (taken->media && taken->owner == config_.worker && legs_.present(taken->leg_index)) header.leg = legs_.id(taken->leg_index);
+  return true;
+}
+
+void Engine::check_capture(Instant now) noexcept {
+  const bool leg_gone = capture_.leg().present() && legs_.find(capture_.leg()) == kNoLeg;
+  if (leg_gone || now >= capture_.until()) capture_.end();
 }
 
 void Engine::on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept {

@@ -13,8 +13,8 @@
 //   engine.on_command() for each command while accepts_commands(), engine.on_timer() when next_deadline() has come
 //
 // Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
-// ListSources, ListPrefixes) go to every worker, because only the engines know which worker counts a source. BlockSource on a worker that
-// does not count the source changes nothing; CommandDone::value is 1 where it took effect.
+// ListSources, ListPrefixes) and StartCapture of a prefix go to every worker, because only the engines know which worker counts a source.
+// BlockSource on a worker that does not count the source changes nothing; CommandDone::value is 1 where it took effect.
 //
 // Counting: the engine counts every drop it decides in WorkerBlock::drops (and LegRow::dropped where a leg is known),
 // and limiter_*, legs_in_use, commands, invalid_messages; limiter events over their rate go into events_lost. Everything else in
@@ -32,6 +32,7 @@
 
 #include "dataplane/api/counters.h"
 #include "dataplane/api/messages.h"
+#include "dataplane/engine/capture.h"
 #include "dataplane/engine/classifier.h"
 #include "dataplane/engine/config.h"
 #include "dataplane/engine/event_sink.h"
@@ -122,6 +123,14 @@ class Engine {
   void on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) noexcept;
   Instant next_deadline() const noexcept { return next_timer_; }
 
+  // A capture: whether there is one, and what it takes of a frame as it is on the wire. False: nothing; else all of `header`
+  // is set that the frame tells: leg, capture, length (from the frame's beginning), original_length, direction.
+  bool capturing() const noexcept { return capture_.on(); }
+  bool capture(Bytes frame, api::CaptureDirection direction, api::CapturedHeader& header) const noexcept;
+  void end_capture() noexcept { capture_.end(); }
+  // Ends it when its time is over or its leg is gone.
+  void check_capture(Instant now) noexcept;
+
   // The receiving or sending leg's row, for the shell's latency counters.
   api::LegRow& row(std::uint32_t index) noexcept { return legs_.row(index); }
 
@@ -150,6 +159,8 @@ class Engine {
   Answer block_source(const api::BlockSource& command, Instant now) noexcept;
   Answer unblock_source(const api::UnblockSource& command, Instant now) noexcept;
   Answer list_sources(const api::ListSources& command, std::uint32_t request_id, Instant now) noexcept;
+  Answer start_capture(const api::StartCapture& command, Instant now) noexcept;
+  Answer stop_capture(const api::StopCapture& command) noexcept;
   void part(std::uint32_t leg, std::uint32_t for_the_sake_of = kNoLeg) noexcept;
   void limit_burst(std::span<Packet* const> packets, Instant now) noexcept;
   void decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept;
@@ -169,6 +180,7 @@ class Engine {
   SourceLimiter limiter_;
   Classifier classifier_;
   Media media_;
+  Capture capture_;
   // A MoveLegs under way: the slots that wait for its legs.
   struct Moving {
     std::uint32_t request_id = 0;

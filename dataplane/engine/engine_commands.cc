@@ -47,6 +47,8 @@ Engine::Answer Engine::dispatch(const api::Command& command, Instant now, Packet
     case api::CommandType::ListSources: return list_sources(command.list_sources, command.request_id, now);
     case api::CommandType::ListPrefixes:
       return {CommandStatus::Ok, limiter_.list_prefixes(command.list_prefixes.cursor, command.request_id, now), {}, {}};
+    case api::CommandType::StartCapture: return start_capture(command.start_capture, now);
+    case api::CommandType::StopCapture: return stop_capture(command.stop_capture);
   }
   return {CommandStatus::UnknownCommand, 0, {}, {}};
 }
@@ -169,6 +171,27 @@ Engine::Answer Engine::unblock_source(const api::UnblockSource& command, Instant
 Engine::Answer Engine::list_sources(const api::ListSources& command, std::uint32_t request_id, Instant now) noexcept {
   if (!valid_flag(command.blocked_only)) return bad_field(offsetof(api::ListSources, blocked_only));
   return {CommandStatus::Ok, limiter_.list(command, request_id, now), {}, {}};
+}
+
+Engine::Answer Engine::start_capture(const api::StartCapture& command, Instant now) noexcept {
+  if (const BadField bad = check_capture_command(command)) return bad_field(*bad);
+  check_capture(now);
+  if (capture_.on()) return {CommandStatus::Busy, capture_.number(), {}, {}};
+  Endpoint local;
+  if (command.leg.present()) {
+    const std::uint32_t leg = legs_.find(command.leg);
+    if (leg == kNoLeg) return {CommandStatus::UnknownLeg, offsetof(api::StartCapture, leg), command.leg, {}};
+    local = legs_.local(leg);
+  }
+  capture_.start(command, local, now);
+  return {CommandStatus::Ok, 0, command.leg, local};
+}
+
+Engine::Answer Engine::stop_capture(const api::StopCapture& command) noexcept {
+  if (command.capture == 0) return bad_field(offsetof(api::StopCapture, capture));
+  if (capture_.number() != command.capture) return {CommandStatus::NotFound, 0, {}, {}};
+  capture_.end();
+  return {};
 }
 
 }  // namespace ifgw::engine

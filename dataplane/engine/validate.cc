@@ -103,4 +103,17 @@ BadField check_prefix(const IpPrefix& prefix) noexcept {
   return std::nullopt;
 }
 
+BadField check_capture_command(const api::StartCapture& capture) noexcept {
+  using C = api::StartCapture;
+  if (capture.capture == 0) return offsetof(C, capture);
+  if (capture.duration_ms < 1 || capture.duration_ms > api::kMaxCaptureMs) return offsetof(C, duration_ms);
+  if (!valid_flag(capture.headers_only)) return offsetof(C, headers_only);
+  if (capture.leg.present()) {
+    if (capture.source != IpPrefix{}) return offsetof(C, source);
+  } else if (const BadField bad = check_prefix(capture.source)) {
+    return offsetof(C, source) + *bad;
+  }
+  return std::nullopt;
+}
+
 }  // namespace ifgw::engine

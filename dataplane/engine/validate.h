@@ -17,6 +17,7 @@ using BadField = std::optional<std::uint64_t>;
 BadField check_media(const api::MediaParams& media, const IpAddress& local, const EngineConfig& config) noexcept;
 BadField check_limits(const api::SetLimits& limits, const EngineConfig& config) noexcept;
 BadField check_prefix(const IpPrefix& prefix) noexcept;  // relative to IpPrefix
+BadField check_capture_command(const api::StartCapture& capture) noexcept;
 // A single unicast address in its canonical form: unused bytes are zero.
 bool valid_address(const IpAddress& address) noexcept;
 bool valid_flag(std::uint8_t flag) noexcept;

@@ -14,13 +14,13 @@ Exception::Exception(const ExceptionConfig& config, api::WorkerBlock& block, Tx&
 
 void Exception::police_to_kernel(engine::Packet& packet) noexcept {
   if (rte_meter_srtcm_color_blind_check(&meter_, &profile_, rte_rdtsc(), 1) != RTE_COLOR_GREEN)
-    return drop(settle(packet), api::DropReason::ExceptionPolicer);
+    return drop(packet, api::DropReason::ExceptionPolicer);
   to_kernel(packet);
 }
 
 void Exception::to_kernel(engine::Packet& packet) noexcept {
   const std::uint16_t device = config_.peer[packet.rx_port];
-  if (device == kNoDevice) return drop(settle(packet), api::DropReason::ExceptionQueueFull);
+  if (device == kNoDevice) return drop(packet, api::DropReason::ExceptionQueueFull);
   block_.exception_to_kernel.add(1);
   tx_.add(settle(packet), device);
 }
@@ -32,9 +32,11 @@ void Exception::from_kernel(rte_mbuf* buffer, std::uint16_t device) noexcept {
   tx_.add(buffer, port);
 }
 
-void Exception::drop(rte_mbuf* buffer, api::DropReason reason) noexcept {
+void Exception::drop(engine::Packet& packet, api::DropReason reason) noexcept {
+  packet.verdict = engine::PacketVerdict::Drop;
+  packet.drop = reason;
   block_.drops[static_cast<std::size_t>(reason)].add(1);
-  rte_pktmbuf_free(buffer);
+  rte_pktmbuf_free(settle(packet));
 }
 
 }  // namespace ifgw::nodes

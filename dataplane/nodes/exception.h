@@ -31,7 +31,7 @@ class Exception {
   void from_kernel(rte_mbuf* buffer, std::uint16_t device) noexcept;
 
  private:
-  void drop(rte_mbuf* buffer, api::DropReason reason) noexcept;
+  void drop(engine::Packet& packet, api::DropReason reason) noexcept;
 
   ExceptionConfig config_;
   api::WorkerBlock& block_;

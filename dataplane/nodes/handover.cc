@@ -54,6 +54,7 @@ void Handover::send(std::size_t to) noexcept {
       rte_ring_sp_enqueue_burst_elem(rings_.ring(self_, to), batch.packets.data(), sizeof(HandedPacket), batch.size, nullptr);
   for (unsigned i = sent; i < batch.size; ++i) {
     block_.drops[static_cast<std::size_t>(api::DropReason::HandoverFull)].add(1);
+    if (capture_.on()) capture_.dropped(batch.packets[i].packet, api::DropReason::HandoverFull);
     rte_pktmbuf_free(buffer_of(batch.packets[i].packet));
   }
   block_.handed_over.add(sent);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/packets.h"
 
 struct rte_ring;
@@ -46,7 +47,8 @@ class HandoverRings {
 // One worker's end of them.
 class Handover final : public engine::PeerWorkers {
  public:
-  Handover(const HandoverRings& rings, std::size_t self, api::WorkerBlock& block) noexcept : rings_(rings), self_(self), block_(block) {}
+  Handover(const HandoverRings& rings, std::size_t self, api::WorkerBlock& block, Capture& capture) noexcept
+      : rings_(rings), self_(self), block_(block), capture_(capture) {}
 
   // To packet.owner, at flush(). `received`: by the first worker.
   void give(const engine::Packet& packet, Instant received) noexcept;
@@ -71,6 +73,7 @@ class Handover final : public engine::PeerWorkers {
   const HandoverRings& rings_;
   std::size_t self_;
   api::WorkerBlock& block_;
+  Capture& capture_;
   std::vector<Batch> batches_{rings_.workers()};
   std::uint32_t woken_ = 0;
   std::size_t next_source_ = 0;

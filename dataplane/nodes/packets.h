@@ -14,6 +14,8 @@ namespace ifgw::nodes {
 
 inline constexpr std::uint16_t kBurst = 32;  // packets taken from a queue at once
 
+using Clock = Instant (*)() noexcept;
+
 inline rte_mbuf* buffer_of(const engine::Packet& packet) noexcept { return static_cast<rte_mbuf*>(packet.handle); }
 
 // Makes `packet` a view of a single-segment buffer. In place: a packet built elsewhere and copied here would be read

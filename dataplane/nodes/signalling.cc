@@ -45,14 +45,13 @@ std::size_t Signalling::receive(const PacketList& packets, Instant now, api::Rin
   return lifted;
 }
 
-bool Signalling::lift(const engine::Packet& packet, Instant now, api::RingProducer<api::Datagram>* up, const IpAddress& local) noexcept {
-  rte_mbuf* buffer = settle(packet);
+bool Signalling::lift(engine::Packet& packet, Instant now, api::RingProducer<api::Datagram>* up, const IpAddress& local) noexcept {
   if (up == nullptr) {
-    drop(buffer, api::DropReason::NoControlPlane);
+    drop(packet, api::DropReason::NoControlPlane);
     return false;
   }
   if (packet.payload_length == 0 || packet.payload_length > api::kMaxDatagramPayload) {
-    drop(buffer, api::DropReason::OversizedDatagram);
+    drop(packet, api::DropReason::OversizedDatagram);
     return false;
   }
   slot_->header.local = {local, packet.destination_port};
@@ -61,11 +60,11 @@ bool Signalling::lift(const engine::Packet& packet, Instant now, api::RingProduc
   slot_->header.length = packet.payload_length;
   std::memcpy(slot_->payload.data(), packet.data + packet.payload_offset, packet.payload_length);
   if (!up->push(*slot_)) {
-    drop(buffer, api::DropReason::DatagramRingFull);
+    drop(packet, api::DropReason::DatagramRingFull);
     return false;
   }
   block_.datagrams_up.add(1);
-  rte_pktmbuf_free(buffer);
+  rte_pktmbuf_free(settle(packet));
   return true;
 }
 
@@ -116,6 +115,12 @@ void Signalling::transmit(const api::Datagram& datagram) noexcept {
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(settle(packet));
   block_.datagrams_down.add(1);
   tx_.add(settle(packet), packet.tx_port);
+}
+
+void Signalling::drop(engine::Packet& packet, api::DropReason reason) noexcept {
+  packet.verdict = engine::PacketVerdict::Drop;
+  packet.drop = reason;
+  drop(settle(packet), reason);
 }
 
 void Signalling::drop(rte_mbuf* buffer, api::DropReason reason) noexcept {

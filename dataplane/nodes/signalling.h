@@ -36,8 +36,9 @@ class Signalling {
   };
   bool usable(engine::NextHopIndex index) const noexcept;
   void transmit(const api::Datagram& datagram) noexcept;
-  bool lift(const engine::Packet& packet, Instant now, api::RingProducer<api::Datagram>* up, const IpAddress& local) noexcept;
+  bool lift(engine::Packet& packet, Instant now, api::RingProducer<api::Datagram>* up, const IpAddress& local) noexcept;
   void drop(rte_mbuf* buffer, api::DropReason reason) noexcept;
+  void drop(engine::Packet& packet, api::DropReason reason) noexcept;
 
   engine::Engine& engine_;
   engine::NextHops& next_hops_;

@@ -5,16 +5,19 @@
 namespace ifgw::nodes {
 
 void Tx::add(rte_mbuf* buffer, std::uint16_t port, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
-  const std::uint16_t device = vlans_.transmit(buffer, port);
-  if (__builtin_expect(device == kNoDevice, 0)) {
+  const bool tagged = Vlans::is_vlan(port);
+  if (tagged && !Vlans::has_room(buffer)) [[unlikely]] {
     block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
     return rte_pktmbuf_free(buffer);
   }
+  const std::uint16_t device = vlans_.device(port);
   Queue& queue = queues_[device];
   queue.buffers[queue.size] = buffer;
+  queue.ports[queue.size] = port;
   queue.received[queue.size] = received;
   queue.legs[queue.size] = leg;
   queue.pairs[queue.size] = codec_pair;
+  queue.tagged |= tagged;
   if (++queue.size == kBurst) send(device);
 }
 
@@ -25,14 +28,22 @@ void Tx::flush() noexcept {
 
 void Tx::send(std::uint16_t device) noexcept {
   Queue& queue = queues_[device];
+  const bool captured = capture_.on();
+  if (captured) [[unlikely]]
+    capture_.sending({queue.ports.data(), queue.size}, {queue.buffers.data(), queue.size});
+  if (queue.tagged) [[unlikely]]
+    for (std::uint16_t i = 0; i < queue.size; ++i)
+      if (Vlans::is_vlan(queue.ports[i])) vlans_.tag(queue.buffers[i], queue.ports[i]);
   const std::uint16_t sent = rte_eth_tx_burst(device, queue_, queue.buffers.data(), queue.size);
   record(queue, sent);
   block_.tx_packets.add(sent);
   if (sent < queue.size) {
+    if (captured) capture_.not_sent(sent);
     block_.drops[static_cast<std::size_t>(api::DropReason::TxQueueFull)].add(queue.size - sent);
     rte_pktmbuf_free_bulk(&queue.buffers[sent], queue.size - sent);
   }
   queue.size = 0;
+  queue.tagged = false;
 }
 
 // Packets of one burst share their arrival time: one histogram update stands for all neighbours of one pair of codecs.

@@ -6,18 +6,17 @@
 #include <cstdint>
 
 #include "codecs/base/time.h"
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/vlans.h"
 
 namespace ifgw::nodes {
 
-using Clock = Instant (*)() noexcept;
-
 class Tx {
  public:
   // `queue` of every device is this worker's alone.
-  Tx(std::uint16_t queue, const Vlans& vlans, api::WorkerBlock& block, Clock clock) noexcept
-      : queue_(queue), vlans_(vlans), block_(block), clock_(clock) {}
+  Tx(std::uint16_t queue, const Vlans& vlans, api::WorkerBlock& block, Clock clock, Capture& capture) noexcept
+      : queue_(queue), vlans_(vlans), block_(block), clock_(clock), capture_(capture) {}
 
   // Takes the buffer over; `port`: a port's number. For RTP, whose time inside is measured: when it was received, the row of the leg it
   // goes to, and its pair of WorkerBlock::inside.
@@ -29,10 +28,12 @@ class Tx {
  private:
   struct Queue {
     std::array<rte_mbuf*, kBurst> buffers;
+    std::array<std::uint16_t, kBurst> ports;
     std::array<Instant, kBurst> received;  // kNever: no RTP
     std::array<api::LegRow*, kBurst> legs;
     std::array<std::uint8_t, kBurst> pairs;
     std::uint16_t size = 0;
+    bool tagged = false;  // some are of VLANs
   };
   void send(std::uint16_t device) noexcept;
   void record(const Queue& queue, std::uint16_t sent) noexcept;
@@ -41,6 +42,7 @@ class Tx {
   const Vlans& vlans_;
   api::WorkerBlock& block_;
   Clock clock_;
+  Capture& capture_;
   std::array<Queue, kMaxDevices> queues_{};
 };
 

@@ -49,16 +49,21 @@ class Vlans {
     return kNoDevice;
   }
 
-  // The device behind a port's number; with a VLAN's, after its tag was put on the frame. kNoDevice: no room for it.
-  std::uint16_t transmit(rte_mbuf* buffer, std::uint16_t number) const noexcept {
-    if (__builtin_expect(number < kMaxDevices, 1)) return number;
-    const Vlan& vlan = vlans_[number - kMaxDevices];
-    auto* frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(buffer, RTE_VLAN_HLEN));
-    if (frame == nullptr) return kNoDevice;
+  // The device behind a port's number.
+  std::uint16_t device(std::uint16_t number) const noexcept {
+    return __builtin_expect(number < kMaxDevices, 1) ? number : vlans_[number - kMaxDevices].device;
+  }
+  static bool is_vlan(std::uint16_t number) noexcept { return number >= kMaxDevices; }
+  static bool has_room(const rte_mbuf* buffer) noexcept { return rte_pktmbuf_headroom(buffer) >= RTE_VLAN_HLEN; }
+  // Puts the tag of a port that is_vlan() on a frame that has_room() for it.
+  void tag(rte_mbuf* buffer, std::uint16_t number) const noexcept {
+    buffer->data_off = static_cast<std::uint16_t>(buffer->data_off - RTE_VLAN_HLEN);
+    buffer->data_len = static_cast<std::uint16_t>(buffer->data_len + RTE_VLAN_HLEN);
+    buffer->pkt_len += RTE_VLAN_HLEN;
+    auto* frame = rte_pktmbuf_mtod(buffer, std::uint8_t*);
     std::memmove(frame, frame + RTE_VLAN_HLEN, 2 * RTE_ETHER_ADDR_LEN);
     store_be16(frame + 12, RTE_ETHER_TYPE_VLAN);
-    store_be16(frame + 14, vlan.id);
-    return vlan.device;
+    store_be16(frame + 14, vlans_[number - kMaxDevices].id);
   }
 
  private:

@@ -119,6 +119,7 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
   setup.exception.burst = setup_.exception_pps / 10;
   setup.vlans = vlans_;
   for (const Port& device : devices_) setup.ports.push_back(device.id);
+  for (const Port& port : ports_) setup.numbers.push_back(port.number);
   for (std::size_t i = 0; i < exceptions_.size(); ++i) {
     setup.exceptions.push_back(exceptions_[i].id);
     setup.exception.peer[ports_[i].number] = exceptions_[i].id;

@@ -96,13 +96,15 @@ Result<std::unique_ptr<RingRegion>> RingRegion::create(const api::RingSizes& siz
   const api::RingLayout at = api::ring_layout(sizes);
   for (std::uint32_t w = 0; w < workers; ++w) {
     std::uint8_t* base = region->memory_.data() + at.stride * w;
-    for (const std::size_t indices : {at.commands, at.events, at.datagrams_up, at.datagrams_down}) new (base + indices) api::RingIndices;
+    for (const std::size_t indices : {at.commands, at.events, at.datagrams_up, at.datagrams_down, at.captured})
+      new (base + indices) api::RingIndices;
     WorkerRings& rings = region->rings_.emplace_back();
     rings.flags = new (base + at.flags) api::SleepFlags;
     rings.commands = {base + at.commands, sizes.commands};
     rings.events = {base + at.events, sizes.events};
     rings.datagrams_up = {base + at.datagrams_up, sizes.datagrams_up};
     rings.datagrams_down = {base + at.datagrams_down, sizes.datagrams_down};
+    rings.captured = {base + at.captured, sizes.captured};
     auto doorbell = make_worker_doorbell();
     if (!doorbell) return doorbell.error();
     rings.doorbell = region->worker_doorbells_.emplace_back(std::move(doorbell).value()).get();

@@ -65,6 +65,7 @@ struct WorkerRings {
   api::RingProducer<api::Event> events;
   api::RingProducer<api::Datagram> datagrams_up;
   api::RingConsumer<api::Datagram> datagrams_down;
+  api::RingProducer<api::Captured> captured;
   api::SleepFlags* flags = nullptr;
   int client_doorbell = -1;  // of ClientDoorbell, ours
   int doorbell = -1;         // of make_worker_doorbell(): the client rings it
@@ -75,7 +76,9 @@ struct WorkerRings {
     if (api::must_ring(flags->client_sleeps)) ring(client_doorbell);
   }
 
-  bool corrupt() const noexcept { return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt(); }
+  bool corrupt() const noexcept {
+    return commands.corrupt() || events.corrupt() || datagrams_up.corrupt() || datagrams_down.corrupt() || captured.corrupt();
+  }
 };
 
 // The rings of one attach, all workers. Made fresh for each client, so that nothing a dead one left can matter.

@@ -44,9 +44,10 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       link_(*links[setup.engine.worker]),
       media_hops_(setup.engine.hash_key, engine::Engine::max_legs(setup.engine)),
       signalling_hops_(setup.engine.hash_key, kSignallingNextHops),
-      handover_(handover, setup.engine.worker, block_),
+      handover_(handover, setup.engine.worker, block_, capture_),
       engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this, &handover_),
-      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now),
+      capture_(engine_, block_, setup.engine.worker, setup.numbers, monotonic_now),
+      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now, capture_),
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
@@ -92,6 +93,10 @@ std::size_t Worker::iterate(Instant now) noexcept {
   for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
     links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
   tx_.flush();
+  if (capture_.on()) [[unlikely]] {
+    settle_capture();
+    engine_.check_capture(now);
+  }
   if (media_hops_.take_requested() | signalling_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
   ring_client();
   if (packets != 0) {
@@ -109,6 +114,7 @@ void Worker::relink() noexcept {
   if (link_.offered.load(std::memory_order_acquire) == linked_) return;
   idle_.hear(-1);  // while the old ones are still ours
   linked_ = rings_ = link_.take();
+  capture_.use(linked_ == nullptr ? nullptr : &linked_->captured);
   if (linked_ == nullptr) return;
   idle_.hear(linked_->doorbell);
   engine_.on_client();
@@ -167,8 +173,23 @@ std::size_t Worker::receive_handover(Instant now) noexcept {
   return count;
 }
 
-// Sends each packet the way its kind asks for. `owned`: by this worker, whatever the packet says (it was handed over).
+// `owned`: by this worker, whatever the packets say (they were handed over).
 void Worker::dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept {
+  if (!capture_.on()) [[likely]]
+    return handle(packets, now, due, owned);
+  capture_.received(packets, now, owned);
+  handle(packets, now, due, owned);
+  capture_.decided();
+}
+
+// Everything captured so far becomes the client's, what waits to be sent included.
+void Worker::settle_capture() noexcept {
+  tx_.flush();
+  published_ |= capture_.publish();
+}
+
+// Sends each packet the way its kind asks for.
+void Worker::handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept {
   media_.clear();
   limited_.clear();
   for (engine::Packet& packet : packets) {
@@ -208,12 +229,14 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   while (total < kCommandsPerIteration && engine_.accepts_commands() && rings_->events.has_room(api::kMaxAnswerEvents) &&
          rings_->commands.pop(command)) {
     ++total;
+    if (capture_.on()) settle_capture();  // before the answer to what may end it
     engine_.on_command(command, now, spare_);
     nodes::send(engine_, spare_, now, tx_);
   }
   for (std::size_t i = 0; i < nodes::kBurst && rings_->datagrams_down.pop(*datagram_); ++i, ++total) signalling_.send(*datagram_, now);
   if (rings_->corrupt()) {
     link_.corrupt.store(true, std::memory_order_relaxed);
+    capture_.use(nullptr);
     rings_ = nullptr;  // not touched again; the main thread sees the flag and detaches the client
     eventfd_write(setup_.main_doorbell, 1);
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/exception.h"
 #include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/media.h"
@@ -21,6 +22,7 @@ namespace ifgw::runtime {
 struct WorkerSetup {
   engine::EngineConfig engine;
   std::vector<std::uint16_t> ports;       // DPDK ids to receive from: this worker's queue of each
+  std::vector<std::uint16_t> numbers;     // of the ports as configured (nodes/vlans.h)
   std::vector<std::uint16_t> exceptions;  // exception devices, likewise
   nodes::ExceptionConfig exception;
   std::vector<int> wake_fds;
@@ -62,6 +64,8 @@ class Worker final : private engine::EventSink {
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;
   void dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
+  void handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
+  void settle_capture() noexcept;
   void relink() noexcept;
   void ring_client() noexcept;
   void sleep(Instant now) noexcept;
@@ -75,6 +79,7 @@ class Worker final : private engine::EventSink {
   NextHopTable signalling_hops_;
   nodes::Handover handover_;
   engine::Engine engine_;
+  nodes::Capture capture_;
   nodes::Tx tx_;
   nodes::Exception exception_;
   nodes::Signalling signalling_;

@@ -21,6 +21,9 @@ struct NoView : core::DataplaneView {
   void block_source(const IpAddress&, Duration, Done done) override { done(""); }
   void unblock_source(const IpAddress&, Done done) override { done("not blocked"); }
   void list_prefixes(PrefixesDone done) override { done("", std::vector<core::PrefixView>(1)); }
+  void start_capture(const api::StartCapture&, Done done) override { done("no dataplane attached"); }
+  void stop_capture(const api::StartCapture&, Done done) override { done(""); }
+  std::uint64_t capture_lost(std::uint32_t, std::size_t) const override { return 0; }
   void exempt_prefix(const IpPrefix&, bool, Done done) override { done(""); }
 };
 
@@ -29,7 +32,7 @@ struct NoView : core::DataplaneView {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   test::CallWorld world;
   NoView view;
-  admin::Admin admin{admin::AdminPorts{world.calls(), view, world.witness, "fuzz", from_ns(0), {}}};
+  admin::Admin admin{admin::AdminPorts{world.calls(), view, world.witness, "fuzz", from_ns(0), {}, {}, [] { return std::int64_t{0}; }}};
   int replies = 0;
   admin.handle(as_text({data, size}), admin::Operator{}, world.now, [&](const std::string& line) {
     ++replies;

@@ -33,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (command.type == api::CommandType::MoveLegs && command.move_legs.a.value % 4 == 0) command.move_legs.a = a;
     if (command.type == api::CommandType::MoveLegs && command.move_legs.b.value % 4 == 0) command.move_legs.b = b;
     if (command.type == api::CommandType::MoveLegs && command.move_legs.b.value % 4 == 1) command.move_legs.b = c;
+    if (command.type == api::CommandType::StartCapture && command.start_capture.leg.value % 4 == 1) command.start_capture.leg = a;
     test::Plane& plane = workers[command.request_id % 2];
     plane.events.events.clear();
     plane.engine.on_command(command, plane.now, plane.spares);
@@ -43,6 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (command.type == api::CommandType::MoveLegs && done.leg.present()) a = done.leg, b = api::LegId{done.value};
     if (workers.send(media).packet.verdict == engine::PacketVerdict::HandOver) std::abort();
     (void)workers.send(sip);
+    api::CapturedHeader captured;
+    if (plane.engine.capturing() && plane.engine.capture(media, api::CaptureDirection::Inbound, captured) && captured.length > media.size())
+      std::abort();
+    plane.engine.check_capture(plane.now);
     for (std::size_t w = 0; w < 2; ++w) workers[w].run(std::chrono::milliseconds(20));
     workers.deliver();
   }

@@ -2,6 +2,8 @@
 // daemon.
 //
 // Exit: 0 done, 1 failed (also: doctor found a FAIL), 2 usage.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -10,6 +12,7 @@
 
 #include "codecs/base/ip.h"
 #include "controlplane/admin/protocol.h"
+#include "tools/ifgw/capture.h"
 #include "tools/ifgw/client.h"
 #include "tools/ifgw/commands.h"
 #include "tools/ifgw/doctor.h"
@@ -30,6 +33,8 @@ struct Options {
   std::uint64_t number = 0;
   unsigned rounds = 20;
   std::string text;
+  std::string leg;
+  std::string file;
 };
 
 int doctor(bool json) {
@@ -77,9 +82,20 @@ int once(const Options& o) {
   return static_cast<int>(result.error().position);
 }
 
+int capture_file(const Options& o) {
+  CaptureOptions options{o.socket, o.file, o.json, o.args};
+  if (options.file.empty() && isatty(STDOUT_FILENO) != 0) {
+    std::fprintf(stderr, "ifgw: a capture is no text for a terminal: write it with -o FILE, or pipe it (ifgw capture ... | tshark -r -)\n");
+    return 2;
+  }
+  if (options.file.empty()) options.file = "-";
+  return capture(options);
+}
+
 int run(const Options& o) {
   if (o.command == "doctor") return doctor(o.json);
   if (o.command == "codec matrix") return matrix(o);
+  if (o.command == "capture") return capture_file(o);
   if (o.watch_s <= 0) return once(o);
   for (;;) {
     if (!o.json) std::printf("\033[H\033[2J");
@@ -152,6 +168,32 @@ void add_tables(CLI::App& app, Options& o) {
   drops->add_flag("--all", o.flag, "also reasons without a packet");
 }
 
+void add_capture(CLI::App& app, Options& o) {
+  const CLI::Validator prefix{
+      [](const std::string& text) {
+        return IpPrefix::parse(text) ? "" : "\"" + text + "\" is no address or prefix like 192.0.2.0/24 (host bits zero)";
+      },
+      "ADDRESS[/LENGTH]"};
+  CLI::App* capture =
+      verb(&app, "capture", "packets of one leg or one source as a pcapng file, with the reason of each drop", o, "capture");
+  CLI::Option_group* what = capture->add_option_group("what", "one of");
+  what->add_option("--leg", o.leg, "a media leg (ifgw legs show): its RTP and RTCP, both ways");
+  what->add_option("--source", o.text, "what comes from these addresses and goes to them")->check(prefix);
+  what->require_option(1);
+  capture
+      ->add_option_function<std::uint64_t>(
+          "--seconds", [&o](std::uint64_t n) { o.args["seconds"] = n; }, "end after so long (30, or [capture] max_seconds)")
+      ->check(CLI::Range(1, 3600));
+  capture
+      ->add_option_function<std::string>(
+          "--bytes", [&o](const std::string& text) { o.args["bytes"] = *parse_size(text); },
+          "end at this size of the file, like 64K, 10M, 1G (10M, or [capture] max_bytes)")
+      ->check(CLI::Validator{
+          [](const std::string& text) { return parse_size(text) ? "" : "\"" + text + "\" is no size like 64K, 10M, 1G"; }, "SIZE"});
+  capture->add_flag("--headers-only", o.flag, "no payload, whatever [capture] payload allows");
+  capture->add_option("-o,--output", o.file, "file to write (default: standard output)");
+}
+
 // What the options mean to the command that was chosen.
 void fill_args(Options& o) {
   if (o.command.ends_with("show")) o.args["limit"] = o.rows;
@@ -163,6 +205,11 @@ void fill_args(Options& o) {
   if (o.command == "pike unblock") o.args = {{"source", o.text}};
   if (o.command == "pike exempt") o.args = {{"prefix", o.text}, {"remove", o.flag}};
   if (o.command == "drops show") o.args["all"] = o.flag;
+  if (o.command == "capture") {
+    o.args["headers_only"] = o.flag;
+    if (!o.leg.empty()) o.args["leg"] = o.leg;
+    if (!o.text.empty()) o.args["source"] = o.text;
+  }
 }
 
 }  // namespace
@@ -188,6 +235,7 @@ int main(int argc, char** argv) {
   add_calls(app, options);
   add_tables(app, options);
   add_pike(app, options);
+  add_capture(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

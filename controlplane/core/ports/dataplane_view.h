@@ -1,4 +1,4 @@
-// Port: what the operator may see of the dataplane and change in its limiter. Implemented by
+// Port: what the operator may see of the dataplane, change in its limiter and capture. Implemented by
 // controlplane/adapters/dataplane_client from the mapped counters; read by admin/.
 //
 // Reads are snapshots taken when asked, on the event loop's thread. Numbers nobody measures are std::nullopt, and the
@@ -129,6 +129,7 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block);
 LegView snapshot(const api::LegInfo& info, const api::LegRow& row);
 // As operators and the audit trail see it: "1:17:3" is worker, index, generation; empty: no leg.
 std::string text(api::LegId id);
+std::optional<api::LegId> parse_leg(std::string_view text);
 
 struct PortView {
   unsigned port = 0;
@@ -192,6 +193,13 @@ class DataplaneView {
   virtual void block_source(const IpAddress& source, Duration duration, Done done) = 0;  // zero: until unblocked
   virtual void unblock_source(const IpAddress& source, Done done) = 0;
   virtual void exempt_prefix(const IpPrefix& prefix, bool exempt, Done done) = 0;
+
+  // Captures. The packets come by a handler of whoever made this; all that were captured have come when stop_capture() is
+  // done, which is asked with what was started.
+  virtual void start_capture(const api::StartCapture& capture, Done done) = 0;
+  virtual void stop_capture(const api::StartCapture& capture, Done done) = 0;
+  // Of packets that captures had no room for, since the dataplane's start. `port`: as in ports().
+  virtual std::uint64_t capture_lost(std::uint32_t worker, std::size_t port) const = 0;
 };
 
 }  // namespace ifgw::core

@@ -217,5 +217,43 @@ TEST(Attach, CountersMayLieOnHugePages) {
   EXPECT_EQ(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, plane.counters->fd(), 0), MAP_FAILED) << "read-only for others";
 }
 
+// A dataplane may say anything; what is told on is in range.
+TEST(Attach, CapturedPacketsAreCheckedWhenTheyAreReceived) {
+  Plane plane;
+  plane.start();
+  auto link = test::attach(plane.path());
+  ASSERT_TRUE(link);
+  plane.worker_stands_still = true;
+  api::RingProducer<api::Captured>& ring = plane.links[0]->offered.load()->captured;
+  auto packet = std::make_unique<api::Captured>();
+  const auto push = [&](const auto& change) {
+    packet->header = api::CapturedHeader{};
+    packet->header.direction = api::CaptureDirection::Outbound;
+    packet->header.length = 3;
+    packet->header.original_length = 60;
+    packet->header.port = api::kMaxPorts - 1;
+    packet->bytes[2] = 0x77;
+    change(packet->header);
+    ASSERT_TRUE(ring.push(*packet));
+  };
+  push([](api::CapturedHeader& h) { h.length = api::kMaxCapturedBytes + 1; });
+  push([](api::CapturedHeader& h) { h.original_length = 2; });
+  push([](api::CapturedHeader& h) { h.port = api::kMaxPorts; });
+  push([](api::CapturedHeader& h) { h.direction = static_cast<api::CaptureDirection>(3); });
+  push([](api::CapturedHeader& h) { h.dropped = 2; });
+  push([](api::CapturedHeader& h) {
+    h.dropped = 1;
+    h.drop = static_cast<api::DropReason>(api::kDropReasonCount);
+  });
+  EXPECT_FALSE((*link)->arm()) << "something waits";
+  push([](api::CapturedHeader& h) { h.capture = 9; });
+  const api::Captured* seen = (*link)->receive_captured(0);
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->header.capture, 9u);
+  EXPECT_EQ(seen->bytes[2], 0x77);
+  EXPECT_EQ((*link)->receive_captured(0), nullptr);
+  EXPECT_EQ((*link)->invalid_messages(), 6u);
+}
+
 }  // namespace
 }  // namespace ifgw::test

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 
+#include "tools/ifgw/capture.h"
 #include "tools/ifgw/client.h"
 #include "tools/ifgw/commands.h"
 #include "tools/ifgw/doctor.h"
@@ -52,6 +53,28 @@ TEST(Show, ALatencyIsATable) {
   EXPECT_EQ(show("calls latency", false, result),
             "INSIDE           CODECS       COUNT  p50 us  p90  p99  p99.9  max\n"
             "caller > callee  PCMU > G722      9   8.192    -    -      -    -\n");
+}
+
+TEST(Capture, SizesHaveUnitsOf1024) {
+  EXPECT_EQ(parse_size("4096"), 4096u);
+  EXPECT_EQ(parse_size("64K"), 65536u);
+  EXPECT_EQ(parse_size("10M"), 10u << 20);
+  EXPECT_EQ(parse_size("10MB"), 10u << 20);
+  EXPECT_EQ(parse_size("1G"), 1u << 30);
+  for (const char* text : {"", "K", "10m", "10 M", "-1", "+1", "1.5M", "10MBs", "1025G", "18446744073709551616", "17592186044416M"})
+    EXPECT_FALSE(parse_size(text)) << text;
+}
+
+TEST(Capture, LinesAreDataThenTheEnd) {
+  const auto data = read_capture_line(R"({"id":1,"data":"Zm9v"})");
+  ASSERT_TRUE(data.ok());
+  EXPECT_EQ(data->kind, CaptureLine::Kind::Data);
+  EXPECT_EQ(data->data, "foo");
+  EXPECT_EQ(read_capture_line(R"({"id":1,"ok":true,"result":{}})")->kind, CaptureLine::Kind::End);
+  EXPECT_EQ(read_capture_line(R"({"id":null,"ok":false,"error":"too many clients"})")->kind, CaptureLine::Kind::End);
+  EXPECT_EQ(read_capture_line(R"({"id":2,"ok":true,"result":{"stopping":true}})")->kind, CaptureLine::Kind::Other);
+  for (const char* line : {"", "junk", "[]", R"({"id":1,"data":7})", R"({"id":1,"data":"Zg"})"})
+    EXPECT_FALSE(read_capture_line(line).ok()) << line;
 }
 
 TEST(CodecMatrix, HasEveryPairAndRelaysAreTheCheapest) {

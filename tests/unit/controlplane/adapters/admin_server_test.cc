@@ -25,6 +25,10 @@ struct NoView : core::DataplaneView {
   void block_source(const IpAddress&, Duration, Done) override {}
   void unblock_source(const IpAddress&, Done) override {}
   void list_prefixes(PrefixesDone done) override { done("", {}); }
+  void start_capture(const api::StartCapture&, Done done) override { later.push_back(std::move(done)); }
+  void stop_capture(const api::StartCapture&, Done done) override { later.push_back(std::move(done)); }
+  std::vector<Done> later;
+  std::uint64_t capture_lost(std::uint32_t, std::size_t) const override { return 0; }
   void exempt_prefix(const IpPrefix&, bool, Done) override {}
   std::vector<SourcesDone> pending;
 };
@@ -34,7 +38,7 @@ class AdminServerTest : public ::testing::Test {
   AdminServerTest()
       : path((std::filesystem::temp_directory_path() / ("ifgw_admin_" + std::to_string(getpid()))).string()),
         loop(std::move(EventLoop::create()).value()),
-        admin(admin::AdminPorts{world.calls(), view, world.witness, "0.1", from_ns(0), {}}) {
+        admin(admin::AdminPorts{world.calls(), view, world.witness, "0.1", from_ns(0), {}, {}, [] { return std::int64_t{0}; }}) {
     std::filesystem::remove(path);
   }
   void open(std::size_t max_clients = 4) {
@@ -80,6 +84,42 @@ TEST_F(AdminServerTest, AnswersLinesHoweverTheyAreCut) {
   const std::string heard = hear(client);
   EXPECT_NE(heard.find("\"id\":1,\"ok\":true"), std::string::npos) << heard;
   EXPECT_NE(heard.find("\"id\":2,\"ok\":true"), std::string::npos) << heard;
+}
+
+TEST_F(AdminServerTest, WhatLastsEndsWithItsConnection) {
+  open();
+  const UniqueFd other = connected();
+  UniqueFd client = connected();
+  say(client, "{\"id\":1,\"command\":\"capture start\",\"args\":{\"source\":\"192.0.2.9\"}}\n");
+  say(other, "{\"id\":1,\"command\":\"capture stop\"}\n");
+  rounds();
+  ASSERT_EQ(view.later.size(), 1u);
+  view.later[0]("");
+  EXPECT_NE(hear(other).find("no capture was started over this connection"), std::string::npos);
+  EXPECT_EQ(admin.captures().active(), 1u);
+  client.reset();
+  rounds();
+  ASSERT_EQ(view.later.size(), 2u) << "the capture is stopped";
+  view.later[1]("");
+  EXPECT_EQ(admin.captures().active(), 0u);
+  EXPECT_EQ(world.witness.last("CAPTURE_ENDED")->details.at("rule"), "reader-gone");
+}
+
+TEST_F(AdminServerTest, KnowsWhatAClientHasNotTakenYet) {
+  open();
+  const UniqueFd client = connected();
+  const int small = 4096;
+  ASSERT_EQ(setsockopt(client.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+  EXPECT_EQ(server->unsent_bytes(1), 0u);
+  for (int i = 0; i < 200; ++i) say(client, "{\"id\":1,\"command\":\"drops show\",\"args\":{\"all\":true}}\n");
+  rounds(40);
+  EXPECT_GT(server->unsent_bytes(1), 0u);
+  for (int i = 0; i < 100 && server->unsent_bytes(1) != 0; ++i) {
+    (void)hear(client);
+    rounds();
+  }
+  EXPECT_EQ(server->unsent_bytes(1), 0u);
+  EXPECT_EQ(server->unsent_bytes(99), 0u);
 }
 
 TEST_F(AdminServerTest, TheSocketHasTheConfiguredModeAndIsRemovedAtTheEnd) {

@@ -52,6 +52,15 @@ struct ModelView : core::DataplaneView {
     log.push_back((exempt ? "exempt " : "unexempt ") + prefix.text());
     later = [done] { done(""); };
   }
+  void start_capture(const api::StartCapture& capture, Done done) override {
+    log.push_back("capture " + (capture.leg.present() ? core::text(capture.leg) : capture.source.text()));
+    later = [done] { done(""); };
+  }
+  void stop_capture(const api::StartCapture&, Done done) override {
+    log.push_back("stop");
+    later = [done] { done(""); };
+  }
+  std::uint64_t capture_lost(std::uint32_t, std::size_t) const override { return 0; }
   std::vector<core::LegView> all_legs;
   std::vector<core::WorkerView> all_workers;
   std::vector<std::string> log;
@@ -60,7 +69,12 @@ struct ModelView : core::DataplaneView {
 
 class AdminTest : public ::testing::Test {
  protected:
-  AdminTest() : admin(AdminPorts{w.calls(), view, w.witness, "0.1", from_ns(0), [] { return Json{{"sip", {{"legs", 2}}}}; }}) {}
+  AdminTest() : admin(ports()) {}
+  AdminPorts ports() {
+    AdminPorts made{w.calls(), view, w.witness, "0.1", from_ns(0), [] { return Json{{"sip", {{"legs", 2}}}}; }};
+    made.clock_offset_ns = [] { return std::int64_t{0}; };
+    return made;
+  }
   // The response, after what the dataplane answers later.
   Json ask(const std::string& line) {
     std::string response;
@@ -265,6 +279,42 @@ TEST_F(AdminTest, PortsThatWereNotMeasuredAreNull) {
 TEST_F(AdminTest, HostileTextComesBackAsValidJson) {
   const Json r = ask("{\"command\":\"\xff\\u0000\\n\"}");
   EXPECT_EQ(r["ok"], false);
+}
+
+TEST_F(AdminTest, ACaptureIsItsFileInLinesAndThenItsResponse) {
+  std::vector<Json> lines;
+  const auto say = [&](const std::string& request) {
+    admin.handle(request, Operator{1000, 77, 3}, w.now, [&](const std::string& line) { lines.push_back(Json::parse(line)); });
+    if (view.later) std::exchange(view.later, nullptr)();
+  };
+  say(R"({"id":7,"command":"capture start","args":{"source":"192.0.2.9","seconds":5,"bytes":10000}})");
+  EXPECT_TRUE(lines.empty());
+  admin.captures().flush();
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["id"], 7);
+  EXPECT_EQ(lines[0]["data"].get<std::string>().substr(0, 5), "Cg0NC") << "base64 of a pcapng file";
+  EXPECT_EQ(w.witness.last("CAPTURE_STARTED")->details.at("of"), "source 192.0.2.9/32");
+  say(R"({"id":8,"command":"capture stop"})");
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[1], Json::parse(R"({"id":8,"ok":true,"result":{"stopping":true}})"));
+  EXPECT_EQ(lines[2]["id"], 7) << "the end of the file";
+  EXPECT_EQ(lines[3]["result"]["end"], "stopped");
+  EXPECT_EQ(lines[3]["result"]["payload"], "headers");
+  EXPECT_EQ(view.log, (std::vector<std::string>{"capture 192.0.2.9/32", "stop"}));
+}
+
+TEST_F(AdminTest, CapturesThatAreAskedForWronglyAreUsageErrors) {
+  for (const char* args :
+       {"{}", R"({"leg":"x"})", R"({"leg":""})", R"({"leg":"0:0:0"})", R"({"leg":"1:2"})", R"({"leg":"1:2:3:4"})", R"({"leg":"256:2:3"})",
+        R"({"leg":"0:16777216:3"})", R"({"leg":"0:1:4294967296"})", R"({"leg":"0:1:-2"})", R"({"leg":7})", R"({"source":"192.0.2.9/24"})",
+        R"({"source":"192.0.2.9","leg":"0:1:2"})", R"({"source":"192.0.2.9","seconds":"5"})", R"({"source":"192.0.2.9","seconds":-1})",
+        R"({"source":"192.0.2.9","bytes":1.5})"}) {
+    const Json r = ask(std::string{"{\"command\":\"capture start\",\"args\":"} + args + "}");
+    EXPECT_EQ(r["code"], "usage") << args;
+  }
+  EXPECT_EQ(ask(R"({"command":"capture start","args":{"leg":"0:1:2"}})")["code"], "failed");
+  EXPECT_EQ(ask(R"({"command":"capture stop"})")["code"], "failed");
+  EXPECT_TRUE(w.witness.records.empty());
 }
 
 }  // namespace

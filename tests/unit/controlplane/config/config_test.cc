@@ -45,6 +45,20 @@ TEST(Config, RouteTargetsHaveABudgetOfTheirOwn) {
   EXPECT_TRUE(good(std::string(kGood) + "[[pike.exempt]]\nprefix = \"192.0.2.0/24\"\n").pike.prefixes.empty());
 }
 
+TEST(Config, CapturesShowNoPayloadUnlessItIsAllowed) {
+  const Config plain = good(kGood);
+  EXPECT_TRUE(plain.capture.enabled);
+  EXPECT_FALSE(plain.capture.payload);
+  const Config own = good(kGood + "[capture]\nenabled = false\npayload = \"full\"\nmax_seconds = 60\nmax_bytes = \"1MB\"\n");
+  EXPECT_FALSE(own.capture.enabled);
+  EXPECT_TRUE(own.capture.payload);
+  EXPECT_EQ(own.capture.max_seconds, 60u);
+  EXPECT_EQ(own.capture.max_bytes, std::size_t{1} << 20);
+  EXPECT_NE(only_problem(kGood + "[capture]\npayload = \"some\"\n").find("headers, full"), std::string::npos);
+  EXPECT_NE(only_problem(kGood + "[capture]\nmax_seconds = 3601\n").find("1..3600"), std::string::npos);
+  EXPECT_NE(only_problem(kGood + "[capture]\nmax_bytes = \"1KB\"\n").find("capture.max_bytes"), std::string::npos);
+}
+
 TEST(Config, DefaultsAndTheRoute) {
   const Config c = good(kGood);
   ASSERT_EQ(c.sip.udp.size(), 1u);

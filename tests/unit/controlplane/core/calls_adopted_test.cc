@@ -24,6 +24,9 @@ struct LegsView : DataplaneView {
   void list_prefixes(PrefixesDone) override {}
   void block_source(const IpAddress&, Duration, Done) override {}
   void unblock_source(const IpAddress&, Done) override {}
+  void start_capture(const api::StartCapture&, Done) override {}
+  void stop_capture(const api::StartCapture&, Done) override {}
+  std::uint64_t capture_lost(std::uint32_t, std::size_t) const override { return 0; }
   void exempt_prefix(const IpPrefix&, bool, Done) override {}
 
   std::map<std::uint64_t, LegView> rows;

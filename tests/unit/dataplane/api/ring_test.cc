@@ -49,6 +49,37 @@ TEST(Ring, KeepsOrderAndRefusesWhenFull) {
   EXPECT_TRUE(producer.push(make(7))) << "room again";
 }
 
+TEST(Ring, ReservedSlotsAreSeenOncePublishedAndNotBefore) {
+  Shared shared(4);
+  RingProducer<Value> producer(shared.memory, 4);
+  RingConsumer<Value> consumer(shared.memory, 4);
+  ASSERT_TRUE(producer.push(make(1)));
+  Value* second = producer.reserve();
+  Value* third = producer.reserve();
+  ASSERT_NE(second, nullptr);
+  ASSERT_NE(third, nullptr);
+  *third = make(3);
+  Value out;
+  ASSERT_TRUE(consumer.pop(out));
+  EXPECT_FALSE(consumer.pop(out));
+  *second = make(2);  // in any order
+  ASSERT_NE(producer.reserve(), nullptr);
+  ASSERT_NE(producer.reserve(), nullptr) << "the slot that was read is free again";
+  EXPECT_EQ(producer.reserve(), nullptr) << "full";
+  EXPECT_TRUE(producer.publish());
+  EXPECT_FALSE(producer.publish());
+  ASSERT_TRUE(consumer.pop(out));
+  EXPECT_EQ(out.number, 2u);
+  ASSERT_TRUE(consumer.pop(out));
+  EXPECT_EQ(out.number, 3u);
+  EXPECT_TRUE(producer.push(make(6)));
+  EXPECT_EQ(RingProducer<Value>().reserve(), nullptr);
+  shared.indices().head = 1000;
+  while (producer.reserve() != nullptr) {
+  }
+  EXPECT_TRUE(producer.corrupt());
+}
+
 TEST(Ring, SaysWhetherSoManyHaveRoom) {
   Shared shared(8);
   RingProducer<Value> producer(shared.memory, 8);

@@ -85,15 +85,15 @@ TEST(Vlans, TagsGoOnBeforeTheDeviceGetsTheFrame) {
   Vlans vlans;
   const std::uint16_t port = vlans.add(3, 300);
   Buffer buffer(frame({}));
-  EXPECT_EQ(vlans.transmit(buffer.get(), port), 3);
+  EXPECT_EQ(vlans.device(port), 3);
+  EXPECT_TRUE(Vlans::is_vlan(port));
+  vlans.tag(buffer.get(), port);
   EXPECT_EQ(buffer.frame(), frame({0x81, 0, 0x01, 0x2C}));
   EXPECT_EQ(vlans.receive(buffer.get(), 3), port);
-  Buffer plain(frame({}));
-  EXPECT_EQ(vlans.transmit(plain.get(), 7), 7);
-  EXPECT_EQ(plain.frame(), frame({}));
-  Buffer full(frame({}), 3);
-  EXPECT_EQ(vlans.transmit(full.get(), port), kNoDevice) << "no room for the tag";
-  EXPECT_EQ(full.frame(), frame({}));
+  EXPECT_EQ(vlans.device(7), 7);
+  EXPECT_FALSE(Vlans::is_vlan(7));
+  EXPECT_FALSE(Vlans::has_room(Buffer(frame({}), 3).get()));
+  EXPECT_TRUE(Vlans::has_room(Buffer(frame({}), 4).get()));
 }
 
 TEST(Vlans, HaveABound) {

@@ -1,0 +1,82 @@
+#include "dataplane/nodes/capture.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ifgw::nodes {
+namespace {
+
+void say_dropped(api::Captured& slot, api::DropReason reason) noexcept {
+  slot.header.dropped = 1;
+  slot.header.drop = reason;
+}
+
+}  // namespace
+
+Capture::Capture(engine::Engine& engine, api::WorkerBlock& block, std::uint8_t worker, std::span<const std::uint16_t> ports,
+                 Clock clock) noexcept
+    : engine_(engine), block_(block), worker_(worker), clock_(clock) {
+  index_of_.fill(kNotOurs);
+  for (std::size_t i = 0; i < std::min(ports.size(), api::kMaxPorts); ++i) index_of_[ports[i]] = static_cast<std::uint8_t>(i);
+}
+
+void Capture::use(api::RingProducer<api::Captured>* ring) noexcept {
+  engine_.end_capture();
+  ring_ = ring;
+  received_count_ = 0;
+  sent_.fill(nullptr);
+}
+
+// A slot with the packet in it; nullptr: not of this capture, or no room.
+api::Captured* Capture::take(Bytes frame, api::CaptureDirection direction, std::uint16_t port, Instant at) noexcept {
+  const std::uint8_t index = index_of_[port];
+  api::CapturedHeader header;
+  if (index == kNotOurs || ring_ == nullptr || !engine_.capture(frame, direction, header)) return nullptr;
+  api::Captured* slot = ring_->reserve();
+  if (slot == nullptr) {
+    block_.capture_lost[index].add(1);
+    return nullptr;
+  }
+  header.time_ns = static_cast<std::uint64_t>(to_ns(at));
+  header.lost = block_.capture_lost[index].get();
+  header.port = index;
+  slot->header = header;
+  std::memcpy(slot->bytes.data(), frame.data(), header.length);
+  return slot;
+}
+
+void Capture::received(std::span<const engine::Packet> packets, Instant at, bool owned) noexcept {
+  for (const engine::Packet& packet : packets) {
+    const bool here =
+        owned || packet.owner == worker_ || packet.kind == engine::PacketKind::Exception || packet.kind == engine::PacketKind::Malformed;
+    if (!here || received_count_ == received_.size()) continue;
+    api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, at);
+    if (slot != nullptr) received_[received_count_++] = {&packet, slot};
+  }
+}
+
+void Capture::decided() noexcept {
+  for (const Undecided& one : std::span(received_).first(received_count_))
+    if (one.packet->verdict == engine::PacketVerdict::Drop) say_dropped(*one.slot, one.packet->drop);
+  received_count_ = 0;
+}
+
+void Capture::dropped(const engine::Packet& packet, api::DropReason reason) noexcept {
+  api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, clock_());
+  if (slot != nullptr) say_dropped(*slot, reason);
+}
+
+void Capture::sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers) noexcept {
+  const Instant at = clock_();
+  for (std::size_t i = 0; i < buffers.size(); ++i)
+    sent_[i] = take({rte_pktmbuf_mtod(buffers[i], const std::uint8_t*), rte_pktmbuf_data_len(buffers[i])}, api::CaptureDirection::Outbound,
+                    ports[i], at);
+  for (std::size_t i = buffers.size(); i < sent_.size(); ++i) sent_[i] = nullptr;
+}
+
+void Capture::not_sent(std::size_t first) noexcept {
+  for (std::size_t i = first; i < sent_.size(); ++i)
+    if (sent_[i] != nullptr) say_dropped(*std::exchange(sent_[i], nullptr), api::DropReason::TxQueueFull);
+}
+
+}  // namespace ifgw::nodes
