@@ -82,6 +82,21 @@ TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
   EXPECT_EQ(from_alice(rtp_packet(101, 4, 160, 7, event(3, true, 12'000))).packet.drop, api::DropReason::OutOfSequence) << "once";
 }
 
+// As oRTP sends it. What is not an end is a copy that the wire made.
+TEST_F(MediaEvents, AnEndSaidThriceUnderOneNumberLeavesThrice) {
+  connect(params("198.51.100.10:40000", Codec::Opus, 96, 48'000), params("203.0.113.20:50000", Codec::Pcmu, 0, 8000));
+  const Seen first = seen(from_alice(rtp_packet(102, 1, 960, 7, event(3, false, 960)), true).frame);
+  EXPECT_EQ(from_alice(rtp_packet(102, 1, 960, 7, event(3, false, 960))).packet.drop, api::DropReason::OutOfSequence);
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    const Seen end = seen(from_alice(rtp_packet(102, 2, 960, 7, event(3, true, 4800))).frame);
+    EXPECT_EQ(end.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 1 + i));
+    EXPECT_EQ(end.rtp.timestamp, first.rtp.timestamp);
+    EXPECT_EQ(end.event, (TelephoneEvent{3, true, 10, 800}));
+  }
+  const Seen next = seen(from_alice(rtp_packet(102, 4, 9600, 7, event(4, false, 960)), true).frame);
+  EXPECT_EQ(next.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 5)) << "one was lost";
+}
+
 TEST_F(MediaEvents, WithoutABufferTheEndOfASegmentLeavesAndTheRestIsCounted) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
   (void)from_alice(rtp_packet(101, 1, 160, 7, event(3, false, 10'400)), true);

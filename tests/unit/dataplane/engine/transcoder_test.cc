@@ -329,7 +329,7 @@ TEST(Transcoder, EventsTakeNumbersOfTheirOwnAndAudioGoesOnBehindThem) {
   const std::uint32_t began = speaker.timestamp;
   std::uint32_t timestamp = 0;
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, d.out, d.now, timestamp));
+    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, false, d.out, d.now, timestamp));
     EXPECT_EQ(d.out.next_sequence(), static_cast<std::uint16_t>(65533 + 3 + i));
     EXPECT_EQ(timestamp, static_cast<std::uint32_t>(0xFFFFFE00 + 3 * 960)) << "where the audio stopped";
     d.out.sent(d.out.next_sequence(), timestamp, 0, d.now);
