@@ -134,17 +134,15 @@ const std::array<audio::CodecSettings, 9> kMore{{{AudioCodec::Speex, 8000},
                                                  {AudioCodec::G726_40},
                                                  {AudioCodec::L16, 8000},
                                                  {AudioCodec::L16, 16'000}}};
-// Every two of the main codecs; the others with one of each sampling rate, both ways, and in a ring.
+// Every two of the main codecs; the others with PCMU, both ways, and in a ring.
 std::vector<Pair> all_pairs() {
   std::vector<Pair> pairs;
   for (const AudioCodec a : kMain)
     for (const AudioCodec b : kMain)
       if (a != b) pairs.push_back({{a}, {b}});
   for (std::size_t i = 0; i < kMore.size(); ++i) {
-    for (const AudioCodec a : {AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::Opus}) {
-      pairs.push_back({{a}, kMore[i]});
-      pairs.push_back({kMore[i], {a}});
-    }
+    pairs.push_back({{AudioCodec::Pcmu}, kMore[i]});
+    pairs.push_back({kMore[i], {AudioCodec::Pcmu}});
     pairs.push_back({kMore[i], kMore[(i + 1) % kMore.size()]});
   }
   return pairs;
