@@ -174,6 +174,38 @@ void opus_decode(benchmark::State& state) {
   opus_decoder_destroy(library);
 }
 
+// What the filter does to tones: how far the passband (3.4 kHz; 6.8 between the wide rates) is from flat, how loud images are beside the
+// tone (upwards), and the delay of an impulse's energy.
+void judge_resampler(benchmark::State& state, unsigned from, unsigned to) {
+  const double edge = std::min(from, to) == 8000 ? 3400 : 6800;
+  const auto through = [&](const Pcm& in) {
+    audio::Resampler resampler(from, to);
+    Pcm out(in.size() * to / from);
+    if (resampler.process(in, out) != in.size() * to / from) state.SkipWithError("not n * ratio samples");
+    return out;
+  };
+  double ripple_db = 0, images_db = -200;
+  for (double hz = 100; hz <= edge; hz += 100) {
+    const Pcm out = through(test::tone(hz, from, 10'000, from / 4));
+    const std::span<const std::int16_t> settled = std::span(out).subspan(to / 20);
+    ripple_db = std::max(ripple_db, std::abs(test::db(test::level(settled, hz, to) / 10'000)));
+    for (double centre = from; centre <= to / 2.0; centre += from)
+      for (const double image : {centre - hz, centre + hz})
+        if (image <= to / 2.0) images_db = std::max(images_db, test::db(test::level(settled, image, to) / 10'000));
+  }
+  Pcm impulse(from / 10);
+  impulse[impulse.size() / 2] = 20'000;
+  const Pcm out = through(impulse);
+  double energy = 0, moment = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    energy += static_cast<double>(out[i]) * out[i];
+    moment += static_cast<double>(out[i]) * out[i] * static_cast<double>(i);
+  }
+  state.counters["ripple_db"] = ripple_db;
+  if (to > from) state.counters["images_db"] = images_db;
+  state.counters["delay_ms"] = 1000 * (moment / energy / to - static_cast<double>(impulse.size() / 2) / from);
+}
+
 void resample(benchmark::State& state) {
   const auto from = static_cast<unsigned>(state.range(0));
   const auto to = static_cast<unsigned>(state.range(1));
@@ -195,6 +227,7 @@ void resample(benchmark::State& state) {
         }
       });
   speex_resampler_destroy(library);
+  judge_resampler(state, from, to);
 }
 
 BENCHMARK(g711_encode)->Name("codec_encode/PCMU/spandsp")->Iterations(40)->UseManualTime();

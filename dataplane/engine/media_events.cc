@@ -16,8 +16,11 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   RtpOut& stream = streams_[legs_.rx(leg).peer];
   std::uint32_t placed = 0;
+  // Some phones (oRTP) say the end of an event thrice under one number.
+  const std::uint8_t* received = packet.data + packet.payload_offset + rtp.payload_offset;
+  const bool end = rtp.payload_length == kTelephoneEventBytes && read_telephone_event(received).end;
   follow(coding_[leg], rtp.ssrc);
-  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, placed))
+  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, end, stream, now, placed))
     return drop(packet, api::DropReason::OutOfSequence);
   std::uint8_t* at = packet.data + packet.payload_offset;
   std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpFixedBytes);  // where there were no CSRC or extension: itself
@@ -57,7 +60,7 @@ void Media::transcoded_noise(const Waiting& waiting, Instant now, PacketSource& 
   RtpOut& stream = streams_[to];
   Transcoder::Output output;
   follow(coding_[leg], rtp.ssrc);
-  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, stream, now, output.timestamp))
+  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, false, stream, now, output.timestamp))
     return drop(packet, api::DropReason::OutOfSequence);
   const auto rate = [&](std::uint32_t of) { return audio::pcm_rate_hz(codec_settings(legs_.info(of).media.codec)); };
   output.size = rate(leg) == rate(to) ? rtp.payload_length : 1;

@@ -269,13 +269,14 @@ void Transcoder::append(std::span<const std::int16_t> decoded) noexcept {
 }
 
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
-bool Transcoder::pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
+bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
   if (!started_) begin(in, out, now);
   const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
-  if (ahead < 0) return false;
+  const bool copy = again && ahead == -1;
+  if (ahead < 0 && !copy) return false;
   const std::int64_t since = serial_distance(expected_timestamp_, in.timestamp);
   const auto open = static_cast<std::int64_t>(out_units(end_ - begin_));  // taken, and not sent yet
-  out.skip(static_cast<std::uint16_t>(ahead));                            // lost before it
+  if (!copy) out.skip(static_cast<std::uint16_t>(ahead));                 // lost before it
   timestamp = static_cast<std::uint32_t>(position_ + open + since * to_clock_hz_ / from_clock_hz_);
   expected_sequence_ = static_cast<std::uint16_t>(in.sequence + 1);
   return true;

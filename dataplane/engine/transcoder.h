@@ -82,7 +82,8 @@ class Transcoder {
 
   // A packet of the stream that is not audio (a telephone-event) and goes by: where its time stamp stands in the stream that
   // is sent. Its number is the next one of `out`, which the caller tells what was sent. False: older than what was sent.
-  bool pass(const Input& in, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept;
+  // `again`: it may be the packet before it once more, under the same number.
+  bool pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept;
 
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;

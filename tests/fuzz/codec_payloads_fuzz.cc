@@ -41,12 +41,14 @@ struct Room {
   std::array<std::int16_t, kMaxPcmSamples + 64> samples;
 };
 
-void decode(Decoder& decoder, std::span<const std::uint8_t> payload, std::size_t room_size) {
+void decode(const CodecSettings& settings, Decoder& decoder, std::span<const std::uint8_t> payload, std::size_t room_size) {
   Room room(room_size);
   const Decoded decoded = decoder.decode(payload, room.pcm());
   if (decoded.error != CodecError::None && decoded.samples != 0) std::abort();
   if (decoded.error == CodecError::None && (decoded.samples == 0 || decoded.samples > room_size)) std::abort();
   room.check_from(decoded.error == CodecError::None ? decoded.samples : 0);
+  if (decoded.error == CodecError::None && pause_of(settings.codec, payload) != Pause::None && !format(settings.codec).describes_pauses)
+    std::abort();
 }
 
 void fill(Decoder& decoder, std::span<const std::uint8_t> payload, std::size_t size, bool recover) {
@@ -88,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         break;
       case 3: decoder->reset(); break;
-      default: decode(*decoder, payload, room);
+      default: decode(settings, *decoder, payload, room);
     }
     data += 2 + length;
     size -= 2 + length;

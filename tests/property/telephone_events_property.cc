@@ -129,7 +129,8 @@ TEST_P(Ways, EachEventOnceWithItsDurationWhateverTheNetworkDoes) {
         if (packet.marker) rtp[1] |= 0x80;
         const Plane::Sent out = plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), leg.local, rtp));
         plane.advance(std::chrono::milliseconds(5));
-        if (newest && serial_distance(*newest, packet.sequence) <= 0) {
+        const bool end_again = newest == packet.sequence && packet.event.end;  // as some phones say it
+        if (newest && serial_distance(*newest, packet.sequence) <= 0 && !end_again) {
           EXPECT_EQ(out.packet.drop, api::DropReason::OutOfSequence);
           continue;
         }

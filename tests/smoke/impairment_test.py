@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Calls over wires that lose, double, swap and delay packets on their way to the gateway, from both parties. Judged by what the
 softphones (baresip, linphonec) decoded, and by the packets that left the gateway: the receiver must see the loss that was made, and no other."""
-import json
 import pathlib
 import sys
 import unittest
@@ -9,6 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import audio  # noqa: E402
 import gateway  # noqa: E402
+import impaired  # noqa: E402
 import lab  # noqa: E402
 import pcap  # noqa: E402
 import peers  # noqa: E402
@@ -19,35 +19,6 @@ GATEWAY = f"{gateway.OUTSIDE}:5060"
 CALLER_HZ, PHONE_HZ = 440, 650
 # baresip's account and its PCM rate, payload type on the wire; linphonec has no account
 PHONES = {"G722": ("G722/16000/1", 16000, 9), "opus": ("opus/48000/2", 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8), "G729": (None, 8000, 18)}
-
-
-class Harmed(gateway.Network):
-    """Between each party and the gateway a wire that harms what the party sends."""
-
-    def __init__(self, the_lab, **harm):
-        super().__init__(the_lab, self.wires)
-        options = [text for name, value in harm.items() for text in (f"--{name}", value)]
-        self.reports = {}
-        for party, seed in (("caller", 1), ("callee", 2)):
-            report = self.reports[party] = the_lab.dir / f"{party}.harm"
-            process = the_lab.start(f"harm-{party}", [gateway.PYTHON, gateway.SUPPORT / "impair.py", "near", "far", report, "--seed", seed, *options], ns=f"harm-{party}")
-            lab.wait_for(lambda process=process: "ready" in process.output() or not process.running(), 20, "the harmful wire is up")
-            setattr(self, party, process)
-
-    @staticmethod
-    def wires(the_lab):
-        for party, end, port in (("caller", "c0", "d0"), ("callee", "e0", "d1")):
-            the_lab.namespace(f"harm-{party}")
-            the_lab.link(party, end, f"harm-{party}", "near")
-            the_lab.link(f"harm-{party}", "far", "wire", port)
-
-    def report(self, party):
-        """Of the one stream that the party sent."""
-        getattr(self, party).stop()
-        told = json.loads(self.reports[party].read_text())
-        if len(told) != 1:
-            raise lab.LabError(f"{party} sent {len(told)} streams")
-        return next(iter(told.values()))
 
 
 def in_order(numbers):
@@ -75,7 +46,7 @@ class Impairment(unittest.TestCase):
         """A call both of whose parties say a tone. `redundant`: the phone's stream may carry what was lost once more."""
         account, rate, phone_type = PHONES[phone_codec]
         with lab.Lab() as the_lab:
-            network = Harmed(the_lab, **harm)
+            network = impaired.Harmed(the_lab, **harm)
             gateway.Dataplane(the_lab)
             control = gateway.ControlPlane(the_lab, gateway.codec_config(caller_codec, phone_codec))
             audio.write_wav(the_lab.dir / "caller.wav", audio.tone(CALLER_HZ, seconds + 2))

@@ -18,6 +18,7 @@ Needs root, and rtpengine-daemon (tools/dev/packages-bench.txt; ifgw-bench versu
 something could not be measured.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -66,20 +67,17 @@ class Versus:
     def observer(self, which, codec, count):
         return gateways.Observer(which, self.build, codec, count, self.says)
 
+    def in_turns(self, which, streams, rounds, question):
+        """Each gateway's answers to one question about relayed streams, in rounds that alternate between them; one more warms up."""
+        with contextlib.ExitStack() as stack:
+            observers = {g.name: stack.enter_context(self.observer(g, "PCMU", streams)) for g in which}
+            answers = [{name: observer.ask(question, fifo=self.fifo) for name, observer in observers.items()} for _ in range(rounds + 1)]
+        return {name: [answer[name] for answer in answers[1:]] for name in observers}
+
     def relay_latency(self):
         """Per gateway the median over the rounds; a round in which a packet got lost or was not seen says so."""
         streams, seconds = (20, 0.2) if self.args.quick else (RELAY_STREAMS, 0.55)
-        observers = {g.name: self.observer(g, "PCMU", streams) for g in self.all()}
-        rounds = {name: [] for name in observers}
-        try:
-            for number in range(self.args.rounds + 1):
-                for name, observer in observers.items():
-                    answer = observer.ask(f"paced {seconds} {streams} 1", fifo=self.fifo)
-                    if number:  # the first round warms up
-                        rounds[name].append(answer)
-        finally:
-            for observer in observers.values():
-                observer.__exit__()
+        rounds = self.in_turns(self.all(), streams, self.args.rounds, f"paced {seconds} {streams} 1")
         result = {}
         for name, answers in rounds.items():
             result[name] = {key: round(median([a[key] for a in answers]), 2) for key in ("p50_us", "p99_us", "p999_us", "cpu_us_per_packet")}
@@ -90,17 +88,7 @@ class Versus:
     def relay_rate(self):
         streams, seconds = (20, 0.3) if self.args.quick else (1000, 0.8)
         gates = [g for g in (self.theirs, self.ours) if g]
-        observers = {g.name: self.observer(g, "PCMU", streams) for g in gates}
-        rounds = {name: [] for name in observers}
-        try:
-            for number in range(1 if self.args.quick else 8):
-                for name, observer in observers.items():
-                    answer = observer.ask(f"saturate {seconds} {WINDOW} {streams}", fifo=self.fifo)
-                    if number or self.args.quick:
-                        rounds[name].append(answer)
-        finally:
-            for observer in observers.values():
-                observer.__exit__()
+        rounds = self.in_turns(gates, streams, 1 if self.args.quick else 7, f"saturate {seconds} {WINDOW} {streams}")
         result = {}
         for name, answers in rounds.items():
             middle = lambda value, answers=answers: median([value(a) for a in answers])  # noqa: E731

@@ -52,6 +52,52 @@ TEST(Opus, IsTheLibrary) {
   }
 }
 
+// And at every setting: the same bytes, packets that are not sent included.
+TEST(Opus, IsTheLibraryAtEverySetting) {
+  constexpr unsigned kRate = 16'000;
+  Pcm pcm = test::speech(kRate, kRate * 8 / 10);
+  pcm.resize(kRate * 2);  // silence, for DTX
+  std::vector<OpusSettings> all;
+  for (const std::uint8_t complexity : {std::uint8_t{0}, std::uint8_t{10}})
+    for (const std::uint32_t bitrate : {6000U, 40'000U})
+      for (const bool fec : {false, true})
+        for (const bool dtx : {false, true})
+          for (const bool cbr : {false, true})
+            all.push_back({.bitrate_bps = bitrate,
+                           .complexity = complexity,
+                           .expected_loss_percent = static_cast<std::uint8_t>(fec ? 15 : 0),
+                           .fec = fec,
+                           .dtx = dtx,
+                           .cbr = cbr});
+  all.push_back({.bitrate_bps = 64'000, .max_bitrate_bps = 12'000, .max_playback_rate_hz = 8000});
+  std::size_t unsent = 0, packets = 0;
+  for (const OpusSettings& s : all) {
+    for (const unsigned ms : {10U, 20U, 40U, 60U}) {
+      const std::size_t frame = kRate / 1000 * ms;
+      const std::vector<Bytes> ours = encode_all(test::OwnedEncoder(opus(kRate, s)), pcm, frame);
+      OpusEncoder* encoder = opus_encoder_create(kRate, 1, OPUS_APPLICATION_VOIP, nullptr);
+      opus_encoder_ctl(encoder, OPUS_SET_BITRATE(static_cast<int>(s.max_bitrate_bps != 0 ? s.max_bitrate_bps : s.bitrate_bps)));
+      opus_encoder_ctl(encoder, OPUS_SET_COMPLEXITY(s.complexity));
+      opus_encoder_ctl(encoder, OPUS_SET_INBAND_FEC(s.fec ? 1 : 0));
+      opus_encoder_ctl(encoder, OPUS_SET_PACKET_LOSS_PERC(s.expected_loss_percent));
+      opus_encoder_ctl(encoder, OPUS_SET_DTX(s.dtx ? 1 : 0));
+      opus_encoder_ctl(encoder, OPUS_SET_VBR(s.cbr ? 0 : 1));
+      if (s.max_playback_rate_hz == 8000) opus_encoder_ctl(encoder, OPUS_SET_MAX_BANDWIDTH(OPUS_BANDWIDTH_NARROWBAND));
+      for (std::size_t i = 0; i < ours.size(); ++i) {
+        Bytes theirs(kMaxPayloadBytes);
+        const int size = opus_encode(encoder, &pcm[i * frame], static_cast<int>(frame), theirs.data(), kMaxPayloadBytes);
+        ASSERT_GT(size, 0);
+        theirs.resize(s.dtx && size <= 2 ? 0 : static_cast<std::size_t>(size));
+        ASSERT_EQ(ours[i], theirs) << s.bitrate_bps << " bit/s, complexity " << int{s.complexity} << ", " << ms << " ms, packet " << i;
+        unsent += theirs.empty() ? 1 : 0;
+        ++packets;
+      }
+      opus_encoder_destroy(encoder);
+    }
+  }
+  EXPECT_GT(unsent, packets / 10) << "DTX was tried";
+}
+
 // Both ends choose their own rate; the bits between them are the same codec.
 TEST(Opus, RatesOfBothEndsAreIndependent) {
   for (const unsigned from : {8000U, 16'000U, 48'000U}) {

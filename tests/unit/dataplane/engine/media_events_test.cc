@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "codecs/wire/telephone_event.h"
-#include "tests/support/plane.h"
+#include "tests/unit/dataplane/engine/two_parties.h"
 
 namespace ifgw::test {
 namespace {
@@ -10,13 +10,8 @@ namespace {
 using api::Codec;
 using api::CommandStatus;
 
-class MediaEvents : public ::testing::Test {
+class MediaEvents : public TwoParties {
  protected:
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   static api::MediaParams params(const char* remote, Codec codec, std::uint8_t payload_type, std::uint16_t event_clock) {
     api::MediaParams p = media_to(remote, codec);
     p.payload_type = payload_type;
@@ -24,14 +19,9 @@ class MediaEvents : public ::testing::Test {
     p.telephone_event_clock_hz = event_clock;
     return p;
   }
-  void connect(const api::MediaParams& a, const api::MediaParams& b) {
-    const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
-    alice_port = added_a.local;
-    ASSERT_EQ(plane.join(added_a.leg, added_b.leg).status, CommandStatus::Ok);
-  }
   Plane::Sent from_alice(Frame rtp, bool marker = false) {
     if (marker) rtp[1] |= 0x80;
-    return plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice_port, rtp));
+    return TwoParties::from_alice(rtp);
   }
   static Frame event(std::uint8_t code, bool end, std::uint16_t duration) {
     Frame payload(kTelephoneEventBytes);
@@ -43,17 +33,10 @@ class MediaEvents : public ::testing::Test {
     TelephoneEvent event;
   };
   static Seen seen(const Frame& frame) {
-    const Datagram d = read_udp(frame.data(), frame.size());
-    EXPECT_TRUE(d.ok);
-    Seen s;
-    EXPECT_TRUE(parse_rtp(d.payload, s.rtp));
-    EXPECT_EQ(s.rtp.payload_length, kTelephoneEventBytes);
-    s.event = read_telephone_event(d.payload.data() + s.rtp.payload_offset);
-    return s;
+    const TwoParties::Seen s = TwoParties::seen(frame);
+    EXPECT_EQ(s.payload.size(), kTelephoneEventBytes);
+    return {s.rtp, read_telephone_event(s.payload.data())};
   }
-
-  Plane plane{config()};
-  Endpoint alice_port;
 };
 
 TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
@@ -80,6 +63,21 @@ TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
     EXPECT_EQ(end.event, (TelephoneEvent{3, true, 10, 72'000 - 0xFFFF}));
   }
   EXPECT_EQ(from_alice(rtp_packet(101, 4, 160, 7, event(3, true, 12'000))).packet.drop, api::DropReason::OutOfSequence) << "once";
+}
+
+// As oRTP sends it. What is not an end is a copy that the wire made.
+TEST_F(MediaEvents, AnEndSaidThriceUnderOneNumberLeavesThrice) {
+  connect(params("198.51.100.10:40000", Codec::Opus, 96, 48'000), params("203.0.113.20:50000", Codec::Pcmu, 0, 8000));
+  const Seen first = seen(from_alice(rtp_packet(102, 1, 960, 7, event(3, false, 960)), true).frame);
+  EXPECT_EQ(from_alice(rtp_packet(102, 1, 960, 7, event(3, false, 960))).packet.drop, api::DropReason::OutOfSequence);
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    const Seen end = seen(from_alice(rtp_packet(102, 2, 960, 7, event(3, true, 4800))).frame);
+    EXPECT_EQ(end.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 1 + i));
+    EXPECT_EQ(end.rtp.timestamp, first.rtp.timestamp);
+    EXPECT_EQ(end.event, (TelephoneEvent{3, true, 10, 800}));
+  }
+  const Seen next = seen(from_alice(rtp_packet(102, 4, 9600, 7, event(4, false, 960)), true).frame);
+  EXPECT_EQ(next.rtp.sequence, static_cast<std::uint16_t>(first.rtp.sequence + 5)) << "one was lost";
 }
 
 TEST_F(MediaEvents, WithoutABufferTheEndOfASegmentLeavesAndTheRestIsCounted) {
@@ -111,10 +109,10 @@ TEST_F(MediaEvents, PayloadsThatAreNoEventsAreRefused) {
     ASSERT_EQ(other.join(a.leg, b.leg).status, CommandStatus::Ok);
     std::uint16_t sequence = 0;
     for (const std::size_t bytes : {0U, 1U, 3U, 5U, 7U}) {
-      const Frame frame = udp_frame(*Endpoint::parse("198.51.100.10:40000"), a.local, rtp_packet(101, ++sequence, 160, 7, Frame(bytes, 0)));
+      const Frame frame = frame_of_alice(a.local, rtp_packet(101, ++sequence, 160, 7, Frame(bytes, 0)));
       EXPECT_EQ(other.send(frame).packet.drop, api::DropReason::BadPayload) << bytes;
     }
-    const Frame two = udp_frame(*Endpoint::parse("198.51.100.10:40000"), a.local, rtp_packet(101, ++sequence, 160, 7, Frame(8, 1)));
+    const Frame two = frame_of_alice(a.local, rtp_packet(101, ++sequence, 160, 7, Frame(8, 1)));
     EXPECT_EQ(other.send(two).packet.verdict, engine::PacketVerdict::Transmit) << "two events in one packet";
   }
 }

@@ -5,8 +5,8 @@
 
 #include "codecs/audio/codec.h"
 #include "codecs/audio/g711.h"
-#include "tests/support/plane.h"
 #include "tests/support/signals.h"
+#include "tests/unit/dataplane/engine/two_parties.h"
 
 namespace ifgw::test {
 namespace {
@@ -14,44 +14,18 @@ namespace {
 using api::Codec;
 using api::CommandStatus;
 
-class MediaNoise : public ::testing::Test {
+class MediaNoise : public TwoParties {
  protected:
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   static api::MediaParams params(const char* remote, Codec codec, bool noise, std::uint8_t ptime = 20) {
     api::MediaParams p = media_to(remote, codec);
     if (noise) p.comfort_noise_payload_type = 13;
     p.ptime_ms = ptime;
     return p;
   }
-  void connect(const api::MediaParams& a, const api::MediaParams& b) {
-    const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
-    alice_port = added_a.local;
-    bob = added_b.leg;
-    ASSERT_EQ(plane.join(added_a.leg, added_b.leg).status, CommandStatus::Ok);
-  }
   Plane::Sent from_alice(unsigned type, unsigned sequence, std::uint32_t timestamp, const Frame& payload) {
-    return plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice_port, rtp_packet(type, sequence, timestamp, 7, payload)));
-  }
-  struct Seen {
-    RtpHeader rtp;
-    Frame payload;
-  };
-  static Seen seen(const Frame& frame) {
-    const Datagram d = read_udp(frame.data(), frame.size());
-    EXPECT_TRUE(d.ok);
-    Seen s;
-    EXPECT_TRUE(parse_rtp(d.payload, s.rtp));
-    s.payload.assign(d.payload.begin() + s.rtp.payload_offset, d.payload.end());
-    return s;
+    return TwoParties::from_alice(rtp_packet(type, sequence, timestamp, 7, payload));
   }
 
-  Plane plane{config()};
-  Endpoint alice_port;
-  api::LegId bob;
   const Frame audio_ = Frame(160, 0xFF);
   const Frame noise_ = {40, 127 + 30, 127 - 10};  // -40 dBov
 };
@@ -63,7 +37,7 @@ TEST_F(MediaNoise, GoesOnBetweenPartiesThatKnowIt) {
     b.comfort_noise_payload_type = 98;
     const api::CommandDone leg = other.add(a);
     ASSERT_EQ(other.join(leg.leg, other.add(b).leg).status, CommandStatus::Ok);
-    const Plane::Sent sent = other.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), leg.local, rtp_packet(13, 1, 160, 7, noise_)));
+    const Plane::Sent sent = other.send(frame_of_alice(leg.local, rtp_packet(13, 1, 160, 7, noise_)));
     ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
     const Seen s = seen(sent.frame);
     EXPECT_EQ(s.rtp.payload_type, 98);
@@ -92,7 +66,7 @@ TEST_F(MediaNoise, IsAFrameOfAudioForWhoDoesNotKnowIt) {
     const api::CommandDone leg = other.add(params("198.51.100.10:40000", Codec::Pcmu, true));
     ASSERT_EQ(other.join(leg.leg, other.add(b).leg).status, CommandStatus::Ok);
     const auto send = [&](unsigned type, unsigned sequence, std::uint32_t timestamp, const Frame& payload) {
-      return other.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), leg.local, rtp_packet(type, sequence, timestamp, 7, payload)));
+      return other.send(frame_of_alice(leg.local, rtp_packet(type, sequence, timestamp, 7, payload)));
     };
     const Seen audio = seen(send(0, 1, 0, audio_).frame);
     double energy = 0, samples = 0;

@@ -1,7 +1,7 @@
 // Audio between legs of different codecs, through the whole engine: frames in, frames out.
 #include <gtest/gtest.h>
 
-#include "tests/support/plane.h"
+#include "tests/unit/dataplane/engine/two_parties.h"
 
 namespace ifgw::test {
 namespace {
@@ -9,59 +9,29 @@ namespace {
 using api::Codec;
 using api::CommandStatus;
 
-class MediaTranscode : public ::testing::Test {
+class MediaTranscode : public TwoParties {
  protected:
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   static api::MediaParams params(const char* remote, Codec codec, std::uint8_t payload_type, std::uint8_t ptime = 20) {
     api::MediaParams p = media_to(remote, codec);
     p.payload_type = payload_type;
     p.ptime_ms = ptime;
     return p;
   }
-  void connect(const api::MediaParams& a, const api::MediaParams& b) {
-    const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
-    alice = added_a.leg;
-    bob = added_b.leg;
-    alice_port = added_a.local;
-    ASSERT_EQ(plane.join(alice, bob).status, CommandStatus::Ok);
-  }
-  Plane::Sent from_alice(const Frame& rtp) { return plane.send(udp_frame(*Endpoint::parse("198.51.100.10:40000"), alice_port, rtp)); }
   static Frame speech(std::size_t bytes = 160) { return Frame(bytes, 0xD5); }
-  struct Rtp {
-    std::uint16_t sequence;
-    std::uint32_t timestamp, ssrc;
-    std::uint8_t payload_type;
-    bool marker;
-    std::size_t payload;
-  };
-  static Rtp rtp(const Frame& frame) {
-    const Datagram d = read_udp(frame.data(), frame.size());
-    EXPECT_TRUE(d.ok);
-    RtpHeader h;
-    EXPECT_TRUE(parse_rtp(d.payload, h));
-    return {h.sequence, h.timestamp, h.ssrc, h.payload_type, h.marker, h.payload_length};
-  }
-
-  Plane plane{config()};
-  api::LegId alice, bob;
-  Endpoint alice_port;
+  static RtpHeader rtp(const Frame& frame) { return seen(frame).rtp; }
 };
 
 TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
   const Plane::Sent first = from_alice(rtp_packet(0, 100, 5000, 0xABCD, speech()));
   ASSERT_EQ(first.packet.verdict, engine::PacketVerdict::Transmit);
-  const Rtp a = rtp(first.frame);
-  EXPECT_EQ(a.payload, 160U);
+  const RtpHeader a = rtp(first.frame);
+  EXPECT_EQ(a.payload_length, 160U);
   EXPECT_EQ(first.packet.codec_pair, api::codec_pair(Codec::Pcmu, Codec::G722));
   EXPECT_EQ(a.payload_type, 9);
   EXPECT_TRUE(a.marker);
   EXPECT_NE(a.ssrc, 0xABCDU);
-  const Rtp b = rtp(from_alice(rtp_packet(0, 102, 5320, 0xABCD, speech())).frame);
+  const RtpHeader b = rtp(from_alice(rtp_packet(0, 102, 5320, 0xABCD, speech())).frame);
   EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 2)) << "one was lost";
   EXPECT_EQ(b.timestamp, a.timestamp + 320);
   EXPECT_EQ(b.ssrc, a.ssrc);
@@ -71,9 +41,9 @@ TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
 
 TEST_F(MediaTranscode, AnotherStreamGoesOnAndItsPredecessorsStragglersDoNot) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
-  const Rtp a = rtp(from_alice(rtp_packet(0, 100, 5000, 1, speech())).frame);
+  const RtpHeader a = rtp(from_alice(rtp_packet(0, 100, 5000, 1, speech())).frame);
   plane.advance(std::chrono::milliseconds(20));
-  const Rtp b = rtp(from_alice(rtp_packet(0, 7, 99, 2, speech())).frame);
+  const RtpHeader b = rtp(from_alice(rtp_packet(0, 7, 99, 2, speech())).frame);
   EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 1));
   EXPECT_EQ(b.timestamp, a.timestamp + 160);
   EXPECT_EQ(b.ssrc, a.ssrc);
@@ -85,11 +55,11 @@ TEST_F(MediaTranscode, OnePacketMayMakeSeveral) {
   const Plane::Sent sent = from_alice(rtp_packet(0, 1, 0, 1, speech(480)));
   ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
   ASSERT_EQ(plane.spares.packets.size(), 5U);
-  Rtp before = rtp(sent.frame);
-  EXPECT_EQ(before.payload, 10U);
+  RtpHeader before = rtp(sent.frame);
+  EXPECT_EQ(before.payload_length, 10U);
   for (const Spares::Spare& spare : plane.spares.packets) {
     ASSERT_EQ(spare.packet.verdict, engine::PacketVerdict::Transmit);
-    const Rtp next = rtp(Frame(spare.packet.data, spare.packet.data + spare.packet.length));
+    const RtpHeader next = rtp(Frame(spare.packet.data, spare.packet.data + spare.packet.length));
     EXPECT_EQ(next.sequence, static_cast<std::uint16_t>(before.sequence + 1));
     EXPECT_EQ(next.timestamp, before.timestamp + 80);
     before = next;
@@ -117,31 +87,31 @@ TEST_F(MediaTranscode, TelephoneEventsStandAmongTheAudio) {
   a.telephone_event_payload_type = 101;
   b.telephone_event_payload_type = 96;
   connect(a, b);
-  const Rtp audio = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  const RtpHeader audio = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
   const Frame event = {5, 0x0A, 0, 160};
-  const Rtp first = rtp(from_alice(rtp_packet(101, 2, 160, 7, event)).frame);
-  const Rtp second = rtp(from_alice(rtp_packet(101, 3, 160, 7, event)).frame);
+  const RtpHeader first = rtp(from_alice(rtp_packet(101, 2, 160, 7, event)).frame);
+  const RtpHeader second = rtp(from_alice(rtp_packet(101, 3, 160, 7, event)).frame);
   EXPECT_EQ(first.payload_type, 96);
   EXPECT_EQ(first.ssrc, audio.ssrc);
-  EXPECT_EQ(first.payload, 4U);
+  EXPECT_EQ(first.payload_length, 4U);
   EXPECT_EQ(first.timestamp, audio.timestamp + 160);
   EXPECT_EQ(second.timestamp, first.timestamp) << "of one event";
   EXPECT_EQ(second.sequence, static_cast<std::uint16_t>(audio.sequence + 2));
-  const Rtp after = rtp(from_alice(rtp_packet(0, 4, 480, 7, speech())).frame);
+  const RtpHeader after = rtp(from_alice(rtp_packet(0, 4, 480, 7, speech())).frame);
   EXPECT_EQ(after.sequence, static_cast<std::uint16_t>(audio.sequence + 3));
   EXPECT_EQ(after.timestamp, audio.timestamp + 480);
 }
 
 TEST_F(MediaTranscode, ANewAddressKeepsTheStreamAndANewCodecContinuesIt) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
-  const Rtp a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  const RtpHeader a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
   ASSERT_EQ(plane.update(bob, params("203.0.113.21:50000", Codec::G722, 9)).status, CommandStatus::Ok);
-  const Rtp b = rtp(from_alice(rtp_packet(0, 2, 160, 7, speech())).frame);
+  const RtpHeader b = rtp(from_alice(rtp_packet(0, 2, 160, 7, speech())).frame);
   EXPECT_EQ(b.timestamp, a.timestamp + 160);
   EXPECT_FALSE(b.marker) << "nothing began anew";
   ASSERT_EQ(plane.update(bob, params("203.0.113.21:50000", Codec::G729, 18)).status, CommandStatus::Ok);
   plane.advance(std::chrono::milliseconds(20));
-  const Rtp c = rtp(from_alice(rtp_packet(0, 3, 320, 7, speech())).frame);
+  const RtpHeader c = rtp(from_alice(rtp_packet(0, 3, 320, 7, speech())).frame);
   EXPECT_EQ(c.payload_type, 18);
   EXPECT_EQ(c.sequence, static_cast<std::uint16_t>(a.sequence + 2));
   EXPECT_EQ(c.timestamp, b.timestamp + 160);
@@ -163,11 +133,11 @@ TEST_F(MediaTranscode, AThirdPartyTakesTheSecondsPlaceWithoutParting) {
 
 TEST_F(MediaTranscode, OneStreamWhetherTranscodedOrRelayed) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
-  const Rtp a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
+  const RtpHeader a = rtp(from_alice(rtp_packet(0, 1, 0, 7, speech())).frame);
   ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::Pcmu, 0)).status, CommandStatus::Ok);
   for (unsigned i = 2; i < 100; ++i) {
     plane.advance(std::chrono::milliseconds(20));
-    const Rtp relayed = rtp(from_alice(rtp_packet(0, i, 160 * (i - 1), 7, speech())).frame);
+    const RtpHeader relayed = rtp(from_alice(rtp_packet(0, i, 160 * (i - 1), 7, speech())).frame);
     EXPECT_EQ(relayed.sequence, static_cast<std::uint16_t>(a.sequence + i - 1));
     EXPECT_EQ(relayed.timestamp, a.timestamp + 160 * (i - 1));
     EXPECT_EQ(relayed.ssrc, a.ssrc);
@@ -175,7 +145,7 @@ TEST_F(MediaTranscode, OneStreamWhetherTranscodedOrRelayed) {
   }
   plane.advance(std::chrono::milliseconds(20));
   ASSERT_EQ(plane.update(bob, params("203.0.113.20:50000", Codec::G722, 9)).status, CommandStatus::Ok);
-  const Rtp b = rtp(from_alice(rtp_packet(0, 100, 160 * 99, 7, speech())).frame);
+  const RtpHeader b = rtp(from_alice(rtp_packet(0, 100, 160 * 99, 7, speech())).frame);
   EXPECT_EQ(b.sequence, static_cast<std::uint16_t>(a.sequence + 99));
   EXPECT_EQ(b.timestamp, a.timestamp + 160 * 99);
   EXPECT_EQ(b.ssrc, a.ssrc);
@@ -204,10 +174,10 @@ TEST_F(MediaTranscode, EncoderParametersReachTheEncoder) {
   to.encoder.bitrate_bps = 16'000;
   to.encoder.cbr = 1;
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), to);
-  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(rtp(from_alice(rtp_packet(0, i, 160 * i, 7, speech())).frame).payload, 40U);
+  for (unsigned i = 0; i < 5; ++i) EXPECT_EQ(rtp(from_alice(rtp_packet(0, i, 160 * i, 7, speech())).frame).payload_length, 40U);
   to.encoder.max_bitrate_bps = 8000;
   ASSERT_EQ(plane.update(bob, to).status, CommandStatus::Ok);
-  EXPECT_EQ(rtp(from_alice(rtp_packet(0, 5, 800, 7, speech())).frame).payload, 20U);
+  EXPECT_EQ(rtp(from_alice(rtp_packet(0, 5, 800, 7, speech())).frame).payload_length, 20U);
 }
 
 TEST_F(MediaTranscode, SidFramesGoOnlyToWhoeverAgreedToThem) {
@@ -221,11 +191,11 @@ TEST_F(MediaTranscode, SidFramesGoOnlyToWhoeverAgreedToThem) {
   ASSERT_EQ(plane.update(alice, a).status, CommandStatus::Ok);
   (void)from_alice(rtp_packet(18, 2, 160, 7, Frame(20, 0x11)));
   EXPECT_EQ(transcoded(), 1U) << "she may send what he refuses";
-  const Rtp made = rtp(from_alice(rtp_packet(18, 3, 320, 7, silence)).frame);
-  EXPECT_EQ(made.payload, 20U) << "two frames of the noise she described, at once";
+  const RtpHeader made = rtp(from_alice(rtp_packet(18, 3, 320, 7, silence)).frame);
+  EXPECT_EQ(made.payload_length, 20U) << "two frames of the noise she described, at once";
   EXPECT_EQ(from_alice(rtp_packet(18, 4, 400, 7, silence)).packet.verdict, engine::PacketVerdict::Kept) << "of that they are the second";
   ASSERT_EQ(plane.update(bob, b).status, CommandStatus::Ok);
-  EXPECT_EQ(rtp(from_alice(rtp_packet(18, 5, 480, 7, silence)).frame).payload, 2U);
+  EXPECT_EQ(rtp(from_alice(rtp_packet(18, 5, 480, 7, silence)).frame).payload_length, 2U);
   EXPECT_EQ(transcoded(), 2U);
 }
 

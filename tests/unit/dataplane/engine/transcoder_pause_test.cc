@@ -34,7 +34,9 @@ struct Sent {
 class Way {
  public:
   Way(const audio::CodecSettings& from, const audio::CodecSettings& to, bool noise, unsigned ptime = 20)
-      : settings_{from, to, static_cast<std::uint8_t>(ptime), noise}, memory_(Transcoder::required_bytes(settings_)), coder(Transcoder::make(settings_, memory_.span())) {}
+      : settings_{from, to, static_cast<std::uint8_t>(ptime), noise},
+        memory_(Transcoder::required_bytes(settings_)),
+        coder(Transcoder::make(settings_, memory_.span())) {}
   // What leaves because of this one.
   std::vector<Sent> feed(std::uint16_t sequence, std::uint32_t timestamp, const Bytes& payload, bool comfort_noise = false) {
     const Transcoder::Input in{sequence, timestamp, false, payload};

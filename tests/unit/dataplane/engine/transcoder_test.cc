@@ -134,17 +134,15 @@ const std::array<audio::CodecSettings, 9> kMore{{{AudioCodec::Speex, 8000},
                                                  {AudioCodec::G726_40},
                                                  {AudioCodec::L16, 8000},
                                                  {AudioCodec::L16, 16'000}}};
-// Every two of the main codecs; the others with one of each sampling rate, both ways, and in a ring.
+// Every two of the main codecs; the others with PCMU, both ways, and in a ring.
 std::vector<Pair> all_pairs() {
   std::vector<Pair> pairs;
   for (const AudioCodec a : kMain)
     for (const AudioCodec b : kMain)
       if (a != b) pairs.push_back({{a}, {b}});
   for (std::size_t i = 0; i < kMore.size(); ++i) {
-    for (const AudioCodec a : {AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::Opus}) {
-      pairs.push_back({{a}, kMore[i]});
-      pairs.push_back({kMore[i], {a}});
-    }
+    pairs.push_back({{AudioCodec::Pcmu}, kMore[i]});
+    pairs.push_back({kMore[i], {AudioCodec::Pcmu}});
     pairs.push_back({kMore[i], kMore[(i + 1) % kMore.size()]});
   }
   return pairs;
@@ -329,7 +327,7 @@ TEST(Transcoder, EventsTakeNumbersOfTheirOwnAndAudioGoesOnBehindThem) {
   const std::uint32_t began = speaker.timestamp;
   std::uint32_t timestamp = 0;
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, d.out, d.now, timestamp));
+    ASSERT_TRUE(d.coder->pass({speaker.sequence++, began, i == 0, {}}, false, d.out, d.now, timestamp));
     EXPECT_EQ(d.out.next_sequence(), static_cast<std::uint16_t>(65533 + 3 + i));
     EXPECT_EQ(timestamp, static_cast<std::uint32_t>(0xFFFFFE00 + 3 * 960)) << "where the audio stopped";
     d.out.sent(d.out.next_sequence(), timestamp, 0, d.now);
