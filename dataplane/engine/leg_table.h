@@ -94,7 +94,7 @@ struct alignas(64) LegCold {
 static_assert(sizeof(LegCold) == 64);
 
 // The counters of a leg's row, to be carried to another one.
-using LegCounts = std::array<std::uint64_t, 15 + api::LegLatency::kBuckets>;
+using LegCounts = std::array<std::uint64_t, 16 + api::LegLatency::kBuckets>;
 
 class LegTable {
  public:

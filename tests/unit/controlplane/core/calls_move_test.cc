@@ -103,6 +103,22 @@ TEST_F(CallsMove, AMoveWaitsForWhatIsUnderWay) {
   EXPECT_EQ(w.media.legs.at(w.only_call().side(Party::Callee).media.value).media.codec, Codec::Pcma);
 }
 
+TEST_F(CallsMove, AnOfferInTheAnswerMakesTheCallHeavyWithTheAck) {
+  w.caller = w.offer("");
+  w.settle_media();
+  answer("0");
+  ASSERT_NE(w.last<AnswerLeg>(), nullptr);
+  EXPECT_EQ(w.only_call().worker, 3);
+  w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "8"), false});
+  w.settle_media();
+  const Call& call = w.only_call();
+  EXPECT_EQ(call.state, CallState::Connected);
+  EXPECT_EQ(call.worker, 5);
+  const auto& leg = w.media.legs.at(call.side(Party::Caller).media.value);
+  EXPECT_EQ(leg.media.codec, Codec::Pcma);
+  EXPECT_EQ(leg.peer, call.side(Party::Callee).media) << "joined as before";
+}
+
 TEST_F(CallsMove, AFullHeavyWorkerRefusesTheCall) {
   w.media.heavy_worker_full = true;
   offer();

@@ -94,6 +94,26 @@ TEST_F(Moves, JoinedLegsStayJoinedAndTheirStreamGoesOn) {
   EXPECT_EQ(workers[1].events.count(api::EventType::FirstPacket), 0U) << "it is not the first";
 }
 
+TEST_F(Moves, WhatIsTranscodedGoesOnInOneStream) {
+  add(Codec::Pcmu, Codec::G722);
+  join();
+  RtpHeader before, after;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(parse_rtp(from_alice().datagram.payload, before));
+    workers.advance(milliseconds(20));
+  }
+  const auto [a, b] = move();
+  ASSERT_TRUE(parse_rtp(from_alice().datagram.payload, after));
+  EXPECT_EQ(after.ssrc, before.ssrc);
+  EXPECT_EQ(after.sequence, before.sequence + 1);
+  EXPECT_EQ(after.timestamp, before.timestamp + 160);
+  EXPECT_EQ(workers[1].rows[b.index()].transcoded.get(), 6U);
+  EXPECT_EQ(workers[0].block->load_booked_ppm.get(), 0U);
+  EXPECT_GT(workers[1].block->load_booked_ppm.get(), 0U);
+  ASSERT_EQ(workers[1].remove(a).status, CommandStatus::Ok);
+  EXPECT_EQ(workers[1].block->load_booked_ppm.get(), 0U);
+}
+
 TEST_F(Moves, AHeavyPairIsTranscodedWhereItMovedTo) {
   add(Codec::Pcmu, Codec::None);
   const auto [a, b] = move();
