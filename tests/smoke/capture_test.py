@@ -21,6 +21,9 @@ LIMIT = 30  # requests in 10 s: the default
 FLOODER = "10.1.0.9"
 SPEECH = b"nobody but the parties may read this; "
 UNLIMITED = {"[pike.exempt]": f'prefix = "{gateway.CALLER}/32"\n[[pike.exempt]]\nprefix = "{gateway.CALLEE}/32"'}
+# Whom "wideband" calls is spoken to in G.722, so that the gateway transcodes; all others in PCMA.
+ROUTES = "\n[[route]]\n".join([gateway.EXPERT_ROUTE.replace('"expert"', '"wideband"').replace('user = "*"', 'user = "wideband"')
+                                .replace('callee_codecs = ["PCMA", "PCMU"]', 'callee_codecs = ["G722"]'), gateway.EXPERT_ROUTE])
 
 
 class Base(unittest.TestCase):
@@ -33,7 +36,7 @@ class Base(unittest.TestCase):
         gateway.Network(cls.lab)
         cls.lab.address("caller", "c0", *(f"10.1.0.{n}/24" for n in range(9, 15)))
         gateway.Dataplane(cls.lab, *cls.OPTIONS, queues=cls.QUEUES)
-        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**UNLIMITED, capture=cls.POLICY))
+        cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**UNLIMITED, capture=cls.POLICY, **{"[route]": ROUTES}))
 
     def tearDown(self):
         for process in self.lab.processes:
@@ -82,13 +85,13 @@ class Base(unittest.TestCase):
                       timeout=60).stdout
         return [line.split("|") for line in out.splitlines()]
 
-    def talk(self, seconds=2):
-        """A call whose callee rings for a while; yields its legs while it does."""
+    def talk(self, seconds=2, user="expert", callee_type=8):
+        """A call whose callee rings for a while; returns its legs while it does."""
         (self.lab.dir / "speech.raw").write_bytes((SPEECH * 200)[:160 * 40])
-        served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "status 180 Ringing", "pause 3000", "answer", "expect ACK", "speak speech.raw 8", "expect BYE", "ok"),
+        served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "status 180 Ringing", "pause 3000", "answer", "expect ACK", f"speak speech.raw {callee_type}", "expect BYE", "ok", types=(callee_type,)),
                             f"{gateway.CALLEE}:5060", "-m", "1", "-timeout", "40", name="callee")
         dialled = peers.Sipp(self.lab, "caller", caller("invite", "recv? 100", "recv? 180", "recv 200", "ack", "speak speech.raw 0", "pause", "hush", "bye", "recv 200"),
-                             f"{gateway.CALLER}:5060", "-m", "1", "-s", "expert", "-d", int(seconds * 1000), "-timeout", "40", target=f"{gateway.OUTSIDE}:5060", name="caller")
+                             f"{gateway.CALLER}:5060", "-m", "1", "-s", user, "-d", int(seconds * 1000), "-timeout", "40", target=f"{gateway.OUTSIDE}:5060", name="caller")
         legs = lambda: {row["party"]: row for row in self.control.ctl("legs show")["rows"]}  # noqa: E731
         self.legs = lab.wait_for(lambda: len(legs()) == 2 and legs(), 20, "both legs are there")
         self.parties = (served, dialled)
@@ -100,9 +103,9 @@ class Base(unittest.TestCase):
         return next(r for r in reversed(self.control.records()) if r["event"] == "TERMINATED")
 
 
-    def leg_as_counted_and_as_on_the_wire(self):
+    def leg_as_counted_and_as_on_the_wire(self, **call):
         wire = Capture(self.lab, "callee", "e0", "udp portrange 10000-40000")
-        leg = self.talk()["callee"]["media_leg"]
+        leg = self.talk(**call)["callee"]["media_leg"]
         process = self.capture("--leg", leg, "--seconds", "30")
         call = self.hang_up()
         summary = self.ended(process)
@@ -135,6 +138,9 @@ class Whole(Base):
 
     def test_a_leg_as_it_is_counted_and_as_it_is_on_the_wire(self):
         self.leg_as_counted_and_as_on_the_wire()
+
+    def test_a_leg_whose_stream_the_gateway_makes(self):
+        self.leg_as_counted_and_as_on_the_wire(user="wideband", callee_type=9)
 
     def test_a_flood_by_its_source_with_the_reason_of_each_drop(self):
         process = self.capture("--source", FLOODER)
