@@ -42,6 +42,9 @@ using test::Pcm;
 constexpr std::array kNames{"-", "PCMU", "PCMA", "G722", "G729", "opus"};
 constexpr Duration kPacketTime = milliseconds(20);
 
+// The codecs of goals and of results.md come first in the list: 20 pairs.
+constexpr auto kLastCodec = static_cast<std::uint8_t>(Codec::Opus);
+
 std::string name(Codec codec) { return kNames[static_cast<std::size_t>(codec)]; }
 
 bool g_lost = false;
@@ -148,8 +151,8 @@ std::vector<std::vector<double>> play(Frames& frames, std::vector<Arrival> arriv
 
 template <typename Each>
 void each_pair(const Each& each) {
-  for (std::uint8_t from = 1; from <= api::kMaxCodec; ++from)
-    for (std::uint8_t to = 1; to <= api::kMaxCodec; ++to)
+  for (std::uint8_t from = 1; from <= kLastCodec; ++from)
+    for (std::uint8_t to = 1; to <= kLastCodec; ++to)
       if (from != to) each(static_cast<Codec>(from), static_cast<Codec>(to));
 }
 
