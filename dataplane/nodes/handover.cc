@@ -62,18 +62,17 @@ void Handover::send(std::size_t to) noexcept {
   batch.size = 0;
 }
 
-std::size_t Handover::take(std::span<engine::Packet> packets, Instant& oldest) noexcept {
+std::size_t Handover::take(std::span<engine::Packet> packets, std::span<Instant> received) noexcept {
   std::array<HandedPacket, kBurst> handed;
   std::size_t taken = 0;
-  oldest = kNever;
   for (std::size_t i = 0; i < rings_.workers() && taken < packets.size(); ++i) {
     const std::size_t from = (next_source_ + i) % rings_.workers();
     if (from == self_) continue;
     const auto room = static_cast<unsigned>(std::min(packets.size() - taken, handed.size()));
     const unsigned count = rte_ring_sc_dequeue_burst_elem(rings_.ring(from, self_), handed.data(), sizeof(HandedPacket), room, nullptr);
     for (unsigned p = 0; p < count; ++p) {
+      received[taken] = handed[p].received;
       packets[taken++] = handed[p].packet;
-      oldest = std::min(oldest, handed[p].received);
     }
   }
   block_.taken_over.add(taken);

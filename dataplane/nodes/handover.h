@@ -54,8 +54,8 @@ class Handover final : public engine::PeerWorkers {
   void give(const engine::Packet& packet, Instant received) noexcept;
   // Sends what was collected; returns a bit mask of the workers that got something, so that sleepers can be woken.
   std::uint32_t flush() noexcept;
-  // Up to packets.size() packets from other workers, oldest first per worker. `oldest`: the earliest `received` of them.
-  std::size_t take(std::span<engine::Packet> packets, Instant& oldest) noexcept;
+  // Up to packets.size() packets from other workers, oldest first per worker. `received`, as long: what give() was told of each.
+  std::size_t take(std::span<engine::Packet> packets, std::span<Instant> received) noexcept;
   bool waiting() const noexcept;  // take() or listen() would yield something
 
   // At once, but the worker is woken at flush() only. Only what the protocol bounds may fill a ring.

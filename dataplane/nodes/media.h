@@ -40,9 +40,10 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
 
 // `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent,
 // handed over or freed; `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for
-// one.
-inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare,
-                  Tx& tx, Handover& handover) noexcept {
+// one; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and wakes who gets it.
+template <typename HandOver>
+void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare, Tx& tx,
+           Handover& handover, const HandOver& hand_over) noexcept {
   if (packets.empty()) return;
   engine.begin_media(packets.all(), received);
   for (const engine::Packet* packet : packets.all())
@@ -54,6 +55,7 @@ inline void media(engine::Engine& engine, const PacketList& packets, Instant rec
   for (Instant before = clock(); engine.frames_waiting() != 0;) {
     if (engine.next_is_heavy()) {
       tx.flush();
+      hand_over();
       before = clock();
     }
     finish(engine, *engine.next_frame({received, due, before}, spare), received, tx);

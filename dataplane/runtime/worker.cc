@@ -90,8 +90,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
     engine_.on_timer(now, unix_now_ns(), spare_);
     nodes::send(engine_, spare_, now, tx_);
   }
-  for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
-    links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
+  hand_over();
   tx_.flush();
   if (capture_.on()) [[unlikely]] {
     settle_capture();
@@ -166,11 +165,19 @@ std::size_t Worker::view_burst(std::span<rte_mbuf* const> buffers, std::uint16_t
 
 std::size_t Worker::receive_handover(Instant now) noexcept {
   if (links_.size() == 1) return 0;
-  Instant oldest = now;
-  const std::size_t count = handover_.take(packets_, oldest);
+  std::array<Instant, nodes::kBurst> received;
+  const std::size_t count = handover_.take(packets_, received);
   while (handover_.listen(*message_)) engine_.on_message(*message_, now);  // after take(): a leg is here before its packets
-  if (count != 0) dispatch({packets_.data(), count}, oldest, oldest, true);
+  for (std::size_t begin = 0, end = 0; begin < count; begin = end) {       // those that came together at a time
+    while (end < count && received[end] == received[begin]) ++end;
+    dispatch({packets_.data() + begin, end - begin}, received[begin], received[begin], true);
+  }
   return count;
+}
+
+void Worker::hand_over() noexcept {
+  for (std::uint32_t woken = handover_.flush(); woken != 0; woken &= woken - 1)
+    links_[static_cast<std::size_t>(__builtin_ctz(woken))]->wake();
 }
 
 // `owned`: by this worker, whatever the packets say (they were handed over).
@@ -205,7 +212,7 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, Instant due,
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_, handover_);
+  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_, handover_, [this] { hand_over(); });
   // The limiter's time does not go back to when a packet was handed over.
   published_ |= signalling_.receive(limited_, std::max(now, now_), rings_ == nullptr ? nullptr : &rings_->datagrams_up,
                                     setup_.engine.local_addresses) != 0;

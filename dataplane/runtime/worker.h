@@ -66,6 +66,7 @@ class Worker final : private engine::EventSink {
   void dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
   void handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
   void settle_capture() noexcept;
+  void hand_over() noexcept;
   void relink() noexcept;
   void ring_client() noexcept;
   void sleep(Instant now) noexcept;
