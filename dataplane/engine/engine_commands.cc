@@ -181,7 +181,7 @@ Engine::Answer Engine::start_capture(const api::StartCapture& command, Instant n
   if (command.leg.present()) {
     const std::uint32_t leg = legs_.find(command.leg);
     if (leg == kNoLeg) return {CommandStatus::UnknownLeg, offsetof(api::StartCapture, leg), command.leg, {}};
-    local = legs_.local(leg);
+    local = legs_.info(leg).local;  // where it was added: a leg that was moved here keeps its port
   }
   capture_.start(command, local, now);
   return {CommandStatus::Ok, 0, command.leg, local};

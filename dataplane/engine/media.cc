@@ -208,9 +208,17 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
     if (outgoing == api::kNoPayloadType && !noise) return drop(packet, api::DropReason::UnexpectedPayloadType);
     const bool valid = audio || (noise ? rtp.payload_length != 0 : valid_telephone_events(rtp.payload_length));
     if (!valid) return drop(packet, api::DropReason::BadPayload);
+    // A transcoder waits for nobody to confirm a jump of these.
+    if (rx.path == AudioPath::Transcode && order == SequenceTracker::Order::Unconfirmed)
+      return drop(packet, api::DropReason::OutOfSequence);
+    // Durations may only grow; a copy of the newest is one of an end that is said thrice.
+    const bool late = order == SequenceTracker::Order::Late && rtp.sequence != rx.sequence.highest();
     if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, noise ? Waiting::Kind::Noise : Waiting::Kind::Event});
     if (!number(rx, leg, rtp, order, before, audio || noise, now)) return drop(packet, api::DropReason::OutOfSequence);
-    if (!audio && !noise && rx.map_events != 0) return wait({&packet, rtp, Waiting::Kind::Event});
+    if (!audio && !noise && rx.map_events != 0) {
+      if (late) return drop(packet, api::DropReason::OutOfSequence);
+      return wait({&packet, rtp, Waiting::Kind::Event});
+    }
     if (audio) rx.flows = true;
     const RtpFixed fixed = RtpFixed::load(packet.data + packet.payload_offset);
     return relay(packet, rx, out, fixed, fixed.with(rtp, outgoing), now);
@@ -267,7 +275,9 @@ bool Media::latch(const Packet& packet, const RtpHeader& rtp, Instant now) noexc
   info.current_remote = source;
   set_remote(leg);
   rx.rtcp_port = 0;
-  legs_.cold(leg).rtcp_send_port = static_cast<std::uint16_t>(source.port + 1);
+  // One port for both, as agreed (RFC 5761), or the next one.
+  const bool mux = info.media.remote_rtcp_port != 0 && info.media.remote_rtcp_port == info.media.remote.port;
+  legs_.cold(leg).rtcp_send_port = static_cast<std::uint16_t>(source.port + (mux ? 0 : 1));
   legs_.publish(leg);
   events_.on_event(moved);
   return true;

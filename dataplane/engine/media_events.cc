@@ -79,8 +79,6 @@ void Media::relayed_event(const Waiting& waiting, Instant now) noexcept {
   const LegOut& out = legs_.out(leg);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   const LegRx& rx = legs_.rx(leg);
-  if (serial_newer(static_cast<std::uint16_t>(rx.sequence.highest() + rx.map.sequence_offset), rtp.sequence))
-    return drop(packet, api::DropReason::OutOfSequence);  // durations may only grow
   std::uint8_t* at = packet.data + packet.payload_offset;
   std::uint8_t* events = at + rtp.payload_offset;
   std::uint32_t timestamp = rtp.timestamp;

@@ -100,6 +100,7 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   // What comes while nothing is sent must not be a gap in what is.
   const bool flows = peer != kNoLeg && rx.receive != 0 && legs_.info(peer).media.send != 0;
   if (peer != rx.peer || path != rx.path || !flows) end_map(leg, received(leg));
+  if (!flows && coding_[leg].coder != nullptr) coding_[leg].coder->restart();
   rx.peer = peer;
   rx.path = path;
   rx.clock_khz = static_cast<std::uint8_t>(api::facts(info.media.codec).rtp_clock_hz / 1000);

@@ -270,6 +270,8 @@ void Transcoder::append(std::span<const std::int16_t> decoded) noexcept {
 
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
 bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
+  // A jump, which the caller has seen confirmed.
+  if (const std::int16_t jump = serial_distance(expected_sequence_, in.sequence); jump >= kMaxDropout || jump <= -kMaxMisorder) restart();
   if (!started_) begin(in, out, now);
   const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
   const bool copy = again && ahead == -1;

@@ -1,5 +1,5 @@
-// A party that speaks over a bad network, through the whole engine, to a party of another codec: what leaves, under which numbers, when, and
-// what the listener hears. Virtual time; the network is seeded.
+// A party that speaks over a bad network, through the whole engine, to a party of another codec: what leaves, under which numbers, when,
+// and what the listener hears. Virtual time; the network is seeded.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -58,7 +58,13 @@ class Continuity : public testing::Test {
     ASSERT_EQ(plane.update(alice.leg, media).status, api::CommandStatus::Ok);
   }
 
-  Plane plane;
+  static engine::EngineConfig config() {
+    engine::EngineConfig c = small_config();
+    c.transcoding_mb = 1;
+    return c;
+  }
+
+  Plane plane{config()};
   api::CommandDone alice, bob;
 };
 
@@ -151,6 +157,23 @@ TEST_F(Continuity, HoldLeavesNoGap) {
   EXPECT_EQ(after.sequence, 101) << "nothing was sent meanwhile: nothing was lost";
   EXPECT_EQ(after.timestamp, 5000U + 51 * 160) << "but time has passed";
   EXPECT_EQ(send(150, 5000 + 50 * 160, 1).packet.drop, DropReason::OutOfSequence);
+}
+
+TEST_F(Continuity, HoldLeavesNoGapInATranscodedStream) {
+  connect(Codec::Pcmu, Codec::G722);
+  const Heard first = heard(send(100, 5000, 1));
+  hold(true);
+  for (int i = 1; i <= 50; ++i) {
+    plane.advance(milliseconds(20));
+    (void)send(static_cast<std::uint16_t>(100 + i), static_cast<std::uint32_t>(5000 + i * 160), 1);
+  }
+  hold(false);
+  plane.advance(milliseconds(20));
+  const Heard after = heard(send(151, 5000 + 51 * 160, 1));
+  EXPECT_EQ(after.sequence, static_cast<std::uint16_t>(first.sequence + 1));
+  EXPECT_EQ(after.timestamp, first.timestamp + 51 * 160);
+  EXPECT_TRUE(after.marker);
+  EXPECT_EQ(after.ssrc, first.ssrc);
 }
 
 TEST_F(Continuity, AnUpdateThatChangesNothingOfTheStreamIsNotHeard) {

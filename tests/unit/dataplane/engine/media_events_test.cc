@@ -65,6 +65,47 @@ TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
   EXPECT_EQ(from_alice(rtp_packet(101, 4, 160, 7, event(3, true, 12'000))).packet.drop, api::DropReason::OutOfSequence) << "once";
 }
 
+// Read at once, after a pause of ours: what comes last must not make what is before it late.
+TEST_F(MediaEvents, TheEndsOfAnEventAndTheAudioBehindThemMayComeInOneBurst) {
+  connect(params("198.51.100.10:40000", Codec::Opus, 96, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
+  ASSERT_EQ(from_alice(rtp_packet(101, 19, 960, 7, event(3, false, 800)), true).packet.verdict, engine::PacketVerdict::Transmit);
+  std::vector<Frame> frames;
+  for (std::uint16_t i = 0; i < 3; ++i)
+    frames.push_back(frame_of_alice(alice_port, rtp_packet(101, 20U + i, 960, 7, event(3, true, 1600))));
+  frames.push_back(frame_of_alice(alice_port, rtp_packet(96, 23, 9600, 7, Frame(40, 0x55))));
+  std::vector<engine::Packet> packets;
+  std::vector<engine::Packet*> burst;
+  for (Frame& frame : frames) {
+    const auto length = static_cast<std::uint16_t>(frame.size());
+    frame.insert(frame.begin(), 128, 0);
+    frame.resize(frame.size() + 1024);
+    engine::Packet& packet = packets.emplace_back();
+    packet.data = frame.data() + 128;
+    packet.length = length;
+    packet.headroom = 128;
+    packet.tailroom = 1024;
+  }
+  plane.engine.classify(packets);
+  for (engine::Packet& packet : packets) burst.push_back(&packet);
+  plane.engine.media(burst, plane.now, plane.spares);
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(packets[i].verdict, engine::PacketVerdict::Transmit) << i;
+    EXPECT_EQ(seen(Frame(packets[i].data, packets[i].data + packets[i].length)).event, (TelephoneEvent{3, true, 10, 9600}));
+  }
+  EXPECT_EQ(packets[3].verdict, engine::PacketVerdict::Transmit);
+}
+
+// One packet says nothing of a party's numbers (RFC 3550 appendix A.1).
+TEST_F(MediaEvents, AnEventFarAheadDoesNotMoveTheStreamItIsIn) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), params("203.0.113.20:50000", Codec::G722, 9, 8000));
+  const auto audio = [&](unsigned sequence, std::uint32_t timestamp) {
+    return TwoParties::seen(from_alice(rtp_packet(0, sequence, timestamp, 7, Frame(160, 0x55))).frame).rtp.sequence;
+  };
+  const std::uint16_t first = audio(1, 160);
+  EXPECT_EQ(from_alice(rtp_packet(101, 20'001, 320, 7, event(3, false, 160)), true).packet.drop, api::DropReason::OutOfSequence);
+  EXPECT_EQ(audio(2, 320), static_cast<std::uint16_t>(first + 1));
+}
+
 // As oRTP sends it. What is not an end is a copy that the wire made.
 TEST_F(MediaEvents, AnEndSaidThriceUnderOneNumberLeavesThrice) {
   connect(params("198.51.100.10:40000", Codec::Opus, 96, 48'000), params("203.0.113.20:50000", Codec::Pcmu, 0, 8000));

@@ -198,6 +198,25 @@ TEST_F(Rtcp, OnePortForBothIsAnsweredFromOnePort) {
   EXPECT_EQ(back.datagram.from.port, alice.local.port + 1);
 }
 
+TEST_F(Rtcp, OnePortForBothStaysOneWhereThePartyIsFound) {
+  for (const bool mux : {true, false}) {
+    api::MediaParams behind_nat = media_to("10.0.0.5:4000");
+    behind_nat.remote_rtcp_port = mux ? 4000 : 4001;
+    behind_nat.source_policy = api::SourcePolicy::Latch;
+    behind_nat.latch_window_ms = 1000;
+    alice = plane.add(media_to(kAlice));
+    bob = plane.add(behind_nat);
+    ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
+    ASSERT_NE(rtp(kBob, bob, 0, 1, 1, 6), 0U);
+    const Plane::Sent there = rtcp(kAlice, alice, [](ByteWriter& out) { write_receiver_report(out, 6, {}); });
+    EXPECT_EQ(there.datagram.to, *Endpoint::parse(mux ? kBob : "203.0.113.20:50001"));
+    EXPECT_EQ(there.datagram.from.port, bob.local.port + (mux ? 0 : 1));
+    plane.remove(alice.leg);
+    plane.remove(bob.leg);
+    plane.advance(std::chrono::seconds(10));
+  }
+}
+
 TEST_F(Rtcp, TheRoundTripToEachPartyIsMeasuredFromRelayedReports) {
   connect(Codec::Pcmu, Codec::Pcmu);
   const std::uint32_t heard = rtp(kAlice, alice, 0, 1, 1, 6);

@@ -65,6 +65,11 @@ TEST_F(Moves, LegsKeepTheirPortsAndGetNewIds) {
   EXPECT_EQ(workers[0].block->legs_in_use.get(), 0U);
   EXPECT_EQ(workers[1].block->legs_in_use.get(), 2U);
   EXPECT_EQ(workers[0].update(alice.leg, media_to(kAlice)).status, CommandStatus::UnknownLeg);
+  const api::CommandDone captured = workers[1].command(api::CommandType::StartCapture, [&](api::Command& c) {
+    c.start_capture = {1, 1000, a, {}, 0};
+  });
+  EXPECT_EQ(captured.status, CommandStatus::Ok);
+  EXPECT_EQ(captured.local, alice.local) << "what is captured is what the party sends there";
   EXPECT_EQ(workers[0].hops.held, 0U) << "next hops were given back";
   EXPECT_EQ(workers[1].hops.held, 2U);
   ASSERT_EQ(workers[1].join(a, b).status, CommandStatus::Ok);

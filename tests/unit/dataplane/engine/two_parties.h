@@ -21,7 +21,9 @@ class TwoParties : public ::testing::Test {
     alice_port = added_a.local;
     ASSERT_EQ(plane.join(alice, bob).status, api::CommandStatus::Ok);
   }
-  static Frame frame_of_alice(const Endpoint& port, const Frame& rtp) { return udp_frame(*Endpoint::parse("198.51.100.10:40000"), port, rtp); }
+  static Frame frame_of_alice(const Endpoint& port, const Frame& rtp) {
+    return udp_frame(*Endpoint::parse("198.51.100.10:40000"), port, rtp);
+  }
   Plane::Sent from_alice(const Frame& rtp) { return plane.send(frame_of_alice(alice_port, rtp)); }
   struct Seen {
     RtpHeader rtp;
