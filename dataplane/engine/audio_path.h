@@ -17,13 +17,14 @@ constexpr AudioPath path_between(api::Codec from, api::Codec to) noexcept {
   return AudioPath::Transcode;
 }
 
-// Between two legs. What a leg may send and its peer refuses makes a transcoder needed also where the codec is the same:
-// SID frames (G.729 Annex B), comfort noise (RFC 3389).
+// Between two legs, the same in both directions. What one leg may send and the other refuses makes transcoders needed also
+// where the codec is the same: SID frames (G.729 Annex B), comfort noise (RFC 3389). In both directions, so that neither party
+// hears reports of two senders.
 constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaParams& to) noexcept {
   const AudioPath path = path_between(from.codec, to.codec);
-  const bool sid_refused = from.codec == api::Codec::G729 && from.encoder.annex_b > to.encoder.annex_b;
-  const bool noise_refused = from.comfort_noise_payload_type != api::kNoPayloadType && to.comfort_noise_payload_type == api::kNoPayloadType;
-  return path != AudioPath::None && (sid_refused || noise_refused) ? AudioPath::Transcode : path;
+  const auto noise = [](const api::MediaParams& media) { return media.comfort_noise_payload_type != api::kNoPayloadType; };
+  const bool sid_refused = from.codec == api::Codec::G729 && from.encoder.annex_b != to.encoder.annex_b;
+  return path != AudioPath::None && (sid_refused || noise(from) != noise(to)) ? AudioPath::Transcode : path;
 }
 
 // With its PCM rate, but for Opus, whose rate is the transcoder's to choose.

@@ -198,6 +198,24 @@ TEST_F(Rtcp, OnePortForBothIsAnsweredFromOnePort) {
   EXPECT_EQ(back.datagram.from.port, alice.local.port + 1);
 }
 
+// Comfort noise that one knows and the other does not: his reports must not come beside ours.
+TEST_F(Rtcp, WhereOneDirectionIsMadeAnewBothHaveReportsOfOurs) {
+  api::MediaParams knows = media_to(kAlice);
+  knows.comfort_noise_payload_type = 13;
+  alice = plane.add(knows);
+  bob = plane.add(media_to(kBob));
+  ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
+  for (const auto& [from, leg] : {std::pair{kAlice, alice}, std::pair{kBob, bob}}) {
+    ASSERT_NE(rtp(from, leg, 0, 1, 160, 6), 0U);
+    EXPECT_EQ(rtcp(from, leg,
+                   [](ByteWriter& out) {
+                     write_sender_report(out, {6, kNtp, 1, 1, 160}, {});
+                   })
+                  .packet.verdict,
+              engine::PacketVerdict::Kept);
+  }
+}
+
 TEST_F(Rtcp, OnePortForBothStaysOneWhereThePartyIsFound) {
   for (const bool mux : {true, false}) {
     api::MediaParams behind_nat = media_to("10.0.0.5:4000");
