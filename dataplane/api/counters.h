@@ -114,7 +114,7 @@ struct alignas(64) LegRow {
   Counter rx_bytes;                // UDP payload
   Counter rx_rtcp;
   Counter dropped;     // packets for this leg that were dropped (reasons: worker block)
-  Counter last_rx_ns;  // 0: nothing yet
+  Counter last_rx_ns;  // of RTP; 0: nothing yet
   Counter expected;    // by sequence number; loss = expected - rx_packets (RFC 3550 appendix A.3)
   Counter reordered;
   Counter jitter;  // of arrival (RFC 3550 appendix A.8): low half 16 times the jitter in time stamp units; see jitter_units()

@@ -123,6 +123,10 @@ class Media {
                     Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
+  unsigned send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
+  void send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp,
+                   std::uint32_t duration, bool marker, Instant now) noexcept;
+  Packet* complete_frame(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
   void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void relayed_event(const Waiting& waiting, Instant now) noexcept;

@@ -2,10 +2,22 @@
 // transcoded audio they take numbers of its stream; between clocks their durations change. The time stamp is that of the event's beginning,
 // on all its packets.
 #include <algorithm>
+#include <array>
 
 #include "dataplane/engine/media.h"
 
 namespace ifgw::engine {
+
+// Sends the frame that has begun, which what comes now must not overtake. Returns the packet that is free for that: this one
+// where no frame came of it; nullptr: none.
+Packet* Media::complete_frame(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  coding_[leg].coder->complete();
+  if (send_frames(packet, stream, now, spare) == 0) return &packet;
+  Packet* free = spare.take();
+  if (free != nullptr) free->leg_index = leg;
+  return free;
+}
 
 // Beside transcoded audio.
 void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
@@ -14,38 +26,45 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
   const std::uint32_t leg = packet.leg_index;
   const std::uint8_t payload_type = legs_.out(leg).event_payload_type;
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  if (rtp.payload_length > audio::kMaxPayloadBytes) return drop(packet, api::DropReason::BadPayload);
   RtpOut& stream = streams_[legs_.rx(leg).peer];
-  std::uint32_t placed = 0;
+  std::array<std::uint8_t, audio::kMaxPayloadBytes> kept;
+  const std::span<std::uint8_t> events = std::span(kept).first(rtp.payload_length);
+  std::copy_n(packet.data + packet.payload_offset + rtp.payload_offset, events.size(), events.begin());
+  const bool one = events.size() == kTelephoneEventBytes;
   // Some phones (oRTP) say the end of an event thrice under one number.
-  const std::uint8_t* received = packet.data + packet.payload_offset + rtp.payload_offset;
-  const bool end = rtp.payload_length == kTelephoneEventBytes && read_telephone_event(received).end;
+  const bool end = one && read_telephone_event(events.data()).end;
+  std::uint32_t placed = 0;
   follow(coding_[leg], rtp.ssrc);
   if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, end, stream, now, placed))
     return drop(packet, api::DropReason::OutOfSequence);
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  std::copy_n(at + rtp.payload_offset, rtp.payload_length, at + kRtpFixedBytes);  // where there were no CSRC or extension: itself
-  const auto send = [&](Packet& target, const EventMapper::Report& report, std::size_t bytes) {
-    const Transcoder::Output output{bytes, stream.next_sequence(), report.timestamp, report.marker};
-    stream.sent(output.sequence, output.timestamp, report.length, now);
-    (void)send_stream(target, payload_type, output, stream.ssrc(), now);
-  };
-  if (rtp.payload_length != kTelephoneEventBytes) {
-    event_mappers_[leg].scale({at + kRtpFixedBytes, rtp.payload_length});
-    return send(packet, {placed, 0, rtp.marker, {}}, rtp.payload_length);
-  }
   EventMapper::Reports reports;
-  event_mappers_[leg].map(rtp.timestamp, rtp.marker, read_telephone_event(at + kRtpFixedBytes), placed, EventMapper::kMaxReports, reports);
-  // The packet takes the first, spare packets the others.
-  for (std::size_t i = 0; i < reports.size(); ++i) {
-    Packet* target = i == 0 ? &packet : spare.take();
-    if (target == nullptr || payload_room(*target) < kRtpFixedBytes + kTelephoneEventBytes) {
+  if (one)
+    event_mappers_[leg].map(rtp.timestamp, rtp.marker, read_telephone_event(events.data()), placed, EventMapper::kMaxReports, reports);
+  else
+    event_mappers_[leg].scale(events);
+  Packet* target = complete_frame(packet, stream, now, spare);
+  for (std::size_t i = 0; i < (one ? reports.size() : 1); ++i) {
+    if (i != 0) target = spare.take();
+    if (target == nullptr || payload_room(*target) < kRtpFixedBytes + events.size()) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
       continue;
     }
-    target->leg_index = leg;
-    write_telephone_event(target->data + target->payload_offset + kRtpFixedBytes, reports[i].event);
-    send(*target, reports[i], kTelephoneEventBytes);
+    const EventMapper::Report report = one ? reports[i] : EventMapper::Report{placed, 0, rtp.marker, {}};
+    if (one) write_telephone_event(events.data(), report.event);
+    send_beside(*target, leg, payload_type, events, report.timestamp, report.length, report.marker, now);
   }
+}
+
+// A packet of the stream that is no frame of its audio.
+void Media::send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp,
+                        std::uint32_t duration, bool marker, Instant now) noexcept {
+  RtpOut& stream = streams_[legs_.rx(leg).peer];
+  packet.leg_index = leg;
+  std::copy(payload.begin(), payload.end(), packet.data + packet.payload_offset + kRtpFixedBytes);
+  const Transcoder::Output output{payload.size(), stream.next_sequence(), timestamp, marker};
+  stream.sent(output.sequence, timestamp, duration, now);
+  (void)send_stream(packet, payload_type, output, stream.ssrc(), now);
 }
 
 // To a party that knows comfort noise it goes on as such, without its spectrum where that was measured at another sampling
@@ -57,18 +76,22 @@ void Media::transcoded_noise(const Waiting& waiting, Instant now, PacketSource& 
   const std::uint8_t payload_type = legs_.out(leg).noise_payload_type;
   if (payload_type == api::kNoPayloadType) return transcode(waiting, now, spare);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+  if (rtp.payload_length > audio::kMaxPayloadBytes) return drop(packet, api::DropReason::BadPayload);
   RtpOut& stream = streams_[to];
-  Transcoder::Output output;
+  std::uint32_t placed = 0;
   follow(coding_[leg], rtp.ssrc);
-  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, false, stream, now, output.timestamp))
+  if (!coding_[leg].coder->pass({rtp.sequence, rtp.timestamp, rtp.marker, {}}, false, stream, now, placed))
     return drop(packet, api::DropReason::OutOfSequence);
   const auto rate = [&](std::uint32_t of) { return audio::pcm_rate_hz(codec_settings(legs_.info(of).media.codec)); };
-  output.size = rate(leg) == rate(to) ? rtp.payload_length : 1;
-  output.sequence = stream.next_sequence();
-  stream.sent(output.sequence, output.timestamp, 0, now);
-  std::uint8_t* at = packet.data + packet.payload_offset;
-  std::copy_n(at + rtp.payload_offset, output.size, at + kRtpFixedBytes);
-  (void)send_stream(packet, payload_type, output, stream.ssrc(), now);
+  std::array<std::uint8_t, audio::kMaxPayloadBytes> kept;
+  const std::span<std::uint8_t> noise = std::span(kept).first(rate(leg) == rate(to) ? rtp.payload_length : 1);
+  std::copy_n(packet.data + packet.payload_offset + rtp.payload_offset, noise.size(), noise.begin());
+  Packet* target = complete_frame(packet, stream, now, spare);
+  if (target == nullptr || payload_room(*target) < kRtpFixedBytes + noise.size()) {
+    block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
+    return;
+  }
+  send_beside(*target, leg, payload_type, noise, placed, 0, false, now);
 }
 
 // Beside relayed audio, between clocks: one packet leaves for one that came, under its number.

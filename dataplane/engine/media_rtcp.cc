@@ -36,7 +36,7 @@ void Media::receive_rtcp(Packet& packet, Instant now) noexcept {
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   api::LegRow& row = legs_.row(leg);
   row.rx_rtcp.add(1);
-  row.last_rx_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  legs_.cold(leg).quiet_since = now;  // a party that reports is there, though it may not speak
   // Behind a NAT the RTCP port can only be learned; the party's own packets name it.
   if (rx.latch != 0 && (packet.destination_port & 1) != 0) legs_.cold(leg).rtcp_send_port = packet.source_port;
   hear_reports(leg, compound, now);

@@ -22,11 +22,9 @@ void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t 
 void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
   Packet& packet = *waiting.packet;
   const std::uint32_t leg = packet.leg_index;
-  const LegOut& out = legs_.out(leg);
-  const std::uint32_t to = legs_.rx(leg).peer;
   Coding& coding = coding_[leg];
   Transcoder& coder = *coding.coder;
-  RtpOut& stream = streams_[to];
+  RtpOut& stream = streams_[legs_.rx(leg).peer];
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   follow(coding, waiting.rtp.ssrc);
@@ -36,14 +34,21 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
     case Transcoder::Intake::Late: return drop(packet, api::DropReason::OutOfSequence);
     case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);
   }
-  // The received payload is PCM now; its room takes the first frame, spare packets take the others.
-  Packet* target = &packet;
   packet.verdict = PacketVerdict::Kept;
+  // One frame in, one as long out: its time is what the pair costs.
+  if (send_frames(packet, stream, now, spare) == 1 && coder.even()) timed_ = {legs_.rx(leg).codec_pair, coding.settings.ptime_ms};
+}
+
+// What the leg's coder has: the first frame in the packet, whose payload is in it by now, the others in spare ones. How many.
+unsigned Media::send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept {
+  const std::uint32_t leg = packet.leg_index;
+  const LegOut& out = legs_.out(leg);
+  Packet* target = &packet;
   std::array<std::uint8_t, audio::kMaxPayloadBytes> frame;
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
   Transcoder::Output output;
   unsigned frames = 0;
-  for (; coder.next({frame.data(), room}, stream, now, output); ++frames) {
+  for (; coding_[leg].coder->next({frame.data(), room}, stream, now, output); ++frames) {
     if (target == nullptr) target = spare.take();
     if (target == nullptr || payload_room(*target) < kRtpBytes + output.size) {
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
@@ -52,11 +57,10 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
     std::copy_n(frame.data(), output.size, target->data + target->payload_offset + kRtpBytes);
     target->leg_index = leg;
     const std::uint8_t payload_type = output.noise ? out.noise_payload_type : out.payload_type;
-    if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(to).transcoded.add(1);
+    if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(legs_.rx(leg).peer).transcoded.add(1);
     target = nullptr;
   }
-  // One frame in, one as long out: its time is what the pair costs.
-  if (frames == 1 && coder.even()) timed_ = {legs_.rx(leg).codec_pair, coding.settings.ptime_ms};
+  return frames;
 }
 
 void Media::frame_took(Duration time) noexcept {

@@ -284,6 +284,16 @@ bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std
   return true;
 }
 
+void Transcoder::complete() noexcept {
+  if (!open()) return;
+  compact();
+  const std::size_t missing = frame_samples_ - end_;
+  substitute(missing, {});
+  // As with noise: audio that comes before its end is appended, not late.
+  noise_units_ = static_cast<std::uint32_t>(missing * from_clock_hz_ / to_rate_hz_);
+  expected_timestamp_ += noise_units_;
+}
+
 // Less than a frame is left by next(); it moves to the front.
 void Transcoder::compact() noexcept {
   IFGW_CHECK(end_ - begin_ < frame_samples_ && encoded_ == 0);

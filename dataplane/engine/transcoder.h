@@ -85,6 +85,11 @@ class Transcoder {
   // `again`: it may be the packet before it once more, under the same number.
   bool pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept;
 
+  // A frame has begun that waits for more audio.
+  bool open() const noexcept { return started_ && end_ != begin_; }
+  // Completes it with what conceals a loss: what passes must not overtake it. Then call next().
+  void complete() noexcept;
+
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;
 

@@ -28,11 +28,6 @@ struct Party {
 
 class MovedLegs : public testing::TestWithParam<std::uint32_t> {
  protected:
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   static api::MediaParams media(const Party& party, bool held) {
     api::MediaParams m = media_to(nullptr, party.codec);
     m.remote = party.remote;
@@ -74,7 +69,7 @@ class MovedLegs : public testing::TestWithParam<std::uint32_t> {
     }
   }
 
-  TwoWorkers moving{config()}, staying{config()};
+  TwoWorkers moving{transcoding_config()}, staying{transcoding_config()};
   Party alice, bob;
 };
 

@@ -99,9 +99,7 @@ TEST_P(Ways, EachEventOnceWithItsDurationWhateverTheNetworkDoes) {
     std::vector<Wire> wire = send(events, way.from_clock, random);
     for (std::size_t i = 1; i < wire.size(); ++i)
       if (random() % 12 == 0) std::swap(wire[i - 1], wire[i]);
-    engine::EngineConfig config = small_config();
-    config.transcoding_mb = 1;
-    Plane plane(config);
+    Plane plane(transcoding_config());
     api::MediaParams a = media_to("198.51.100.10:40000", way.from), b = media_to("203.0.113.20:50000", way.to);
     a.telephone_event_payload_type = b.telephone_event_payload_type = 101;
     a.telephone_event_clock_hz = way.from_clock;

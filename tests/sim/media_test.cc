@@ -139,9 +139,7 @@ TEST_P(MediaSim, WhateverTheNetworkDoesTheStreamIsCleanAndTheLossIsSeen) {
   const bool relayed = engine::path_between(from, to) != engine::AudioPath::Transcode;
   for (const Network& network : kNetworks) {
     SCOPED_TRACE(network.name);
-    engine::EngineConfig config = small_config();
-    config.transcoding_mb = 1;
-    Plane plane(config);
+    Plane plane(transcoding_config());
     api::MediaParams b = media_to("203.0.113.20:50000", to);
     b.payload_type = 97;
     const api::CommandDone leg = plane.add(media_to("198.51.100.10:40000", from));

@@ -77,6 +77,13 @@ inline engine::EngineConfig small_config() {
   return config;
 }
 
+// Two legs' coders have room in it.
+inline engine::EngineConfig transcoding_config() {
+  engine::EngineConfig config = small_config();
+  config.transcoding_mb = 1;
+  return config;
+}
+
 // Packets beyond those that came in, with room like a buffer's.
 class Spares : public engine::PacketSource {
  public:

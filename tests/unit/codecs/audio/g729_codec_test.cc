@@ -1,10 +1,10 @@
 #include <gtest/gtest.h>
 
+#include "tests/support/g729.h"
 #include "tests/support/signals.h"
 
 extern "C" {
 #include <bcg729/decoder.h>
-#include <bcg729/encoder.h>
 }
 
 namespace ifgw::audio {
@@ -16,21 +16,6 @@ constexpr std::size_t kFrame = 80;
 
 constexpr CodecSettings kPlain{.codec = AudioCodec::G729};
 constexpr CodecSettings kAnnexB{.codec = AudioCodec::G729, .g729_annex_b = true};
-
-// What the library itself makes of each 10 ms.
-std::vector<Bytes> library_frames(const Pcm& pcm, bool vad) {
-  auto* channel = initBcg729EncoderChannel(vad ? 1 : 0);
-  std::vector<Bytes> frames;
-  for (std::size_t at = 0; at < pcm.size(); at += kFrame) {
-    Bytes bits(10);
-    std::uint8_t size = 0;
-    bcg729Encoder(channel, &pcm[at], bits.data(), &size);
-    bits.resize(size);
-    frames.push_back(bits);
-  }
-  closeBcg729EncoderChannel(channel);
-  return frames;
-}
 
 // Speech, silence, speech: with every kind of frame in it.
 Pcm talk_and_pause() {
@@ -44,7 +29,7 @@ Pcm talk_and_pause() {
 
 TEST(G729, PayloadsAreTheLibrarysFrames) {
   const Pcm pcm = test::speech(8000, 9600);
-  const std::vector<Bytes> frames = library_frames(pcm, false);
+  const std::vector<Bytes> frames = test::g729_frames(pcm, false);
   for (const std::size_t per_packet : {1U, 2U, 3U, 6U}) {
     const test::OwnedEncoder encoder(kPlain);
     for (std::size_t i = 0; i < frames.size(); i += per_packet) {
@@ -62,7 +47,7 @@ TEST(G729, PayloadsAreTheLibrarysFrames) {
 // or a frame that is not sent (RFC 3551 section 4.5.6).
 TEST(G729, SilenceEndsAPacket) {
   const Pcm pcm = talk_and_pause();
-  const std::vector<Bytes> frames = library_frames(pcm, true);
+  const std::vector<Bytes> frames = test::g729_frames(pcm, true);
   for (const std::size_t per_packet : {1U, 2U, 3U, 4U, 6U}) {
     const test::OwnedEncoder encoder(kAnnexB);
     std::vector<Bytes> sent(frames.size());
@@ -92,7 +77,7 @@ TEST(G729, SilenceEndsAPacket) {
 }
 
 TEST(G729, DecodesSpeechSidAndPausesLikeTheLibrary) {
-  const std::vector<Bytes> frames = library_frames(talk_and_pause(), true);
+  const std::vector<Bytes> frames = test::g729_frames(talk_and_pause(), true);
   const test::OwnedDecoder decoder(kAnnexB);
   auto* channel = initBcg729DecoderChannel();
   std::size_t sids = 0;

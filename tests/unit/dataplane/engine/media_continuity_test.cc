@@ -58,13 +58,7 @@ class Continuity : public testing::Test {
     ASSERT_EQ(plane.update(alice.leg, media).status, api::CommandStatus::Ok);
   }
 
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
-
-  Plane plane{config()};
+  Plane plane{transcoding_config()};
   api::CommandDone alice, bob;
 };
 
@@ -140,6 +134,20 @@ TEST_F(Continuity, AClockThatIsSetAnewIsNotHeard) {
   const Heard silence = heard(send(102, 100 + 40'000, 1));
   EXPECT_EQ(silence.timestamp, 5'040'160U) << "silence that was not sent is time that passes";
   EXPECT_FALSE(silence.marker) << "the marker is the sender's";
+}
+
+TEST_F(Continuity, ReportsDoNotShortenASilence) {
+  connect(Codec::Pcmu, Codec::Pcmu);
+  const Heard before = heard(send(100, 5000, 1));
+  for (int i = 0; i < 12; ++i) {
+    plane.advance(milliseconds(5000));
+    const Endpoint port{alice.local.ip, static_cast<std::uint16_t>(alice.local.port + 1)};
+    const Plane::Sent report = plane.send(udp_frame(Endpoint{Endpoint::parse(kAlice)->ip, 40001}, port, rtcp_packet(1)));
+    ASSERT_NE(report.packet.verdict, engine::PacketVerdict::Drop) << api::info(report.packet.drop).label;
+  }
+  const Heard after = heard(send(7, 99, 2));
+  EXPECT_EQ(after.sequence, static_cast<std::uint16_t>(before.sequence + 1));
+  EXPECT_EQ(after.timestamp, before.timestamp + 60 * 8000);
 }
 
 TEST_F(Continuity, HoldLeavesNoGap) {

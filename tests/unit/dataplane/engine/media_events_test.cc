@@ -65,6 +65,33 @@ TEST_F(MediaEvents, BetweenG711AndOpusDurationsAndSegmentsAreTheOtherClocks) {
   EXPECT_EQ(from_alice(rtp_packet(101, 4, 160, 7, event(3, true, 12'000))).packet.drop, api::DropReason::OutOfSequence) << "once";
 }
 
+TEST_F(MediaEvents, AnEventGoesBehindTheFrameThatHasBegun) {
+  api::MediaParams b = params("203.0.113.20:50000", Codec::G722, 9, 8000);
+  b.ptime_ms = 40;
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), b);
+  const Frame audio(160, 0x55);
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 0, 7, audio)).packet.verdict, engine::PacketVerdict::Kept);
+  const Plane::Sent sent = from_alice(rtp_packet(101, 2, 160, 7, event(3, false, 160)), true);
+  ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
+  ASSERT_EQ(plane.spares.packets.size(), 1U);
+  const engine::Packet& spare = plane.spares.packets[0].packet;
+  ASSERT_EQ(spare.verdict, engine::PacketVerdict::Transmit);
+  const TwoParties::Seen frame = TwoParties::seen(sent.frame);
+  const Seen begin = seen(Frame(spare.data, spare.data + spare.length));
+  EXPECT_EQ(frame.rtp.payload_type, 9);
+  EXPECT_EQ(frame.payload.size(), 320U);
+  EXPECT_EQ(begin.rtp.payload_type, 101);
+  EXPECT_TRUE(begin.rtp.marker);
+  EXPECT_EQ(begin.event, (TelephoneEvent{3, false, 10, 160}));
+  EXPECT_EQ(begin.rtp.sequence, static_cast<std::uint16_t>(frame.rtp.sequence + 1));
+  EXPECT_EQ(begin.rtp.timestamp, frame.rtp.timestamp + 160);
+  // The next one comes while nothing waits.
+  const Seen end = seen(from_alice(rtp_packet(101, 3, 160, 7, event(3, true, 320))).frame);
+  EXPECT_TRUE(plane.spares.packets.empty());
+  EXPECT_EQ(end.rtp.sequence, static_cast<std::uint16_t>(frame.rtp.sequence + 2));
+  EXPECT_EQ(end.rtp.timestamp, begin.rtp.timestamp);
+}
+
 // Read at once, after a pause of ours: what comes last must not make what is before it late.
 TEST_F(MediaEvents, TheEndsOfAnEventAndTheAudioBehindThemMayComeInOneBurst) {
   connect(params("198.51.100.10:40000", Codec::Opus, 96, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));
@@ -144,7 +171,7 @@ TEST_F(MediaEvents, BesideRelayedOpusTheClockChangesToo) {
 
 TEST_F(MediaEvents, PayloadsThatAreNoEventsAreRefused) {
   for (const Codec codec : {Codec::Pcmu, Codec::Pcma, Codec::G722}) {
-    Plane other{config()};
+    Plane other{transcoding_config()};
     const api::CommandDone a = other.add(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000));
     const api::CommandDone b = other.add(params("203.0.113.20:50000", codec, codec == Codec::Pcmu ? 0 : 8, 8000));
     ASSERT_EQ(other.join(a.leg, b.leg).status, CommandStatus::Ok);

@@ -32,7 +32,7 @@ class MediaNoise : public TwoParties {
 
 TEST_F(MediaNoise, GoesOnBetweenPartiesThatKnowIt) {
   for (const Codec to : {Codec::Pcmu, Codec::Pcma}) {
-    Plane other{config()};
+    Plane other{transcoding_config()};
     api::MediaParams a = params("198.51.100.10:40000", Codec::Pcmu, true), b = params("203.0.113.20:50000", to, true);
     b.comfort_noise_payload_type = 98;
     const api::CommandDone leg = other.add(a);
@@ -61,7 +61,7 @@ TEST_F(MediaNoise, BesideTranscodedAudioOnlyTheLevelIsRightAtAnotherSamplingRate
 
 TEST_F(MediaNoise, IsAFrameOfAudioForWhoDoesNotKnowIt) {
   for (const Codec to : {Codec::Pcmu, Codec::Pcma, Codec::G722}) {
-    Plane other{config()};
+    Plane other{transcoding_config()};
     api::MediaParams b = params("203.0.113.20:50000", to, false);
     const api::CommandDone leg = other.add(params("198.51.100.10:40000", Codec::Pcmu, true));
     ASSERT_EQ(other.join(leg.leg, other.add(b).leg).status, CommandStatus::Ok);
@@ -107,6 +107,40 @@ TEST_F(MediaNoise, CompletesTheFrameThatHasBegun) {
   const Seen next = seen(from_alice(0, 4, 360, audio_).frame);
   EXPECT_EQ(next.rtp.timestamp, frame.rtp.timestamp + 240);
   EXPECT_FALSE(next.rtp.marker);
+}
+
+// As a packet of its own, it may not overtake what was said before it.
+TEST_F(MediaNoise, GoesBehindTheFrameThatHasBegun) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, true), params("203.0.113.20:50000", Codec::G722, true, 40));
+  EXPECT_EQ(from_alice(0, 1, 0, audio_).packet.verdict, engine::PacketVerdict::Kept);
+  const Plane::Sent sent = from_alice(13, 2, 160, noise_);
+  ASSERT_EQ(sent.packet.verdict, engine::PacketVerdict::Transmit);
+  ASSERT_EQ(plane.spares.packets.size(), 1U);
+  const engine::Packet& spare = plane.spares.packets[0].packet;
+  ASSERT_EQ(spare.verdict, engine::PacketVerdict::Transmit);
+  const Seen audio = seen(sent.frame), noise = seen(Frame(spare.data, spare.data + spare.length));
+  EXPECT_EQ(audio.rtp.payload_type, 96);
+  EXPECT_EQ(audio.payload.size(), 320U) << "40 ms, the second half concealed";
+  EXPECT_EQ(noise.rtp.payload_type, 13);
+  EXPECT_EQ(noise.payload, Frame{40});
+  EXPECT_EQ(noise.rtp.sequence, static_cast<std::uint16_t>(audio.rtp.sequence + 1));
+  EXPECT_EQ(noise.rtp.timestamp, audio.rtp.timestamp + 160) << "when it came, not when the frame ends";
+  // Nothing waits: another one is alone.
+  EXPECT_EQ(seen(from_alice(13, 3, 960, noise_).frame).rtp.sequence, static_cast<std::uint16_t>(noise.rtp.sequence + 1));
+  EXPECT_TRUE(plane.spares.packets.empty());
+  EXPECT_EQ(from_alice(0, 4, 1600, audio_).packet.verdict, engine::PacketVerdict::Kept);
+  const Seen next = seen(from_alice(0, 5, 1760, audio_).frame);
+  EXPECT_EQ(next.rtp.sequence, static_cast<std::uint16_t>(noise.rtp.sequence + 2));
+  EXPECT_EQ(next.rtp.timestamp, audio.rtp.timestamp + 1600);
+  EXPECT_TRUE(next.rtp.marker);
+}
+
+TEST_F(MediaNoise, WithoutABufferTheFrameThatHasBegunLeavesAndTheNoiseIsCounted) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, true), params("203.0.113.20:50000", Codec::G722, true, 40));
+  (void)from_alice(0, 1, 0, audio_);
+  plane.spares.limit = 0;
+  EXPECT_EQ(seen(from_alice(13, 2, 160, noise_).frame).rtp.payload_type, 96);
+  EXPECT_EQ(plane.drops(api::DropReason::NoBuffer), 1U);
 }
 
 TEST_F(MediaNoise, CodecsThatDoNotSendSilenceDoNotSendIt) {

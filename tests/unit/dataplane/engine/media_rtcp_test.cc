@@ -46,11 +46,6 @@ class Rtcp : public testing::Test {
  protected:
   static constexpr const char* kAlice = "198.51.100.10:40000";
   static constexpr const char* kBob = "203.0.113.20:50000";
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   void connect(Codec a, Codec b, std::uint16_t bobs_rtcp_port = 0) {
     api::MediaParams at_b = media_to(kBob, b);
     at_b.remote_rtcp_port = bobs_rtcp_port;
@@ -85,7 +80,7 @@ class Rtcp : public testing::Test {
   }
   api::LegRow& row(const api::CommandDone& leg) { return plane.engine.row(leg.leg.index()); }
 
-  Plane plane{config()};
+  Plane plane{transcoding_config()};
   api::CommandDone alice, bob;
 };
 

@@ -61,8 +61,7 @@ TEST(RunningCost, StaysWithinItsBounds) {
 class Frames : public testing::Test {
  protected:
   static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
+    engine::EngineConfig c = transcoding_config();
     c.max_load_percent = 1;
     return c;
   }

@@ -8,11 +8,11 @@
 
 extern "C" {
 #include <bcg729/decoder.h>
-#include <bcg729/encoder.h>
 }
 
 #include "codecs/audio/comfort_noise.h"
 #include "dataplane/engine/transcoder.h"
+#include "tests/support/g729.h"
 #include "tests/support/signals.h"
 
 namespace ifgw::engine {
@@ -58,20 +58,6 @@ class Way {
   Instant now = from_ns(1'000'000'000);
 };
 
-// Frames of 10 ms as the library makes them, of a voice, then of noise: 10, 2 or no bytes each.
-std::vector<Bytes> g729_frames(const Pcm& pcm) {
-  auto* channel = initBcg729EncoderChannel(1);
-  std::vector<Bytes> frames;
-  for (std::size_t at = 0; at + 80 <= pcm.size(); at += 80) {
-    Bytes bits(10);
-    std::uint8_t size = 0;
-    bcg729Encoder(channel, &pcm[at], bits.data(), &size);
-    bits.resize(size);
-    frames.push_back(bits);
-  }
-  closeBcg729EncoderChannel(channel);
-  return frames;
-}
 Pcm voice_then_noise(double amplitude, std::size_t seconds, unsigned rate = 8000) {
   Pcm pcm = test::speech(rate, rate * 2);
   const Pcm noise = test::noise(amplitude, rate * seconds);
@@ -86,7 +72,7 @@ class PauseOfG729 : public ::testing::TestWithParam<double> {};
 INSTANTIATE_TEST_SUITE_P(Levels, PauseOfG729, ::testing::Values(30.0, 100.0, 300.0, 1000.0));
 
 TEST_P(PauseOfG729, BecomesComfortNoiseOfItsLevel) {
-  const std::vector<Bytes> frames = g729_frames(voice_then_noise(GetParam(), 4));
+  const std::vector<Bytes> frames = test::g729_frames(voice_then_noise(GetParam(), 4), true);
   const double wanted = dbov(GetParam() / std::sqrt(3.0));  // uniform noise
   for (const AudioCodec to : {AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722}) {
     Way way({AudioCodec::G729}, {to}, true);
@@ -131,7 +117,7 @@ TEST_P(PauseOfG729, BecomesComfortNoiseOfItsLevel) {
 
 // The judge hears what the library's decoder makes of the SID frame, and what the comfort noise packet says.
 TEST_P(PauseOfG729, EachDescriptionIsAsLoudAsTheLibrarysNoise) {
-  const std::vector<Bytes> frames = g729_frames(voice_then_noise(GetParam(), 3));
+  const std::vector<Bytes> frames = test::g729_frames(voice_then_noise(GetParam(), 3), true);
   auto* judge = initBcg729DecoderChannel();
   Way way({AudioCodec::G729}, {AudioCodec::Pcma}, true, 10);
   std::uint16_t sequence = 0;
@@ -154,7 +140,7 @@ TEST_P(PauseOfG729, EachDescriptionIsAsLoudAsTheLibrarysNoise) {
 }
 
 TEST(PauseOfG729, IsOneFrameAtOnceForWhoDoesNotKnowComfortNoise) {
-  const std::vector<Bytes> frames = g729_frames(voice_then_noise(100, 2));
+  const std::vector<Bytes> frames = test::g729_frames(voice_then_noise(100, 2), true);
   for (const unsigned ptime : {10U, 20U, 60U}) {
     Way way({AudioCodec::G729}, {AudioCodec::Pcmu}, false, ptime);
     std::uint16_t sequence = 0;
@@ -179,7 +165,7 @@ TEST(PauseOfG729, IsOneFrameAtOnceForWhoDoesNotKnowComfortNoise) {
 }
 
 TEST(PauseOfG729, VoiceBehindItBearsTheMarkerAndItsOwnTime) {
-  const std::vector<Bytes> voice = g729_frames(test::speech(8000, 1600));
+  const std::vector<Bytes> voice = test::g729_frames(test::speech(8000, 1600), true);
   Way way({AudioCodec::G729}, {AudioCodec::Pcmu}, true);
   Bytes two = voice[0];
   two.insert(two.end(), voice[1].begin(), voice[1].end());
@@ -199,7 +185,7 @@ TEST(PauseOfG729, VoiceBehindItBearsTheMarkerAndItsOwnTime) {
 
 // A frame and a half of voice, then the pause: the half is completed with the noise, and the description stands behind it.
 TEST(PauseOfG729, WhatHasBegunIsCompletedWithTheNoise) {
-  const std::vector<Bytes> voice = g729_frames(test::speech(8000, 1600));
+  const std::vector<Bytes> voice = test::g729_frames(test::speech(8000, 1600), true);
   Bytes payload = voice[0];
   payload.insert(payload.end(), {0x12, 0x34});
   for (const unsigned ptime : {20U, 30U, 40U, 60U}) {

@@ -9,11 +9,6 @@ namespace ifgw::test {
 
 class TwoParties : public ::testing::Test {
  protected:
-  static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
-    c.transcoding_mb = 1;
-    return c;
-  }
   void connect(const api::MediaParams& a, const api::MediaParams& b) {
     const api::CommandDone added_a = plane.add(a), added_b = plane.add(b);
     alice = added_a.leg;
@@ -38,7 +33,7 @@ class TwoParties : public ::testing::Test {
     return s;
   }
 
-  Plane plane{config()};
+  Plane plane{transcoding_config()};
   api::LegId alice, bob;
   Endpoint alice_port;
 };
