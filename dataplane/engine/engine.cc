@@ -124,7 +124,7 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, N
   packet.tx_leg = kNoLegRow;
 }
 
-bool Engine::capture(Bytes frame, api::CaptureDirection direction, api::CapturedHeader& header) const noexcept {
+bool Engine::capture(Bytes frame, api::CaptureDirection direction, std::uint32_t leg, api::CapturedHeader& header) const noexcept {
   const auto taken = capture_.take(frame, direction);
   if (!taken) return false;
   header = api::CapturedHeader{};
@@ -132,7 +132,8 @@ bool Engine::capture(Bytes frame, api::CaptureDirection direction, api::Captured
   header.length = taken->length;
   header.original_length = static_cast<std::uint16_t>(frame.size());
   header.direction = direction;
-  if (taken->media && taken->owner == config_.worker && legs_.present(taken->leg_index)) header.leg = legs_.id(taken->leg_index);
+  if (leg == kNoLeg && taken->media && taken->owner == config_.worker) leg = taken->leg_index;
+  if (leg != kNoLeg && legs_.present(leg)) header.leg = legs_.id(leg);
   return true;
 }
 

@@ -124,15 +124,21 @@ class Engine {
   Instant next_deadline() const noexcept { return next_timer_; }
 
   // A capture: whether there is one, and what it takes of a frame as it is on the wire. False: nothing; else all of `header`
-  // is set that the frame tells: leg, capture, length (from the frame's beginning), original_length, direction.
+  // is set that the frame tells: leg, capture, length (from the frame's beginning), original_length, direction. `leg`: index of
+  // the frame's leg where the caller knows it; of one that has moved here, the port says nothing.
   bool capturing() const noexcept { return capture_.on(); }
-  bool capture(Bytes frame, api::CaptureDirection direction, api::CapturedHeader& header) const noexcept;
+  bool capture(Bytes frame, api::CaptureDirection direction, std::uint32_t leg, api::CapturedHeader& header) const noexcept;
+  // The worker that the packet's leg has moved to captures it.
+  bool captured_elsewhere(const Packet& packet) const noexcept {
+    return packet.kind == PacketKind::Media && legs_.departed(packet.leg_index);
+  }
   void end_capture() noexcept { capture_.end(); }
   // Ends it when its time is over or its leg is gone.
   void check_capture(Instant now) noexcept;
 
   // The receiving or sending leg's row, for the shell's latency counters.
   api::LegRow& row(std::uint32_t index) noexcept { return legs_.row(index); }
+  std::uint32_t leg_of(const api::LegRow& row) const noexcept { return legs_.index(row); }
 
  private:
   struct Answer {

@@ -136,11 +136,13 @@ class LegTable {
   LegCold& cold(std::uint32_t index) noexcept { return cold_[index]; }
   // Of a leg: its id at the worker it came from. Of a slot without one: the leg's, at the worker it moved to. Absent: neither.
   api::LegId& elsewhere(std::uint32_t index) noexcept { return elsewhere_[index]; }
+  bool departed(std::uint32_t index) const noexcept { return !present(index) && elsewhere_[index].present(); }
   // What the leg is. publish() after a change shows it to the control plane.
   api::LegInfo& info(std::uint32_t index) noexcept { return info_[index]; }
   void publish(std::uint32_t index) noexcept { api::write_leg(rows_[index], info_[index]); }
   api::LegRow& row(std::uint32_t index) noexcept { return rows_[index]; }
   const api::LegRow& row(std::uint32_t index) const noexcept { return rows_[index]; }
+  std::uint32_t index(const api::LegRow& row) const noexcept { return static_cast<std::uint32_t>(&row - rows_.data()); }
   bool present(std::uint32_t index) const noexcept { return directions_[index].rx.present != 0; }
   std::uint32_t slots() const noexcept { return ports_.slots(); }
   std::uint32_t in_use() const noexcept { return in_use_; }

@@ -28,10 +28,10 @@ void Capture::use(api::RingProducer<api::Captured>* ring) noexcept {
 }
 
 // A slot with the packet in it; nullptr: not of this capture, or no room.
-api::Captured* Capture::take(Bytes frame, api::CaptureDirection direction, std::uint16_t port, Instant at) noexcept {
+api::Captured* Capture::take(Bytes frame, api::CaptureDirection direction, std::uint16_t port, std::uint32_t leg, Instant at) noexcept {
   const std::uint8_t index = index_of_[port];
   api::CapturedHeader header;
-  if (index == kNotOurs || ring_ == nullptr || !engine_.capture(frame, direction, header)) return nullptr;
+  if (index == kNotOurs || ring_ == nullptr || !engine_.capture(frame, direction, leg, header)) return nullptr;
   api::Captured* slot = ring_->reserve();
   if (slot == nullptr) {
     block_.capture_lost[index].add(1);
@@ -49,8 +49,9 @@ void Capture::received(std::span<const engine::Packet> packets, Instant at, bool
   for (const engine::Packet& packet : packets) {
     const bool here =
         owned || packet.owner == worker_ || packet.kind == engine::PacketKind::Exception || packet.kind == engine::PacketKind::Malformed;
-    if (!here || received_count_ == received_.size()) continue;
-    api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, at);
+    if (!here || engine_.captured_elsewhere(packet) || received_count_ == received_.size()) continue;
+    const std::uint32_t leg = packet.kind == engine::PacketKind::Media ? packet.leg_index : engine::kNoLeg;
+    api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, leg, at);
     if (slot != nullptr) received_[received_count_++] = {&packet, slot};
   }
 }
@@ -62,15 +63,16 @@ void Capture::decided() noexcept {
 }
 
 void Capture::dropped(const engine::Packet& packet, api::DropReason reason) noexcept {
-  api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, clock_());
+  api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, engine::kNoLeg, clock_());
   if (slot != nullptr) say_dropped(*slot, reason);
 }
 
-void Capture::sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers) noexcept {
+void Capture::sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers,
+                      std::span<const api::LegRow* const> legs) noexcept {
   const Instant at = clock_();
   for (std::size_t i = 0; i < buffers.size(); ++i)
     sent_[i] = take({rte_pktmbuf_mtod(buffers[i], const std::uint8_t*), rte_pktmbuf_data_len(buffers[i])}, api::CaptureDirection::Outbound,
-                    ports[i], at);
+                    ports[i], legs[i] == nullptr ? engine::kNoLeg : engine_.leg_of(*legs[i]), at);
   for (std::size_t i = buffers.size(); i < sent_.size(); ++i) sent_[i] = nullptr;
 }
 

@@ -29,9 +29,9 @@ class Capture {
   void decided() noexcept;
   // One that another worker should have handled, and that ends here.
   void dropped(const engine::Packet& packet, api::DropReason reason) noexcept;
-  // Frames that go to a device now, of these ports and without the tags of their VLANs, and those from `first` on that it did
-  // not take.
-  void sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers) noexcept;
+  // Frames that go to a device now, of these ports and legs (nullptr: not known) and without the tags of their VLANs, and those
+  // from `first` on that it did not take.
+  void sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers, std::span<const api::LegRow* const> legs) noexcept;
   void not_sent(std::size_t first) noexcept;
 
   // Gives the client what was captured. Whether there was anything.
@@ -39,7 +39,7 @@ class Capture {
 
  private:
   static constexpr std::uint8_t kNotOurs = 0xFF;
-  api::Captured* take(Bytes frame, api::CaptureDirection direction, std::uint16_t port, Instant at) noexcept;
+  api::Captured* take(Bytes frame, api::CaptureDirection direction, std::uint16_t port, std::uint32_t leg, Instant at) noexcept;
 
   engine::Engine& engine_;
   api::WorkerBlock& block_;

@@ -30,7 +30,7 @@ void Tx::send(std::uint16_t device) noexcept {
   Queue& queue = queues_[device];
   const bool captured = capture_.on();
   if (captured) [[unlikely]]
-    capture_.sending({queue.ports.data(), queue.size}, {queue.buffers.data(), queue.size});
+    capture_.sending({queue.ports.data(), queue.size}, {queue.buffers.data(), queue.size}, {queue.legs.data(), queue.size});
   if (queue.tagged) [[unlikely]]
     for (std::uint16_t i = 0; i < queue.size; ++i)
       if (Vlans::is_vlan(queue.ports[i])) vlans_.tag(queue.buffers[i], queue.ports[i]);

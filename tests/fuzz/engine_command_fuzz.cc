@@ -7,8 +7,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ifgw;
-  engine::EngineConfig config = test::small_config();
-  config.transcoding_mb = 1;
+  engine::EngineConfig config = test::transcoding_config();
   test::TwoWorkers workers(config);
   // Three legs to begin with, so that short inputs can reach the commands about legs and their transcoders.
   api::LegId a = workers[0].add(test::media_to("198.51.100.10:40000")).leg;
@@ -45,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (workers.send(media).packet.verdict == engine::PacketVerdict::HandOver) std::abort();
     (void)workers.send(sip);
     api::CapturedHeader captured;
-    if (plane.engine.capturing() && plane.engine.capture(media, api::CaptureDirection::Inbound, captured) && captured.length > media.size())
+    if (plane.engine.capturing() && plane.engine.capture(media, api::CaptureDirection::Inbound, engine::kNoLeg, captured) &&
+        captured.length > media.size())
       std::abort();
     plane.engine.check_capture(plane.now);
     for (std::size_t w = 0; w < 2; ++w) workers[w].run(std::chrono::milliseconds(20));

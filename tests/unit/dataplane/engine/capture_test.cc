@@ -45,7 +45,7 @@ struct CapturePlane : Plane {
   }
   std::optional<api::CapturedHeader> take(const Frame& frame, CaptureDirection direction) const {
     api::CapturedHeader header;
-    return engine.capture(frame, direction, header) ? std::optional(header) : std::nullopt;
+    return engine.capture(frame, direction, engine::kNoLeg, header) ? std::optional(header) : std::nullopt;
   }
 };
 

@@ -128,9 +128,10 @@ TEST_F(CaptureStage, AFullRingLosesTheNewestAndCountsThemByPort) {
 TEST_F(CaptureStage, WhatGoesToAPortAndWhatThePortRefused) {
   const std::array<rte_mbuf*, 3> burst{buffer(*Endpoint::parse("198.51.100.1:5060")), buffer(*Endpoint::parse("203.0.113.1:5060")),
                                        buffer(*Endpoint::parse("198.51.100.2:5060"))};
-  stage.sending(std::vector(burst.size(), kPort), burst);
+  const std::vector<const api::LegRow*> legs(burst.size());
+  stage.sending(std::vector(burst.size(), kPort), burst, legs);
   stage.not_sent(1);
-  stage.sending(std::vector(burst.size(), kTap), burst);
+  stage.sending(std::vector(burst.size(), kTap), burst, legs);
   stage.not_sent(0);
   (void)stage.publish();
   const auto seen = read();
