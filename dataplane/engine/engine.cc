@@ -148,7 +148,8 @@ void Engine::on_timer(Instant now, std::uint64_t unix_ns, PacketSource& spare) n
   if (legs_.in_use() != 0) media_.sweep(legs_.slots() / kSweepCalls + 1, now, unix_ns, spare);
   publish_limiter();
   while (!unreleased_.empty() && peers_->tell(unreleased_.back().worker(), release_message(unreleased_.back()))) unreleased_.pop_back();
-  const bool busy = legs_.in_use() != 0 || limiter_.stats().sources != 0 || !unreleased_.empty();
+  tell_moved(now);
+  const bool busy = legs_.in_use() != 0 || moving_ || limiter_.stats().sources != 0 || !unreleased_.empty();
   next_timer_ = busy ? now + kTimerInterval : kNever;
 }
 

@@ -105,7 +105,8 @@ class Engine {
   // Validates every field; answers by exactly one CommandDone (ListSources, ListPrefixes: rows before it).
   // `spare`: for what is said to a party whose leg is removed.
   void on_command(const api::Command& command, Instant now, PacketSource& spare) noexcept;
-  // No: a MoveLegs waits for another worker's answer, and on_command() must not be called. It may be a few iterations.
+  // No: a MoveLegs waits for another worker's answer, or for the client to take ours, and on_command() must not be called. It
+  // may be a few iterations.
   bool accepts_commands() const noexcept { return !moving_; }
   // From another worker of this process; trusted.
   void on_message(const WorkerMessage& message, Instant now) noexcept;
@@ -113,7 +114,8 @@ class Engine {
   // A client attached that has seen no event: what silence was reported is reported again, to it. Prefixes
   // there are become an earlier client's (ForgetPrefixes).
   void on_client() noexcept {
-    if (moving_) moving_->answer = false;  // nobody asked
+    if (moving_ && moving_->answer) moving_.reset();
+    if (moving_) moving_->asked = false;
     media_.forget_reports();
     limiter_.on_client();
   }
@@ -156,9 +158,10 @@ class Engine {
   Answer move_legs(const api::MoveLegs& command, std::uint32_t request_id, Instant now) noexcept;
   void give_legs(const WorkerMessage& ask) noexcept;
   void end_move(const WorkerMessage& answer, Instant now) noexcept;
+  void tell_moved(Instant now) noexcept;
   void release_home(api::LegId home) noexcept;
   WorkerMessage release_message(api::LegId home) const noexcept;
-  void done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept;
+  bool done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept;
   Answer set_limits(const api::SetLimits& command) noexcept;
   Answer set_prefix_limit(const api::SetPrefixLimit& command) noexcept;
   Answer exempt_prefix(const api::ExemptPrefix& command) noexcept;
@@ -187,12 +190,13 @@ class Engine {
   Classifier classifier_;
   Media media_;
   Capture capture_;
-  // A MoveLegs under way: the slots that wait for its legs.
+  // A MoveLegs under way: the slots that wait for its legs, then what the client has not been told yet.
   struct Moving {
     std::uint32_t request_id = 0;
     std::uint32_t a = kNoLeg;
     std::uint32_t b = kNoLeg;
-    bool answer = true;  // the client that asked is still there
+    bool asked = true;  // the client that asked is still there
+    std::optional<Answer> answer;
   };
   PeerWorkers* peers_;
   std::optional<Moving> moving_;

@@ -18,17 +18,17 @@ void Engine::on_command(const api::Command& command, Instant now, PacketSource& 
   }
   publish_limiter();
   arm(now);
-  if (!moving_) done(command.request_id, command.type, answer, now);
+  if (!moving_) (void)done(command.request_id, command.type, answer, now);  // the caller has seen to it that there is room
 }
 
-void Engine::done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept {
+bool Engine::done(std::uint32_t request_id, api::CommandType type, const Answer& answer, Instant now) noexcept {
   publish_legs();
   api::Event event{};
   event.type = api::EventType::CommandDone;
   event.worker = config_.worker;
   event.time_ns = static_cast<std::uint64_t>(to_ns(now));
   event.command_done = {request_id, type, answer.status, answer.leg, answer.local, answer.value};
-  events_.on_event(event);
+  return events_.on_event(event);
 }
 
 Engine::Answer Engine::dispatch(const api::Command& command, Instant now, PacketSource& spare) noexcept {

@@ -16,7 +16,8 @@ Engine::Answer Engine::move_legs(const api::MoveLegs& command, std::uint32_t req
   if (peers_ == nullptr || !foreign(command.a)) return bad_field(offsetof(api::MoveLegs, a));
   if (!foreign(command.b) || command.b.worker() != command.a.worker() || command.a == command.b)
     return bad_field(offsetof(api::MoveLegs, b));
-  Moving moving{request_id, kNoLeg, kNoLeg, true};
+  Moving moving;
+  moving.request_id = request_id;
   for (auto [slot, id] : {std::pair{&moving.a, command.a}, std::pair{&moving.b, command.b}}) {
     const LegTable::Allocation taken = legs_.allocate(legs_.address(id), now, *slot);
     if (taken == LegTable::Allocation::Ok) continue;
@@ -66,9 +67,8 @@ void Engine::give_legs(const WorkerMessage& ask) noexcept {
 }
 
 void Engine::end_move(const WorkerMessage& message, Instant now) noexcept {
-  IFGW_CHECK(moving_.has_value());
-  const Moving moving = *moving_;
-  moving_.reset();
+  IFGW_CHECK(moving_ && !moving_->answer);
+  Moving& moving = *moving_;
   Answer answer{CommandStatus::UnknownLeg, 0, {}, {}};
   if (message.kind == WorkerMessage::Kind::Give) {
     const bool whole = media_.unpack(moving.a, message.states[0], moving.b, message.states[1], message.joined != 0);
@@ -77,7 +77,15 @@ void Engine::end_move(const WorkerMessage& message, Instant now) noexcept {
     for (const std::uint32_t leg : {moving.a, moving.b}) legs_.release(leg, now);
   }
   publish_legs();
-  if (moving.answer) done(moving.request_id, api::CommandType::MoveLegs, answer, now);
+  moving.answer = answer;
+  tell_moved(now);
+}
+
+// There was room for the answer when the command was taken; by now there may be none. Lost, it would leave legs that nobody
+// knows: it is said again by on_timer() until it is heard.
+void Engine::tell_moved(Instant now) noexcept {
+  if (!moving_ || !moving_->answer) return;
+  if (!moving_->asked || done(moving_->request_id, api::CommandType::MoveLegs, *moving_->answer, now)) moving_.reset();
 }
 
 // The port where the packets of a moved leg come in is free again.

@@ -17,7 +17,7 @@ class Moves : public testing::Test {
   static constexpr const char* kAlice = "198.51.100.10:40000";
   static constexpr const char* kBob = "203.0.113.20:50000";
   static engine::EngineConfig config() {
-    engine::EngineConfig c = small_config();
+    engine::EngineConfig c = transcoding_config();
     c.transcoding_mb = 2;
     return c;
   }
@@ -181,6 +181,62 @@ TEST_F(Moves, AClientThatDidNotAskIsNotAnswered) {
   EXPECT_EQ(workers[1].events.count(api::EventType::CommandDone), 0U);
   EXPECT_TRUE(workers[1].engine.accepts_commands());
   EXPECT_EQ(workers[1].block->legs_in_use.get(), 2U);
+}
+
+TEST_F(Moves, AnAnswerThatFoundNoRoomIsSaidAgain) {
+  add();
+  const std::uint32_t request = workers.begin_move(alice.leg, bob.leg);
+  workers[1].events.deaf = true;
+  workers.deliver();
+  EXPECT_FALSE(workers[1].engine.accepts_commands()) << "an answer after another command's would be out of order";
+  workers[1].run(milliseconds(10));
+  EXPECT_FALSE(workers[1].engine.accepts_commands());
+  workers[1].events.deaf = false;
+  workers[1].run(milliseconds(10));
+  EXPECT_TRUE(workers[1].engine.accepts_commands());
+  const api::CommandDone done = workers.answer(request);
+  EXPECT_EQ(done.status, CommandStatus::Ok);
+  ASSERT_EQ(workers[1].join(done.leg, api::LegId{done.value}).status, CommandStatus::Ok);
+  EXPECT_EQ(from_alice().packet.verdict, PacketVerdict::Transmit);
+  EXPECT_EQ(workers[1].events.count(api::EventType::CommandDone), 2U) << "once";
+}
+
+TEST_F(Moves, AnAnswerThatNobodyTookIsNotTheNextClients) {
+  add();
+  (void)workers.begin_move(alice.leg, bob.leg);
+  workers[1].events.deaf = true;
+  workers.deliver();
+  workers[1].engine.on_client();
+  EXPECT_TRUE(workers[1].engine.accepts_commands());
+  workers[1].events.deaf = false;
+  workers[1].run(milliseconds(10));
+  EXPECT_EQ(workers[1].events.count(api::EventType::CommandDone), 0U);
+}
+
+// Of a capture by source, which runs at both workers.
+TEST_F(Moves, PacketsAreCapturedWhereTheirLegIs) {
+  add();
+  const auto [a, b] = move();
+  engine::Packet packet;
+  packet.kind = engine::PacketKind::Media;
+  packet.leg_index = alice.leg.index();
+  EXPECT_TRUE(workers[0].engine.captured_elsewhere(packet));
+  packet.leg_index = a.index();
+  EXPECT_FALSE(workers[1].engine.captured_elsewhere(packet));
+  const api::CommandDone started = workers[1].command(api::CommandType::StartCapture, [&](api::Command& c) {
+    c.start_capture = {1, 1000, {}, *IpPrefix::parse("198.51.100.0/24"), 0};
+  });
+  ASSERT_EQ(started.status, CommandStatus::Ok);
+  const Frame frame = udp_frame(*Endpoint::parse(kAlice), alice.local, rtp_packet(0, 1, 160, 7, Frame(160, 0x55)));
+  api::CapturedHeader header;
+  ASSERT_TRUE(workers[1].engine.capture(frame, api::CaptureDirection::Inbound, a.index(), header));
+  EXPECT_EQ(header.leg, a) << "as it is called now";
+  ASSERT_TRUE(workers[1].engine.capture(frame, api::CaptureDirection::Inbound, engine::kNoLeg, header));
+  EXPECT_FALSE(header.leg.present()) << "its port is another worker's";
+  ASSERT_EQ(workers[1].remove(a).status, CommandStatus::Ok);
+  workers.deliver();
+  packet.leg_index = alice.leg.index();
+  EXPECT_FALSE(workers[0].engine.captured_elsewhere(packet));
 }
 
 TEST_F(Moves, WhatCannotMoveStays) {
