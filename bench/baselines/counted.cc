@@ -41,7 +41,7 @@ constexpr api::Codec kMore[] = {api::Codec::Speex8, api::Codec::Gsm, api::Codec:
 }
 
 void count_pair(api::Codec from, api::Codec to) {
-  engine::PairProbe probe(from, to);
+  engine::PairProbe probe(api::codec_pair(from, to));
   if (!probe.ready()) fail("this build cannot run every pair of codecs");
   for (const bool counted : {false, true}) {  // the first packets of a stream are not like the others
     probe.receive();

@@ -150,20 +150,26 @@ Json call_latency_rows(const core::LegView& caller, const core::LegView& callee,
         core::summarise(to->inside));
   for (const auto& [from, to] : ways)
     for (const core::PairView& pair : worker.pairs) {
-      if (pair.from != from->info.media.codec || pair.to != to->info.media.codec) continue;
-      if (from == &callee && pair.from == pair.to) continue;  // a relay's directions are of one pair
-      add(here + ", all calls", codec_names(pair.from, pair.to), pair.inside);
+      const api::Codec in = api::pair_from(pair.pair), out = api::pair_to(pair.pair);
+      if (in != from->info.media.codec || out != to->info.media.codec) continue;
+      if (from == &callee && in == out) continue;  // its directions are of one pair
+      add(here + (api::is_recoded(pair.pair) ? ", all calls that transcode it" : ", all calls"), codec_names(in, out), pair.inside);
     }
   add(here + ", poll gap", nullptr, worker.poll_gap);
   return rows;
+}
+
+void add_pair(std::size_t pair, Json& row) {
+  row["from"] = codec_name(api::pair_from(pair));
+  row["to"] = codec_name(api::pair_to(pair));
+  row["path"] = api::path_name(pair);
 }
 
 void add_pair_rows(const core::WorkerView& worker, Json& rows) {
   for (const core::PairView& pair : worker.pairs) {
     Json row;
     row["worker"] = worker.worker;
-    row["from"] = codec_name(pair.from);
-    row["to"] = codec_name(pair.to);
+    add_pair(pair.pair, row);
     row.update(latency(pair.inside));
     rows.push_back(std::move(row));
   }
@@ -174,8 +180,7 @@ void add_cost_rows(const core::WorkerView& worker, Json& rows) {
     if (worker.cost_start_ns[pair] == 0) continue;
     Json row;
     row["worker"] = worker.worker;
-    row["from"] = codec_name(api::pair_from(pair));
-    row["to"] = codec_name(api::pair_to(pair));
+    add_pair(pair, row);
     row["start_ns"] = worker.cost_start_ns[pair];
     row["now_ns"] = worker.cost_now_ns[pair] == 0 ? Json(nullptr) : Json(worker.cost_now_ns[pair]);
     rows.push_back(std::move(row));

@@ -82,7 +82,7 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.inside = summarise(block.inside);
   for (std::size_t pair = 0; pair < block.inside.size(); ++pair)
     if (LatencyView inside = summarise(block.inside[pair]); inside.count != 0)
-      view.pairs.push_back({api::pair_from(pair), api::pair_to(pair), inside});
+      view.pairs.push_back({static_cast<std::uint8_t>(pair), inside});
   view.poll_gap = summarise(block.poll_gap);
   return view;
 }

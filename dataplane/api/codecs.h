@@ -63,13 +63,22 @@ constexpr bool valid_ptime(Codec codec, unsigned ms) noexcept {
   return ms >= 10 && ms <= f.max_ptime_ms && ms % 10 == 0 && ms != 50 && ms % f.frame_ms == 0;
 }
 
-// Directed pairs of codecs, None included, as an index of counters. Both must be at most kMaxCodec.
+// Directed pairs of codecs as an index of counters; both must be at most kMaxCodec. One codec twice is a relay; from None stands
+// for what stays in its codec and is decoded and encoded again all the same (recoded_pair()).
 inline constexpr std::size_t kCodecPairs = std::size_t{kMaxCodec + 1} * (kMaxCodec + 1);
 constexpr std::uint8_t codec_pair(Codec from, Codec to) noexcept {
   static_assert(kCodecPairs <= 256);
   return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from) * (kMaxCodec + 1) + static_cast<std::uint8_t>(to));
 }
-constexpr Codec pair_from(std::size_t pair) noexcept { return static_cast<Codec>(pair / (kMaxCodec + 1)); }
+constexpr std::uint8_t recoded_pair(Codec codec) noexcept { return codec_pair(Codec::None, codec); }
 constexpr Codec pair_to(std::size_t pair) noexcept { return static_cast<Codec>(pair % (kMaxCodec + 1)); }
+constexpr bool is_recoded(std::size_t pair) noexcept { return pair / (kMaxCodec + 1) == 0 && pair_to(pair) != Codec::None; }
+constexpr Codec pair_from(std::size_t pair) noexcept {
+  return is_recoded(pair) ? pair_to(pair) : static_cast<Codec>(pair / (kMaxCodec + 1));
+}
+// For people.
+constexpr std::string_view path_name(std::size_t pair) noexcept {
+  return pair_from(pair) == pair_to(pair) && !is_recoded(pair) ? "relay" : "transcode";
+}
 
 }  // namespace ifgw::api

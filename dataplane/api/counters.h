@@ -201,7 +201,7 @@ struct alignas(64) WorkerBlock {
   std::array<Counter, kCodecPairs> pair_cost_now_ns;  // measured while running; 0: nothing was transcoded yet
   std::array<Counter, kMaxPorts> capture_lost;        // packets of each network port that a capture had no room for
   std::array<Counter, kDropReasonCount> drops;
-  // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out. Those of one codec are relays.
+  // Rx burst to tx burst of RTP packets, by codec_pair(): what came in, what went out.
   std::array<LatencyHistogram, kCodecPairs> inside;
   LatencyHistogram poll_gap;  // between two iterations that found packets waiting, so preemption can be told from queueing
 };

@@ -27,6 +27,13 @@ constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaP
   return path != AudioPath::None && (sid_refused || noise(from) != noise(to)) ? AudioPath::Transcode : path;
 }
 
+// What audio from one leg to the other costs is counted under this pair.
+constexpr std::uint8_t pair_between(const api::MediaParams& from, const api::MediaParams& to) noexcept {
+  const AudioPath path = path_between(from, to);
+  if (path == AudioPath::None) return 0;
+  return path == AudioPath::Transcode && from.codec == to.codec ? api::recoded_pair(to.codec) : api::codec_pair(from.codec, to.codec);
+}
+
 // With its PCM rate, but for Opus, whose rate is the transcoder's to choose.
 inline audio::CodecSettings codec_settings(api::Codec codec) noexcept {
   using audio::AudioCodec;

@@ -89,7 +89,7 @@ Engine::Answer Engine::join_legs(const api::JoinLegs& command) noexcept {
   const std::uint32_t b = legs_.find(command.b);
   if (b == kNoLeg) return {CommandStatus::UnknownLeg, offsetof(api::JoinLegs, b), command.b, {}};
   if (a == b) return bad_field(offsetof(api::JoinLegs, b));
-  if (!media_.affords(a, legs_.info(a).media.codec, b, legs_.info(b).media.codec)) return {CommandStatus::NoHeadroom, 0, command.a, {}};
+  if (!media_.affords(a, legs_.info(a).media, b, legs_.info(b).media)) return {CommandStatus::NoHeadroom, 0, command.a, {}};
   if (!media_.prepare(a, legs_.info(a).media, b, legs_.info(b).media)) return {CommandStatus::NoTranscoder, 0, command.a, {}};
   part(a, b);
   part(b, a);
@@ -108,7 +108,7 @@ Engine::Answer Engine::update_leg(const api::UpdateLeg& command, Instant now) no
     return answer;
   }
   const std::uint32_t peer = legs_.rx(leg).peer;
-  if (peer != kNoLeg && !media_.affords(leg, command.media.codec, peer, legs_.info(peer).media.codec)) {
+  if (peer != kNoLeg && !media_.affords(leg, command.media, peer, legs_.info(peer).media)) {
     return {CommandStatus::NoHeadroom, 0, command.leg, {}};
   }
   if (peer != kNoLeg && !media_.prepare(leg, command.media, peer, legs_.info(peer).media)) {

@@ -24,7 +24,9 @@ constexpr PairCostsNs declared_costs() noexcept {
   for (std::size_t pair = 0; pair < costs.size(); ++pair) {
     const auto from = static_cast<std::size_t>(api::pair_from(pair));
     const auto to = static_cast<std::size_t>(api::pair_to(pair));
-    if (from != 0 && to != 0) costs[pair] = from == to ? 60 : from <= 2 && to <= 2 ? 120 : kDecode[from] + kEncode[to];
+    if (from == 0 || to == 0) continue;
+    const bool relay = from == to && !api::is_recoded(pair), law = from != to && from <= 2 && to <= 2;
+    costs[pair] = relay ? 60 : law ? 120 : kDecode[from] + kEncode[to];
   }
   return costs;
 }

@@ -46,7 +46,7 @@ struct alignas(64) LegRx {
   std::uint8_t event_payload_type = api::kNoPayloadType;
   std::uint8_t noise_payload_type = api::kNoPayloadType;
   AudioPath path = AudioPath::None;  // of audio from this leg to its peer
-  std::uint8_t codec_pair = 0;       // api::codec_pair() of this leg and its peer: what is booked for it
+  std::uint8_t codec_pair = 0;       // pair_between() this leg and its peer: what is booked for it
   std::uint16_t source_port = 0;
   std::uint16_t rtcp_port = 0;   // expected; 0: any, from the same address (latched legs)
   std::uint16_t pseudo_sum = 0;  // of source and local endpoint, as in UdpTemplate

@@ -80,8 +80,8 @@ class Media {
   // a transcoder.
   bool unpack(std::uint32_t a, const LegState& at_a, std::uint32_t b, const LegState& at_b, bool joined) noexcept;
 
-  // Whether the worker has the time for two legs of these codecs, when they are joined or changed so.
-  bool affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept;
+  // Whether the worker has the time for two legs of these parameters, when they are joined or changed so.
+  bool affords(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept;
   const Headroom& headroom() const noexcept { return headroom_; }
 
  private:

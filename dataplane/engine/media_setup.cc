@@ -105,15 +105,14 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
   rx.path = path;
   rx.clock_khz = static_cast<std::uint8_t>(api::facts(info.media.codec).rtp_clock_hz / 1000);
   set_out(leg);
-  const api::Codec to = peer == kNoLeg ? api::Codec::None : legs_.info(peer).media.codec;
-  const std::uint8_t pair = api::codec_pair(info.media.codec, to);
+  const std::uint8_t pair = peer == kNoLeg ? std::uint8_t{0} : pair_between(info.media, legs_.info(peer).media);
   headroom_.rebook(std::exchange(rx.codec_pair, pair), pair);
   connect_events(leg, peer);
   info.peer = peer == kNoLeg ? api::LegId{} : legs_.id(peer);
   legs_.publish(leg);
 }
 
-bool Media::affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Codec at_b) noexcept {
+bool Media::affords(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
   // A relay takes next to nothing, and is what everything else is given up for.
   if (path_between(at_a, at_b) != AudioPath::Transcode) return true;
   std::uint64_t freed = 0;
@@ -122,8 +121,7 @@ bool Media::affords(std::uint32_t a, api::Codec at_a, std::uint32_t b, api::Code
     freed += headroom_.load_ppm(legs_.rx(leg).codec_pair);
     if (peer != kNoLeg && peer != other) freed += headroom_.load_ppm(legs_.rx(peer).codec_pair);
   }
-  const std::uint64_t added =
-      std::uint64_t{headroom_.load_ppm(api::codec_pair(at_a, at_b))} + headroom_.load_ppm(api::codec_pair(at_b, at_a));
+  const std::uint64_t added = std::uint64_t{headroom_.load_ppm(pair_between(at_a, at_b))} + headroom_.load_ppm(pair_between(at_b, at_a));
   return headroom_.fits(freed, added);
 }
 

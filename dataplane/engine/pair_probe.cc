@@ -18,6 +18,7 @@ constexpr std::size_t kHeadroom = 128;
 constexpr std::size_t kBufferBytes = 2048;
 constexpr std::uint8_t kPayloadTypeA = 96;
 constexpr std::uint8_t kPayloadTypeB = 97;
+constexpr std::uint8_t kPayloadTypeNoise = 13;
 constexpr unsigned kMeasuredPackets = 15;  // what voice() repeats, so that it is like a second of it
 
 struct OneHop final : NextHops {
@@ -111,16 +112,20 @@ std::vector<std::vector<std::uint8_t>> encode(api::Codec codec, unsigned packets
 }  // namespace
 
 struct PairProbe::Parts {
-  Parts(api::Codec from, api::Codec to, const Payloads& voice)
+  Parts(std::size_t pair, const Payloads& voice)
       : config(probe_config()),
         memory(Engine::required_bytes(config) / sizeof(Line) + 1),
         rows(Engine::leg_rows(config)),
         payloads(voice),
-        ticks(api::facts(from).rtp_clock_hz / 50u),
+        ticks(api::facts(api::pair_from(pair)).rtp_clock_hz / 50u),
         engine(config, std::as_writable_bytes(std::span(memory)), rows, *block, hops, answers) {
     if (payloads.empty()) return;
-    const api::CommandDone a = add(from, kPayloadTypeA, party);
-    const api::CommandDone b = add(to, kPayloadTypeB, {IpAddress::v4(0xC6336402), 40'000});
+    // What the party may send beside its audio, and the other refuses.
+    const bool recoded = api::is_recoded(pair), sid = recoded && api::pair_from(pair) == api::Codec::G729;
+    const bool noise = recoded && api::facts(api::pair_from(pair)).needs_comfort_noise;
+    if (recoded && !sid && !noise) return;
+    const api::CommandDone a = add(api::pair_from(pair), kPayloadTypeA, party, sid, noise);
+    const api::CommandDone b = add(api::pair_to(pair), kPayloadTypeB, {IpAddress::v4(0xC6336402), 40'000}, false, false);
     api::Command join;
     join.type = api::CommandType::JoinLegs;
     join.join_legs = {a.leg, b.leg};
@@ -129,13 +134,15 @@ struct PairProbe::Parts {
     ready = answers.done.status == api::CommandStatus::Ok;
   }
 
-  api::CommandDone add(api::Codec codec, std::uint8_t payload_type, const Endpoint& remote) noexcept {
+  api::CommandDone add(api::Codec codec, std::uint8_t payload_type, const Endpoint& remote, bool sid, bool noise) noexcept {
     api::Command command;
     command.type = api::CommandType::AddLeg;
     command.add_leg = api::AddLeg{};
     command.add_leg.media.remote = remote;
     command.add_leg.media.codec = codec;
     command.add_leg.media.payload_type = payload_type;
+    command.add_leg.media.encoder.annex_b = sid ? 1 : 0;
+    if (noise) command.add_leg.media.comfort_noise_payload_type = kPayloadTypeNoise;
     engine.on_command(command, now, none);
     return answers.done;
   }
@@ -161,12 +168,12 @@ struct PairProbe::Parts {
   std::vector<std::uint8_t> buffers = std::vector<std::uint8_t>(kBufferBytes * payloads.size());
 };
 
-PairProbe::PairProbe(api::Codec from, api::Codec to) {
-  if (from == api::Codec::None || to == api::Codec::None) return;
-  voice_ = encode(from, kPackets);
-  parts_ = std::make_unique<Parts>(from, to, voice_);
+PairProbe::PairProbe(std::size_t pair) {
+  if (api::pair_from(pair) == api::Codec::None || api::pair_to(pair) == api::Codec::None) return;
+  voice_ = encode(api::pair_from(pair), kPackets);
+  parts_ = std::make_unique<Parts>(pair, voice_);
 }
-PairProbe::PairProbe(api::Codec from, api::Codec to, const Payloads& voice) : parts_(std::make_unique<Parts>(from, to, voice)) {}
+PairProbe::PairProbe(std::size_t pair, const Payloads& voice) : parts_(std::make_unique<Parts>(pair, voice)) {}
 PairProbe::~PairProbe() = default;
 
 bool PairProbe::ready() const noexcept { return parts_ != nullptr && parts_->ready; }
@@ -214,7 +221,7 @@ PairCosts measure_pairs(std::uint64_t (*reading)() noexcept, unsigned rounds) {
     for (std::size_t pair = 0; pair < costs.size(); ++pair) {
       const api::Codec from = api::pair_from(pair), to = api::pair_to(pair);
       if (from == api::Codec::None || to == api::Codec::None) continue;
-      PairProbe probe(from, to, voices[static_cast<std::size_t>(from)]);
+      PairProbe probe(pair, voices[static_cast<std::size_t>(from)]);
       if (!probe.ready()) continue;
       probe.receive();
       if (probe.run() != kMeasuredPackets) continue;

@@ -18,13 +18,13 @@ class PairProbe {
   static constexpr unsigned kPackets = 50;  // one second, 20 ms each
   using Payloads = std::vector<std::vector<std::uint8_t>>;
 
-  // Allocates about 3 MB. `from` equal to `to`: a relay.
-  PairProbe(api::Codec from, api::Codec to);
-  // Of packets of 20 ms in `from` that are there already; `voice` outlives the probe. Neither codec is None.
-  PairProbe(api::Codec from, api::Codec to, const Payloads& voice);
+  // `pair`: an api::codec_pair() or recoded_pair(). Allocates about 3 MB.
+  explicit PairProbe(std::size_t pair);
+  // Of packets of 20 ms in its first codec that are there already; `voice` outlives the probe. Neither codec is None.
+  PairProbe(std::size_t pair, const Payloads& voice);
   ~PairProbe();
 
-  // False: one of them is None, or this build cannot run the pair.
+  // False: a codec of it is None, or this build cannot run the pair, or nothing makes it necessary (recoded).
   bool ready() const noexcept;
   // Makes the next packets, as a port would give them. Before each run().
   void receive() noexcept;

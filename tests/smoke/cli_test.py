@@ -152,7 +152,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a dataplane is running here", done.stderr)
         rows = json.loads(done.stdout)["rows"]
-        self.assertEqual(len(rows), 14 * 14)
+        self.assertEqual(len(rows), 14 * 14 + 10)
         self.assertEqual({row["start_ns"] for row in rows}, {None}, "no control plane was asked")
         rows = json.loads(self.control.cli("codec", "matrix", "--rounds", 1, "-j").stdout)["rows"]
         self.assertTrue(all(row["start_ns"] > 0 and row["now_ns"] is None for row in rows), rows)

@@ -72,8 +72,8 @@ const std::vector<Column> kWorkers = {
     {"EVENTS LOST", "/events_lost"},
 };
 const std::vector<Column> kPairs = {
-    {"WORKER", "/worker"}, {"FROM", "/from"},  {"TO", "/to"},         {"PACKETS", "/count"}, {"INSIDE p50 us", "/p50_us"},
-    {"p90", "/p90_us"},    {"p99", "/p99_us"}, {"p99.9", "/p999_us"}, {"max", "/max_us"},
+    {"WORKER", "/worker"},        {"FROM", "/from"},  {"TO", "/to"},      {"PATH", "/path"},     {"PACKETS", "/count"},
+    {"INSIDE p50 us", "/p50_us"}, {"p90", "/p90_us"}, {"p99", "/p99_us"}, {"p99.9", "/p999_us"}, {"max", "/max_us"},
 };
 const std::vector<Column> kLatency = {
     {"INSIDE", "/what"}, {"CODECS", "/codecs"}, {"COUNT", "/count"},   {"p50 us", "/p50_us"},
@@ -82,6 +82,7 @@ const std::vector<Column> kLatency = {
 const std::vector<Column> kMatrix = {
     {"FROM", "/from"},
     {"TO", "/to"},
+    {"PATH", "/path"},
     {"ns A PACKET", "/ns"},
     {"AT START", "/start_ns"},
     {"RUNNING", "/now_ns"},

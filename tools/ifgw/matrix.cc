@@ -54,11 +54,12 @@ class InstructionCounter {
 const InstructionCounter* g_counter = nullptr;  // measure_pairs() takes a plain function
 
 // Of all workers the most; null: nobody measured it.
-Json dearest(const Json& costs, const char* from, const char* to, const char* key) {
+Json dearest(const Json& costs, const Json& pair, const char* key) {
   Json most = nullptr;
   if (!costs.is_object()) return most;
   for (const Json& row : costs.value("rows", Json::array())) {
-    if (row.value("from", Json()) != from || row.value("to", Json()) != to || !row.value(key, Json()).is_number()) continue;
+    const auto same = [&](const char* of) { return row.value(of, Json()) == pair[of]; };
+    if (!same("from") || !same("to") || !same("path") || !row.value(key, Json()).is_number()) continue;
     if (most.is_null() || row[key] > most) most = row[key];
   }
   return most;
@@ -81,9 +82,9 @@ Json codec_matrix(unsigned rounds, const Json& costs) {
     Json row;
     row["from"] = api::facts(api::pair_from(pair)).name;
     row["to"] = api::facts(api::pair_to(pair)).name;
+    row["path"] = api::path_name(pair);
     row["ns"] = static_cast<double>(static_cast<std::int64_t>(ns[pair] * 10)) / 10;
-    for (const char* key : {"start_ns", "now_ns"})
-      row[key] = dearest(costs, row["from"].get<std::string>().c_str(), row["to"].get<std::string>().c_str(), key);
+    for (const char* key : {"start_ns", "now_ns"}) row[key] = dearest(costs, row, key);
     row["streams"] = static_cast<std::uint64_t>(kPacketNs / ns[pair]);
     row["instructions"] = instructions[pair] > 0 ? Json(static_cast<std::uint64_t>(instructions[pair])) : Json(nullptr);
     rows.push_back(std::move(row));

@@ -86,8 +86,7 @@ struct LegView {
 
 // RTP of one directed pair of codecs through one worker.
 struct PairView {
-  api::Codec from = api::Codec::None;
-  api::Codec to = api::Codec::None;
+  std::uint8_t pair = 0;  // api::codec_pair() or recoded_pair()
   LatencyView inside;
 };
 

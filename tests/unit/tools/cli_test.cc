@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <map>
+#include <tuple>
 
 #include "tools/ifgw/capture.h"
 #include "tools/ifgw/client.h"
@@ -78,22 +79,26 @@ TEST(Capture, LinesAreDataThenTheEnd) {
 }
 
 TEST(CodecMatrix, HasEveryPairAndRelaysAreTheCheapest) {
-  const Json costs = Json::parse(R"({"rows": [{"worker": 0, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": null},
-                                              {"worker": 1, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": 70},
-                                              {"worker": 2, "from": "PCMU", "to": "opus", "start_ns": 50, "now_ns": 60},
-                                              {"worker": 0, "from": "opus", "to": "PCMU", "start_ns": 20, "now_ns": null}]})");
+  const Json costs =
+      Json::parse(R"({"rows": [{"worker": 0, "from": "PCMU", "to": "opus", "path": "transcode", "start_ns": 50, "now_ns": null},
+                                              {"worker": 1, "from": "PCMU", "to": "opus", "path": "transcode", "start_ns": 50, "now_ns": 70},
+                                              {"worker": 2, "from": "PCMU", "to": "opus", "path": "transcode", "start_ns": 50, "now_ns": 60},
+                                              {"worker": 0, "from": "opus", "to": "PCMU", "path": "transcode", "start_ns": 20, "now_ns": null},
+                                              {"worker": 0, "from": "PCMU", "to": "PCMU", "path": "transcode", "start_ns": 9, "now_ns": null}]})");
   const Json result = codec_matrix(2, costs);
-  std::map<std::pair<std::string, std::string>, double> ns;
+  std::map<std::tuple<std::string, std::string, std::string>, double> ns;
   for (const Json& row : result["rows"]) {
-    ns[{row["from"], row["to"]}] = row["ns"];
+    ns[{row["from"], row["to"], row["path"]}] = row["ns"];
     EXPECT_GT(row["ns"].get<double>(), 0);
     EXPECT_EQ(row["streams"].get<std::uint64_t>() > 0, true) << row.dump();
     const bool forth = row["from"] == "PCMU" && row["to"] == "opus", back = row["from"] == "opus" && row["to"] == "PCMU";
-    EXPECT_EQ(row["start_ns"], forth ? Json(50) : back ? Json(20) : Json(nullptr));
+    const bool again = row["from"] == "PCMU" && row["to"] == "PCMU" && row["path"] == "transcode";
+    EXPECT_EQ(row["start_ns"], forth ? Json(50) : back ? Json(20) : again ? Json(9) : Json(nullptr));
     EXPECT_EQ(row["now_ns"], forth ? Json(70) : Json(nullptr)) << "of the dearest worker";
   }
-  EXPECT_EQ(ns.size(), 14U * 14) << "of fourteen codecs";
-  EXPECT_LT((ns[{"PCMU", "PCMU"}]), (ns[{"PCMU", "opus"}]) / 20) << "a relay and the dearest";
+  EXPECT_EQ(ns.size(), 14U * 14 + 10) << "of fourteen codecs, and ten that may have to be transcoded to themselves";
+  EXPECT_LT((ns[{"PCMU", "PCMU", "relay"}]), (ns[{"PCMU", "opus", "transcode"}]) / 20) << "a relay and the dearest";
+  EXPECT_LT((ns[{"G729", "G729", "relay"}]), (ns[{"G729", "G729", "transcode"}]) / 20);
   EXPECT_NE(show("codec matrix", false, result).find("STREAMS A CORE"), std::string::npos);
 }
 

@@ -227,7 +227,7 @@ TEST_F(AdminTest, LatencyOfACallNamesBothDirectionsAndItsWorkersPairsAndGap) {
   core::LatencyView all;
   all.count = 90;
   all.max_ns = 70'000;
-  worker.pairs = {{api::Codec::Opus, api::Codec::Pcma, {}}, {api::Codec::Pcma, api::Codec::Pcmu, all}};
+  worker.pairs = {{api::codec_pair(api::Codec::Opus, api::Codec::Pcma), {}}, {api::codec_pair(api::Codec::Pcma, api::Codec::Pcmu), all}};
   worker.poll_gap.count = 11;
   const Json rows = ask(R"({"command":"calls latency","args":{"call":1}})")["result"]["rows"];
   ASSERT_EQ(rows.size(), 4U);
@@ -249,13 +249,17 @@ TEST_F(AdminTest, PairsOfCodecsAreRowsOfTheirWorkers) {
   view.all_workers[1].worker = 1;
   core::LatencyView some;
   some.count = 5;
-  view.all_workers[1].pairs = {{api::Codec::Pcmu, api::Codec::G722, some}};
+  view.all_workers[1].pairs = {{api::codec_pair(api::Codec::Pcmu, api::Codec::G722), some}, {api::recoded_pair(api::Codec::G729), some}};
   const Json result = ask(R"({"command":"core show","args":{"pairs":true}})")["result"];
-  ASSERT_EQ(result["rows"].size(), 1U);
+  ASSERT_EQ(result["rows"].size(), 2U);
   EXPECT_EQ(result["rows"][0]["worker"], 1);
   EXPECT_EQ(result["rows"][0]["from"], "PCMU");
   EXPECT_EQ(result["rows"][0]["to"], "G722");
+  EXPECT_EQ(result["rows"][0]["path"], "transcode");
   EXPECT_EQ(result["rows"][0]["count"], 5);
+  EXPECT_EQ(result["rows"][1]["from"], "G729");
+  EXPECT_EQ(result["rows"][1]["to"], "G729");
+  EXPECT_EQ(result["rows"][1]["path"], "transcode") << "not a relay of it";
   EXPECT_EQ(ask(R"({"command":"core show"})")["result"]["rows"].size(), 2U);
 }
 

@@ -68,9 +68,9 @@ TEST(Latency, AWorkerShowsThePairsThatHadPacketsAndTheirSum) {
   block->inside[api::codec_pair(api::Codec::Pcma, api::Codec::Pcma)].record(2000, 5);
   const WorkerView view = snapshot(1, *block);
   ASSERT_EQ(view.pairs.size(), 2U);
-  EXPECT_EQ(view.pairs[0].to, api::Codec::Opus);
+  EXPECT_EQ(view.pairs[0].pair, api::codec_pair(api::Codec::Pcmu, api::Codec::Opus));
   EXPECT_EQ(view.pairs[0].inside.count, 3U);
-  EXPECT_EQ(view.pairs[1].from, api::Codec::Pcma);
+  EXPECT_EQ(view.pairs[1].pair, api::codec_pair(api::Codec::Pcma, api::Codec::Pcma));
   EXPECT_EQ(view.inside.count, 8U);
   EXPECT_EQ(view.inside.max_ns, 100'000U);
 }

@@ -42,7 +42,8 @@ TEST(CodecPair, EveryPairHasAnIndexOfItsOwnAndComesBack) {
       ASSERT_LT(pair, kCodecPairs);
       EXPECT_FALSE(seen[pair]);
       seen[pair] = true;
-      EXPECT_EQ(pair_from(pair), static_cast<Codec>(from));
+      EXPECT_EQ(pair_from(pair), static_cast<Codec>(from == 0 ? to : from)) << "from None: it stays in its codec";
+      EXPECT_EQ(is_recoded(pair), from == 0 && to != 0);
       EXPECT_EQ(pair_to(pair), static_cast<Codec>(to));
     }
 }

@@ -128,6 +128,35 @@ TEST_F(Frames, RelaysAreNotTimed) {
   EXPECT_EQ(now_ns(Codec::Pcmu, Codec::Pcmu), 0U);
 }
 
+// One party may send comfort noise, the other refuses it: what looks like a relay is not one.
+TEST_F(Frames, OfACodecThatMustBeTranscodedToItselfCostWhatTheyCost) {
+  api::MediaParams near = media_to("198.51.100.10:40000");
+  near.comfort_noise_payload_type = 13;
+  alice = plane.add(near);
+  bob = plane.add(media_to("203.0.113.20:50000"));
+  ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
+  const std::uint32_t declared = plane.config.pair_costs_ns[api::recoded_pair(Codec::Pcmu)];
+  EXPECT_GT(declared, 10 * plane.config.pair_costs_ns[api::codec_pair(Codec::Pcmu, Codec::Pcmu)]);
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), 2 * declared / 20);
+  speak(RunningCost::kWindow, 20, std::chrono::microseconds(1));
+  EXPECT_EQ(plane.block->pair_cost_now_ns[api::recoded_pair(Codec::Pcmu)].get(), 1000U);
+  EXPECT_EQ(now_ns(Codec::Pcmu, Codec::Pcmu), 0U) << "relays are as cheap as before";
+}
+
+TEST_F(Frames, AdmissionKnowsWhatIsNoRelay) {
+  const auto call = [&](bool sid) {
+    api::MediaParams far = media_to("203.0.113.20:50000", Codec::G729);
+    far.encoder.annex_b = sid ? 1 : 0;
+    const api::LegId a = plane.add(media_to("198.51.100.10:40000", Codec::G729)).leg, b = plane.add(far).leg;
+    return plane.join(a, b).status;
+  };
+  // Declared: 48 us each way, 4800 ppm of the 10 000 that a hundredth of a worker is.
+  EXPECT_EQ(call(true), api::CommandStatus::Ok);
+  EXPECT_EQ(call(true), api::CommandStatus::Ok);
+  EXPECT_EQ(call(true), api::CommandStatus::NoHeadroom);
+  EXPECT_EQ(call(false), api::CommandStatus::Ok) << "a relay always fits";
+}
+
 TEST_F(Frames, WhatIsBookedFollowsAndAdmissionWithIt) {
   join(Codec::G722);
   const std::uint64_t before = plane.block->load_booked_ppm.get();
