@@ -71,7 +71,8 @@ void count_limiter() {
     for (std::size_t at = 0; at < kSources; at += kBurst) {
       for (std::size_t i = 0; i < kBurst; ++i) probes[i] = limiter.begin(keys[at + i]);
       for (std::size_t i = 0; i < kBurst; ++i) limiter.locate(probes[i]);
-      for (std::size_t i = 0; i < kBurst; ++i) (void)limiter.check(probes[i], now);
+      const WindowLimiter::Moment moment = limiter.at(now);
+      for (std::size_t i = 0; i < kBurst; ++i) (void)limiter.check(probes[i], moment);
     }
     if (round == 2) stop("limiter", kSources);
   }

@@ -197,13 +197,12 @@ WindowLimiter::Decision WindowLimiter::check_slowly(const Probe& probe, Tick tic
   return decision;
 }
 
-bool WindowLimiter::is_blocked(const Probe& probe, Instant now, bool by_operator) noexcept {
-  const Tick tick = enter(now);
+bool WindowLimiter::is_blocked(const Probe& probe, Moment moment, bool by_operator) noexcept {
   const std::uint32_t slot = find(probe);
   if (slot == kNoSlot) return false;
   const Entry& e = entry(slot);
   if (by_operator && e.operated == 0) return false;
-  return is_block(e) && !expired(e, tick);
+  return is_block(e) && !expired(e, moment.tick_);
 }
 
 bool WindowLimiter::block(std::uint64_t key, Instant until, Instant now) noexcept {

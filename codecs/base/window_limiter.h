@@ -99,25 +99,36 @@ class WindowLimiter {
   const WindowLimits& limits() const noexcept { return limits_; }
   std::uint32_t max_requests() const noexcept { return max_requests_; }
 
-  // One request of `key` (never 0). `now` must not run backwards.
-  Decision check(std::uint64_t key, Instant now) noexcept {
-    Probe probe = begin(key);
-    return check(probe, now);
-  }
+  // A time as this limiter counts it, for the requests that come together. `now` must not run backwards.
+  class Moment {
+   public:
+    Instant now() const noexcept { return now_; }
+
+   private:
+    friend class WindowLimiter;
+    Moment(Instant now, std::uint32_t tick) noexcept : now_(now), tick_(tick) {}
+    Instant now_;
+    std::uint32_t tick_;
+  };
+  Moment at(Instant now) noexcept { return {now, enter(now)}; }
+
+  // One request of `key` (never 0).
+  Decision check(std::uint64_t key, Instant now) noexcept { return check_slowly(begin(key), enter(now)); }
 
   // The same in three steps, for a burst: begin() all, locate() all, check() all. Each step prefetches what the next
   // one reads. Other calls in between are allowed.
   struct Probe {
     std::uint64_t key = 0;
     std::uint32_t set[2] = {0, 0};
-    std::uint32_t slot = 0;  // guess of locate(); check() verifies it
+    const std::uint64_t* tag = &kNoKey;  // where locate() found the key; check() looks again
+    std::byte* entry = nullptr;          // of that tag
   };
   Probe begin(std::uint64_t key) const noexcept;
   void locate(Probe& probe) const noexcept;
-  Decision check(const Probe& probe, Instant now) noexcept;
+  Decision check(const Probe& probe, Moment moment) noexcept;
 
   // Counts nothing. `by_operator`: leave automatic blocks aside.
-  bool is_blocked(const Probe& probe, Instant now, bool by_operator = false) noexcept;
+  bool is_blocked(const Probe& probe, Moment moment, bool by_operator = false) noexcept;
   // `until` kNever: until unblocked; at most kMaxBlock from now. Replaces an earlier block. False: no room for the key.
   [[nodiscard]] bool block(std::uint64_t key, Instant until, Instant now) noexcept;
   // Ends a block and forgets the window: the key starts with a full budget. False: the key is not held.
@@ -162,6 +173,7 @@ class WindowLimiter {
   static_assert(sizeof(Entry) == 8);
 
   static constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
+  static constexpr std::uint64_t kNoKey = 0;
 
   static std::uint64_t ticks(Instant now) noexcept { return static_cast<std::uint64_t>(to_ns(now)) / kTickNs; }
   static std::size_t entry_bytes(std::uint32_t max_requests) noexcept;
@@ -176,7 +188,7 @@ class WindowLimiter {
   std::uint32_t find_in(std::uint32_t set, std::uint64_t key) const noexcept;
   std::uint32_t search(const Probe& probe) const noexcept;
   std::uint32_t find(const Probe& probe) const noexcept {
-    return __builtin_expect(tag(probe.slot) == probe.key, 1) ? probe.slot : search(probe);
+    return *probe.tag == probe.key ? static_cast<std::uint32_t>(probe.tag - tags_->keys) : search(probe);
   }
   Decision check_slowly(const Probe& probe, Tick now) noexcept;
   std::uint32_t insert(const Probe& probe, Tick now) noexcept;
@@ -229,7 +241,6 @@ inline WindowLimiter::Probe WindowLimiter::begin(std::uint64_t key) const noexce
   probe.set[0] = static_cast<std::uint32_t>(((hash & 0xFFFFFFFF) * sets_) >> 32);
   probe.set[1] = static_cast<std::uint32_t>(((hash >> 32) * sets_) >> 32);
   if (__builtin_expect(probe.set[1] == probe.set[0], 0)) probe.set[1] = probe.set[0] + 1 < sets_ ? probe.set[0] + 1 : 0;
-  probe.slot = probe.set[0] * kWays;
   __builtin_prefetch(&tags(probe.set[0]));
   __builtin_prefetch(&tags(probe.set[1]));
   return probe;
@@ -262,17 +273,17 @@ inline std::uint32_t WindowLimiter::search(const Probe& probe) const noexcept {
 inline void WindowLimiter::locate(Probe& probe) const noexcept {
   const std::uint32_t slot = search(probe);
   if (slot == kNoSlot) return;
-  probe.slot = slot;
-  const std::byte* at = entries_ + std::size_t{slot} * entry_bytes_;
-  __builtin_prefetch(at, 1);
+  probe.tag = &tag(slot);
+  probe.entry = entries_ + std::size_t{slot} * entry_bytes_;
+  __builtin_prefetch(probe.entry, 1);
   // Which stamp is read depends on the head, which is not here yet: the usual two lines are cheaper than a third step.
-  if (entry_bytes_ > 64) __builtin_prefetch(at + 64, 1);
+  __builtin_prefetch(probe.entry + 64, 1);
 }
 
-inline WindowLimiter::Decision WindowLimiter::check(const Probe& probe, Instant now) noexcept {
-  const Tick tick = enter(now);
-  if (__builtin_expect(tag(probe.slot) != probe.key, 0)) return check_slowly(probe, tick);
-  Entry& e = entry(probe.slot);
+inline WindowLimiter::Decision WindowLimiter::check(const Probe& probe, Moment moment) noexcept {
+  const Tick tick = moment.tick_;
+  if (__builtin_expect(*probe.tag != probe.key, 0)) return check_slowly(probe, tick);
+  Entry& e = *reinterpret_cast<Entry*>(probe.entry);
   Tick* stamp = stamps(e);
   if (is_block(e) || tick - stamp[position(e, limits_.requests)] <= window_ticks_) return check_slowly(probe, tick);
   stamp[e.head] = tick;

@@ -83,14 +83,15 @@ void Engine::limit(std::span<Packet* const> packets, Instant now) noexcept {
 
 void Engine::limit_burst(std::span<Packet* const> packets, Instant now) noexcept {
   std::array<SourceLimiter::Probe, kMaxBurst> probes;
+  const SourceLimiter::Moment moment = limiter_.at(now);
   for (std::size_t i = 0; i < packets.size(); ++i) limiter_.begin(packet_source(*packets[i]), probes[i]);
   for (std::size_t i = 0; i < packets.size(); ++i) limiter_.locate(probes[i]);
-  for (std::size_t i = 0; i < packets.size(); ++i) decide_signalling(*packets[i], probes[i], now);
+  for (std::size_t i = 0; i < packets.size(); ++i) decide_signalling(*packets[i], probes[i], moment);
 }
 
-void Engine::decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept {
+void Engine::decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, SourceLimiter::Moment moment) noexcept {
   const bool counts = packet.kind != PacketKind::SignallingTcp;
-  const SourceLimiter::Outcome outcome = counts ? limiter_.check(probe, now) : limiter_.check_blocked(probe, now);
+  const SourceLimiter::Outcome outcome = counts ? limiter_.check(probe, moment) : limiter_.check_blocked(probe, moment);
   if (!outcome.pass) return drop(packet, outcome.reason);
   if (packet.kind != PacketKind::SipUdp) {
     packet.verdict = PacketVerdict::Kernel;

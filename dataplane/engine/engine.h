@@ -172,7 +172,7 @@ class Engine {
   Answer stop_capture(const api::StopCapture& command) noexcept;
   void part(std::uint32_t leg, std::uint32_t for_the_sake_of = kNoLeg) noexcept;
   void limit_burst(std::span<Packet* const> packets, Instant now) noexcept;
-  void decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, Instant now) noexcept;
+  void decide_signalling(Packet& packet, const SourceLimiter::Probe& probe, SourceLimiter::Moment moment) noexcept;
   void drop(Packet& packet, api::DropReason reason) noexcept;
   void arm(Instant now) noexcept;
   void publish_limiter() noexcept;

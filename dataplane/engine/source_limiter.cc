@@ -53,12 +53,13 @@ void SourceLimiter::begin(const IpAddress& source, Probe& probe) noexcept {
 
 void SourceLimiter::locate(Probe& probe) noexcept { window_.locate(probe.window); }
 
-SourceLimiter::Outcome SourceLimiter::check(const Probe& probe, Instant now) noexcept {
+SourceLimiter::Outcome SourceLimiter::check(const Probe& probe, Moment moment) noexcept {
   using Verdict = WindowLimiter::Verdict;
-  if (probe.prefix != nullptr && !window_.is_blocked(probe.window, now, true)) {
+  const Instant now = moment.now();
+  if (probe.prefix != nullptr && !window_.is_blocked(probe.window, moment, true)) {
     return check_prefix(*probe.prefix, now);
   }
-  const WindowLimiter::Decision decision = window_.check(probe.window, now);
+  const WindowLimiter::Decision decision = window_.check(probe.window, moment);
   const std::uint32_t limit = window_.limits().requests;
   if (decision.block_ended) report(probe.source, api::Verdict::Released, 0, limit, now);
   if (decision.block_began) {
@@ -101,8 +102,8 @@ SourceLimiter::Outcome SourceLimiter::check_prefix(PrefixEntry& entry, Instant n
   return {true, {}};
 }
 
-SourceLimiter::Outcome SourceLimiter::check_blocked(const Probe& probe, Instant now) noexcept {
-  if (!window_.is_blocked(probe.window, now, probe.prefix != nullptr)) return {true, {}};
+SourceLimiter::Outcome SourceLimiter::check_blocked(const Probe& probe, Moment moment) noexcept {
+  if (!window_.is_blocked(probe.window, moment, probe.prefix != nullptr)) return {true, {}};
   return {false, api::DropReason::SourceBlocked};
 }
 
@@ -209,7 +210,7 @@ api::CommandStatus SourceLimiter::block(const IpAddress& source, std::uint64_t d
 
 api::CommandStatus SourceLimiter::unblock(const IpAddress& source, Instant now) noexcept {
   const std::uint64_t key = limiter_key(source);
-  const bool was_blocked = window_.is_blocked(window_.begin(key), now);
+  const bool was_blocked = window_.is_blocked(window_.begin(key), window_.at(now));
   if (!window_.unblock(key)) return api::CommandStatus::NotFound;
   if (was_blocked) report(source, api::Verdict::Released, 0, window_.limits().requests, now);
   return api::CommandStatus::Ok;

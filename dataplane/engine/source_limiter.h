@@ -34,14 +34,17 @@ class SourceLimiter {
   void begin(const IpAddress& source, Probe& probe) noexcept;
   void locate(Probe& probe) noexcept;
 
+  using Moment = WindowLimiter::Moment;
+  Moment at(Instant now) noexcept { return window_.at(now); }
+
   struct Outcome {
     bool pass = false;
     api::DropReason reason = api::DropReason::SourceLimited;
   };
   // One request, datagram, fragment or connection attempt.
-  Outcome check(const Probe& probe, Instant now) noexcept;
+  Outcome check(const Probe& probe, Moment moment) noexcept;
   // Counts nothing: only refuses blocked sources.
-  Outcome check_blocked(const Probe& probe, Instant now) noexcept;
+  Outcome check_blocked(const Probe& probe, Moment moment) noexcept;
 
   // Commands; arguments as validated by the caller, values as in the contract.
   bool set_limits(const api::SetLimits& limits) noexcept;
