@@ -172,6 +172,21 @@ void run(benchmark::State& state, api::Codec from, api::Codec to, bool handle) {
 void receive(benchmark::State& state) { run(state, api::Codec::Pcmu, api::Codec::Pcmu, false); }
 void relay(benchmark::State& state) { run(state, api::Codec::Pcmu, api::Codec::Pcmu, true); }
 void transcode(benchmark::State& state) { run(state, api::Codec::Pcmu, api::Codec::Pcma, true); }
+
+// What a card could do of a frame that we made: the checksum of its RTP. Another payload each time, as in a burst.
+void fresh_checksum(benchmark::State& state) {
+  const auto bytes = static_cast<std::size_t>(state.range(0));
+  const engine::UdpTemplate path = engine::make_udp_template(*Endpoint::parse("192.0.2.1:20000"), *Endpoint::parse("10.0.0.1:10000"), 46);
+  std::vector<std::uint8_t> payloads(kBurst * 512);
+  std::mt19937 random(1);
+  for (auto& byte : payloads) byte = static_cast<std::uint8_t>(random());
+  constexpr std::size_t kOperations = std::size_t{1} << 17;
+  measure(state, kOperations, [&] {
+    for (std::size_t i = 0; i < kOperations; ++i)
+      benchmark::DoNotOptimize(engine::fresh_udp_checksum(path, Bytes(payloads).subspan(i % kBurst * 512, bytes)));
+  });
+}
+BENCHMARK(fresh_checksum)->ArgName("bytes")->Arg(12 + 20)->Arg(12 + 160)->Arg(12 + 320)->Iterations(40)->UseManualTime();
 BENCHMARK(receive)->ArgNames({"legs", "huge"})->ArgsProduct({{1000, 100'000}, {0, 1}})->Iterations(40)->UseManualTime();
 BENCHMARK(relay)->ArgNames({"legs", "huge"})->ArgsProduct({{1000, 10'000, 100'000}, {0, 1}})->Iterations(40)->UseManualTime();
 BENCHMARK(transcode)->ArgNames({"legs", "huge"})->ArgsProduct({{1000, 100'000}, {0, 1}})->Iterations(40)->UseManualTime();
