@@ -50,7 +50,7 @@ extern const CodecRow kG726Row40;
 extern const CodecRow kGsmRow;
 // Narrow and wide band by libspeex, 20 ms (RFC 5574). Its RTP clock is its PCM's.
 extern const CodecRow kSpeexRow;
-// The samples themselves in network order (RFC 3551 section 4.5.11), mono at 8, 16 or 48 kHz.
+// The samples themselves in network order (RFC 3551 section 4.5.11), mono at 8 or 16 kHz.
 extern const CodecRow kL16Row;
 
 }  // namespace ifgw::audio

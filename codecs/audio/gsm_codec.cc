@@ -30,6 +30,7 @@ class Channel {
   gsm state_ = nullptr;
 };
 
+// Conceals as GSM 06.11 says: the last frame once more, its blocks quieter each time, which also keeps the long-term predictor going.
 class GsmDecoder final : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
@@ -44,12 +45,50 @@ class GsmDecoder final : public Decoder {
       std::copy_n(&payload[i * kFrameBytes], kFrameBytes, frame.begin());
       (void)gsm_decode(channel_.state(), frame.data(), &pcm[i * kFrameSamples]);
     }
+    std::copy_n(&payload[(frames - 1) * kFrameBytes], kFrameBytes, last_.begin());
+    lost_ = 0;
     return {frames * kFrameSamples};
   }
-  void reset() noexcept override { channel_.reset(); }
+  void conceal(std::span<std::int16_t> pcm) noexcept override {
+    std::array<gsm_signal, kFrameSamples> frame;
+    for (std::size_t at = 0; at < pcm.size(); at += frame.size()) {
+      substitute(frame);
+      std::copy_n(frame.begin(), std::min(frame.size(), pcm.size() - at), &pcm[at]);
+    }
+  }
+  void reset() noexcept override {
+    channel_.reset();
+    lost_ = kSilentAfter;
+  }
 
  private:
+  static constexpr unsigned kSilentAfter = 16;
+  static constexpr gsm_signal kQuieter = 4;  // of the blocks' amplitudes, which have 64 steps
+
+  void substitute(std::span<gsm_signal, kFrameSamples> frame) noexcept {
+    if (lost_ >= kSilentAfter) {
+      std::fill(frame.begin(), frame.end(), gsm_signal{0});
+      return;
+    }
+    // Eight areas, then four blocks of lag, gain, grid, amplitude and thirteen pulses.
+    std::array<gsm_signal, 76> parameters;
+    std::array<gsm_byte, kFrameBytes> bytes = last_;
+    (void)gsm_explode(channel_.state(), bytes.data(), parameters.data());
+    for (std::size_t block = 0; lost_ != 0 && block < 4; ++block) {
+      gsm_signal& gain = parameters[8 + 17 * block + 1];  // of the long-term predictor: at its largest, vowels would go on by themselves
+      gsm_signal& amplitude = parameters[8 + 17 * block + 3];
+      gain = static_cast<gsm_signal>(std::max(gain - 1, 0));
+      amplitude = static_cast<gsm_signal>(std::max(amplitude - kQuieter, 0));
+    }
+    gsm_implode(channel_.state(), parameters.data(), bytes.data());
+    last_ = bytes;
+    ++lost_;
+    (void)gsm_decode(channel_.state(), bytes.data(), frame.data());
+  }
+
   Channel channel_;
+  std::array<gsm_byte, kFrameBytes> last_{};
+  unsigned lost_ = kSilentAfter;  // frames substituted since the last good one; none was there
 };
 
 class GsmEncoder final : public Encoder {

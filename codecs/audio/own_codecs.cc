@@ -13,20 +13,15 @@ using DecodeFrame = void (*)(std::span<const std::uint8_t>, std::span<std::int16
 using EncodeFrame = void (*)(std::span<const std::int16_t>, std::span<std::uint8_t>) noexcept;
 
 template <DecodeFrame Frame>
-class G711Decoder final : public Decoder {
+class G711Decoder : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
     if (payload.empty()) return {0, CodecError::BadPayload};
     if (payload.size() > pcm.size()) return {0, CodecError::TooLong};
     Frame(payload, pcm.first(payload.size()));
-    concealment_.good(pcm.first(payload.size()));
     return {payload.size()};
   }
-  void conceal(std::span<std::int16_t> pcm) noexcept override { concealment_.lost(pcm); }
-  void reset() noexcept override { concealment_ = {}; }
-
- private:
-  Concealment<8000> concealment_;
+  void reset() noexcept override {}
 };
 
 template <EncodeFrame Frame>
@@ -41,25 +36,18 @@ class G711Encoder final : public Encoder {
   void reset() noexcept override {}
 };
 
-class G722Decoder final : public Decoder {
+class G722Decoder : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
     if (payload.empty()) return {0, CodecError::BadPayload};
     if (2 * payload.size() > pcm.size()) return {0, CodecError::TooLong};
     g722_decode(state_, payload, pcm.first(2 * payload.size()));
-    concealment_.good(pcm.first(2 * payload.size()));
     return {2 * payload.size()};
   }
-  // The predictors rest meanwhile: they find back within a few milliseconds, under the blend of the concealment.
-  void conceal(std::span<std::int16_t> pcm) noexcept override { concealment_.lost(pcm); }
-  void reset() noexcept override {
-    state_ = {};
-    concealment_ = {};
-  }
+  void reset() noexcept override { state_ = {}; }
 
  private:
   G722State state_;
-  Concealment<16'000> concealment_;
 };
 
 class G722Encoder final : public Encoder {
@@ -77,7 +65,7 @@ class G722Encoder final : public Encoder {
 };
 
 template <unsigned Bits>
-class G726Decoder final : public Decoder {
+class G726Decoder : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
     if (payload.empty() || payload.size() % Bits != 0) return {0, CodecError::BadPayload};
@@ -110,10 +98,10 @@ class G726Encoder final : public Encoder {
 
 template <unsigned Bits>
 constexpr CodecRow g726_row(const char* name) noexcept {
-  return plain_row<G726Decoder<Bits>, G726Encoder<Bits>, 8000>({.name = name, .rtp_clock_hz = 8000, .stateful = true});
+  return plain_row<Concealed<G726Decoder<Bits>, 8000>, G726Encoder<Bits>, 8000>({.name = name, .rtp_clock_hz = 8000, .stateful = true});
 }
 
-class L16Decoder final : public Decoder {
+class L16Decoder : public Decoder {
  public:
   Decoded decode(std::span<const std::uint8_t> payload, std::span<std::int16_t> pcm) noexcept override {
     if (payload.empty() || payload.size() % 2 != 0) return {0, CodecError::BadPayload};
@@ -138,24 +126,31 @@ class L16Encoder final : public Encoder {
 
 std::uint32_t l16_rate_hz(const CodecSettings& s) noexcept {
   const std::uint32_t rate = s.pcm_rate_hz == 0 ? 8000 : s.pcm_rate_hz;
-  return rate == 8000 || rate == 16'000 || rate == 48'000 ? rate : 0;
+  return rate == 8000 || rate == 16'000 ? rate : 0;
 }
 
 }  // namespace
 
-constinit const CodecRow kPcmuRow =
-    plain_row<G711Decoder<mulaw_decode>, G711Encoder<mulaw_encode>, 8000>({.name = "PCMU", .rtp_clock_hz = 8000, .static_payload_type = 0});
-constinit const CodecRow kPcmaRow =
-    plain_row<G711Decoder<alaw_decode>, G711Encoder<alaw_encode>, 8000>({.name = "PCMA", .rtp_clock_hz = 8000, .static_payload_type = 8});
-constinit const CodecRow kG722Row =
-    plain_row<G722Decoder, G722Encoder, 16'000>({.name = "G722", .rtp_clock_hz = 8000, .static_payload_type = 9, .stateful = true});
+constinit const CodecRow kPcmuRow = plain_row<Concealed<G711Decoder<mulaw_decode>, 8000>, G711Encoder<mulaw_encode>, 8000>(
+    {.name = "PCMU", .rtp_clock_hz = 8000, .static_payload_type = 0});
+constinit const CodecRow kPcmaRow = plain_row<Concealed<G711Decoder<alaw_decode>, 8000>, G711Encoder<alaw_encode>, 8000>(
+    {.name = "PCMA", .rtp_clock_hz = 8000, .static_payload_type = 8});
+constinit const CodecRow kG722Row = plain_row<Concealed<G722Decoder, 16'000>, G722Encoder, 16'000>(
+    {.name = "G722", .rtp_clock_hz = 8000, .static_payload_type = 9, .stateful = true});
 constinit const CodecRow kG726Row16 = g726_row<2>("G726-16");
 constinit const CodecRow kG726Row24 = g726_row<3>("G726-24");
 constinit const CodecRow kG726Row32 = g726_row<4>("G726-32");
 constinit const CodecRow kG726Row40 = g726_row<5>("G726-40");
 constinit const CodecRow kL16Row = [] {
-  CodecRow row = plain_row<L16Decoder, L16Encoder, 8000>({.name = "L16"});
+  CodecRow row = plain_row<Concealed<L16Decoder, 8000>, L16Encoder, 8000>({.name = "L16"});
   row.pcm_rate_hz = l16_rate_hz;
+  row.decoder_bytes = [](const CodecSettings& s) noexcept {
+    return l16_rate_hz(s) == 8000 ? sizeof(Concealed<L16Decoder, 8000>) : sizeof(Concealed<L16Decoder, 16'000>);
+  };
+  row.make_decoder = [](const CodecSettings& s, std::byte* memory) noexcept -> Decoder* {
+    if (l16_rate_hz(s) == 8000) return new (memory) Concealed<L16Decoder, 8000>;
+    return new (memory) Concealed<L16Decoder, 16'000>;
+  };
   return row;
 }();
 
