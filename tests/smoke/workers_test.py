@@ -86,6 +86,31 @@ class Workers(unittest.TestCase):
             self.one_stream(sent, step)
             self.one_stream([p for p in back if p.destination == CALLERS[name]], 160)
 
+    def test_a_running_call_moves_when_it_is_negotiated_anew(self):
+        """From PCMU, which is relayed, to Opus. What the caller hears stays one stream."""
+        gateway.Dataplane(self.lab, "--workers", "2", queues=2)
+        control = gateway.ControlPlane(self.lab, gateway.basic_config(**SET_APART, **{"[route]": route(RELAYED).replace('caller_codecs = ["PCMU"]', 'caller_codecs = ["PCMU", "opus"]')}))
+        (self.lab.dir / "says.raw").write_bytes(audio.encode(0, audio.tone(440, 10)))
+        answering = callee("expect INVITE", "answer", "expect ACK", "speak says.raw 0", "expect BYE", "ok", types=(0,))
+        phone = peers.Sipp(self.lab, "callee", answering, f"{PHONES[RELAYED][0]}:5060", "-m", "1", "-timeout", "60", name="phone")
+        at_caller = Capture(self.lab, "caller", "c0", "udp")
+        calling = self.dial(RELAYED, 5060, "recv 200", "ack", "pause 3000", "reinvite sendrecv 96", "recv? 100", "recv 200", "ack", "pause 3000", "bye", "recv 200")
+        worker = lambda: [c["worker"] for c in control.ctl("calls show")["rows"] if c["state"] == "CONNECTED"]  # noqa: E731
+        lab.wait_for(lambda: worker() == [0], 20, "connected, on the light worker")
+        lab.wait_for(lambda: worker() == [1], 20, "moved to the heavy worker")
+        calling.wait(30)
+        phone.wait(30)
+        lab.wait_for(lambda: not control.ctl("legs show")["rows"], 15, "no leg is left")
+        self.assertEqual([(r["details"]["from"], r["details"]["to"]) for r in control.records() if r["event"] == "MEDIA_MOVED"], [("0", "1")])
+        heard = [p for p in pcap.rtp(at_caller.stop()) if p.destination == gateway.CALLER]
+        before, after = [p for p in heard if p.payload_type == 0], [p for p in heard if p.payload_type == 96]
+        self.assertEqual(before + after, heard, "no payload that the answer did not accept, and no way back")
+        self.one_stream(before, 160)
+        self.one_stream(after, 960)
+        self.assertEqual(after[0].ssrc, before[0].ssrc)
+        self.assertEqual(after[0].sequence, (before[-1].sequence + 1) & 0xFFFF, "one stream")
+        self.assertEqual(sum(w["booked_percent"] for w in control.ctl("core show")["rows"]), 0)
+
     def one_stream(self, packets, step):
         self.assertGreater(len(packets), 100)
         self.assertEqual(len({p.ssrc for p in packets}), 1)

@@ -1,6 +1,6 @@
 """SIPp scenarios written as lists of steps, so that a test shows the flow it is about.
 
-Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION", "options"
+Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION [TYPE]", "options"
 Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE),
 Both:    "ok" (to any other request), "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD",
          "pause MS" or "pause" (-d), "speak FILE PT", "hush", "play CAPTURE" (with port="[media_port]")
@@ -104,7 +104,7 @@ def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]
             w.send(f"INVITE {uri} SIP/2.0\n" + head("INVITE", 1, new_to, f"{contact}\n{extra}".rstrip()) + "\n" + (body or sdp(types, port=port)), retransmit=True)
         elif words[0] == "reinvite":
             w.cseq += 1
-            w.send("INVITE [next_url] SIP/2.0\n" + head("INVITE", w.cseq, "[last_To:]\n[routes]", contact) + "\n" + sdp(types, words[1], w.cseq), retransmit=True)
+            w.send("INVITE [next_url] SIP/2.0\n" + head("INVITE", w.cseq, "[last_To:]\n[routes]", contact) + "\n" + sdp([int(t) for t in words[2:]] or types, words[1], w.cseq), retransmit=True)
         elif words[0] == "ack":
             w.send("ACK [next_url] SIP/2.0\n" + head("ACK", w.cseq, "[last_To:]\n[routes]") + "\nContent-Length: 0\n")
         elif words[0] == "ack_failure":
