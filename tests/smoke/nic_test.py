@@ -12,6 +12,7 @@ import gateway  # noqa: E402
 import lab  # noqa: E402
 import machine  # noqa: E402
 import tap  # noqa: E402
+import vlan_test  # noqa: E402
 
 
 class DataplaneInMachine(gateway.Dataplane):
@@ -55,9 +56,9 @@ class Machine(unittest.TestCase):
         gateway.Network(cls.lab, cls.wires)
 
     @classmethod
-    def wires(cls, the_lab):
+    def wires(cls, the_lab, wires=None):
         programs = [gateway.build_dir() / path for path in ("dataplane/main/ifgw-dataplane", "tests/smoke/plane_tool", "tools/ifgw/ifgw")]
-        cls.machine = machine.Machine(the_lab, cls.CARD, {"c0": "caller", "e0": "callee"}, programs)
+        cls.machine = machine.Machine(the_lab, cls.CARD, wires or {"c0": "caller", "e0": "callee"}, programs)
         for card in cls.machine.cards:
             cls.machine.bind(card, "vfio-pci")
 
@@ -101,6 +102,32 @@ class MediaThroughIntelCards(Machine, dataplane_test.Media):
         before = self.dataplane.legs()["drops"]["source_limited"]
         dataplane_test.flood(self.lab, "callee", 100, 200, gateway.CALLEE, gateway.INSIDE)
         self.assertEqual(self.dataplane.legs()["drops"]["source_limited"] - before, 70)
+
+
+class VlansOfOneCard(Machine):
+    """Both networks are VLANs of one card, whose driver could strip and filter tags."""
+    CARD = "e1000e"
+    talk, check = dataplane_test.Media.talk, dataplane_test.Media.check
+
+    @classmethod
+    def wires(cls, the_lab):
+        the_lab.namespace("switch")
+        the_lab.link("caller", "c0", "switch", "s0")
+        the_lab.link("callee", "e0", "switch", "s1")
+        super().wires(the_lab, {"t0": "switch"})
+        vlan_test.switch(the_lab)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        card = cls.machine.cards[0]
+        cls.dataplane = DataplaneInMachine(cls.machine, cards=(f"{card},vlan={vlan_test.OUT_VLAN}", f"{card},vlan={vlan_test.IN_VLAN}"))
+
+    def test_media_and_the_kernel_each_in_its_vlan(self):
+        self.assertIn(f"port in: {self.machine.cards[0]}, VLAN {vlan_test.IN_VLAN} (net_e1000_em)", self.dataplane.log)
+        self.ping()
+        self.talk(gateway.CALLER, "PCMU", gateway.CALLEE, "PCMU")
+        self.talk(f"[{gateway.CALLER6}]", "PCMA", f"[{gateway.CALLEE6}]", "PCMU")
 
 
 class StartOnVirtioCards(Machine):

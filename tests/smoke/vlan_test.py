@@ -33,8 +33,12 @@ def trunk(the_lab):
     the_lab.link("caller", "c0", "switch", "s0")
     the_lab.link("callee", "e0", "switch", "s1")
     the_lab.link("switch", "t0", "wire", "d0")
-    switch = the_lab.start("switch", [gateway.PYTHON, gateway.SUPPORT / "access_port.py", "s0", f"t0={OUT_VLAN}", "s1", f"t0={IN_VLAN}"], ns="switch")
-    lab.wait_for(lambda: "ready" in switch.output(), 20, "the switch")
+    switch(the_lab)
+
+
+def switch(the_lab):
+    process = the_lab.start("switch", [gateway.PYTHON, gateway.SUPPORT / "access_port.py", "s0", f"t0={OUT_VLAN}", "s1", f"t0={IN_VLAN}"], ns="switch")
+    lab.wait_for(lambda: "ready" in process.output(), 20, "the switch")
 
 
 class Vlan(dataplane_test.Media):
