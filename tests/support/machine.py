@@ -83,8 +83,11 @@ class Machine:
         for applet in lab.run("/bin/busybox", "--list").stdout.split():
             if applet != "busybox":
                 (root / "bin" / applet).symlink_to("busybox")
-        sanitizers = (f"export {key}='{value}'\n" for key, value in os.environ.items() if key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"))
-        (root / "environment").write_text("".join(sanitizers))
+        sanitizers = {key: value for key, value in os.environ.items() if key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")}
+        (root / "environment").write_text("".join(f"export {key}='{value}'\n" for key, value in sanitizers.items()))
+        for path in re.findall(r"suppressions=([^:]+)", ":".join(sanitizers.values())):
+            (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path.lstrip("/"))
         (root / "var").mkdir()
         (root / "var/run").symlink_to("/run")
         (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
