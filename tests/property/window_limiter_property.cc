@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <random>
@@ -48,7 +49,11 @@ class Model {
       default: break;
     }
     now_ += Duration(random(3'000'000));
-    for (std::uint64_t i = random(8); i > 0; --i) request(key());
+    if (random(2) == 0) return burst();
+    for (std::uint64_t i = random(8); i > 0; --i) {
+      const std::uint64_t k = key();
+      judge(k, limiter_.check(k, now_).verdict);
+    }
   }
 
  private:
@@ -56,9 +61,24 @@ class Model {
   // Few keys get most of the traffic.
   std::uint64_t key() { return random(3) != 0 ? 1 + random(4) : 1 + random(keys_); }
 
-  void request(std::uint64_t key) {
+  // In three steps, as packets are: with keys that come twice, keys that are new, and others that come or go between the steps.
+  void burst() {
+    std::array<WindowLimiter::Probe, 8> probes;
+    const std::size_t count = 1 + random(probes.size());
+    for (std::size_t i = 0; i < count; ++i) probes[i] = limiter_.begin(key());
+    for (std::size_t i = 0; i < count; ++i) limiter_.locate(probes[i]);
+    if (random(4) == 0) unblock();
+    if (random(4) == 0) limiter_.maintain(random(20), now_, [](std::uint64_t) {});
+    if (random(4) == 0) {
+      const std::uint64_t k = key();
+      judge(k, limiter_.check(k, now_).verdict);
+    }
+    const WindowLimiter::Moment moment = limiter_.at(now_);
+    for (std::size_t i = 0; i < count; ++i) judge(probes[i].key, limiter_.check(probes[i], moment).verdict);
+  }
+
+  void judge(std::uint64_t key, Verdict verdict) {
     Source& source = sources_[key];
-    const Verdict verdict = limiter_.check(key, now_).verdict;
     ASSERT_NE(verdict, Verdict::Full);
     if (source.blocked && now_ < source.blocked_until) {
       ASSERT_EQ(verdict, Verdict::Blocked);
