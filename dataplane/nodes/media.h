@@ -39,8 +39,9 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
 }
 
 // `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent,
-// handed over or freed; `spare` is left empty. What is done is handed to the ports before a heavy frame begins, so that no relay waits for
-// one; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and wakes who gets it.
+// handed over or freed; `spare` is left empty. What is done is handed to the ports before frames are transcoded, and before each heavy one,
+// so that no relay waits for any; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and wakes who
+// gets it.
 template <typename HandOver>
 void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare, Tx& tx,
            Handover& handover, const HandOver& hand_over) noexcept {
@@ -52,8 +53,9 @@ void media(engine::Engine& engine, const PacketList& packets, Instant received, 
     else if (packet->verdict != engine::PacketVerdict::Pending)
       finish(engine, *packet, received, tx);
   if (engine.frames_waiting() == 0) return;
-  for (Instant before = clock(); engine.frames_waiting() != 0;) {
-    if (engine.next_is_heavy()) {
+  Instant before = clock();
+  for (bool first = true; engine.frames_waiting() != 0; first = false) {
+    if (first || engine.next_is_heavy()) {
       tx.flush();
       hand_over();
       before = clock();
