@@ -18,13 +18,15 @@ constexpr AudioPath path_between(api::Codec from, api::Codec to) noexcept {
 }
 
 // Between two legs, the same in both directions. What one leg may send and the other refuses makes transcoders needed also
-// where the codec is the same: SID frames (G.729 Annex B), comfort noise (RFC 3389). In both directions, so that neither party
-// hears reports of two senders.
+// where the codec is the same: SID frames (G.729 Annex B), comfort noise (RFC 3389). Between the G.711 laws another packet time does. In
+// both directions, so that neither party hears reports of two senders.
 constexpr AudioPath path_between(const api::MediaParams& from, const api::MediaParams& to) noexcept {
   const AudioPath path = path_between(from.codec, to.codec);
   const auto noise = [](const api::MediaParams& media) { return media.comfort_noise_payload_type != api::kNoPayloadType; };
   const bool sid_refused = from.codec == api::Codec::G729 && from.encoder.annex_b != to.encoder.annex_b;
-  return path != AudioPath::None && (sid_refused || noise(from) != noise(to)) ? AudioPath::Transcode : path;
+  const bool law = path == AudioPath::PcmuToPcma || path == AudioPath::PcmaToPcmu;
+  const bool frames_differ = law && from.ptime_ms != to.ptime_ms;
+  return path != AudioPath::None && (sid_refused || frames_differ || noise(from) != noise(to)) ? AudioPath::Transcode : path;
 }
 
 // What audio from one leg to the other costs is counted under this pair.

@@ -1,7 +1,8 @@
 // In which order the frames of a burst are transcoded, and since when a burst waits. Values and arithmetic.
 //
 // Light frames come first, as they arrived, then heavy ones, those of the oldest stream first. So when a worker is behind
-// and gives heavy frames up, from some point of the burst on, it is those of the newest streams.
+// and gives heavy frames up, from some point of the burst on, it is those of the newest streams. That point comes the sooner the further
+// it is behind, and never at once: older streams go on while newer ones are given up.
 #pragma once
 
 #include <algorithm>
@@ -65,6 +66,12 @@ class Backlog {
  private:
   Instant since_ = kNever;  // the first of the full bursts
 };
+
+// For how long heavy frames of a burst may begin, when its packets have waited so long already: `late` when they have not, half of it when
+// they have waited that long, and so on. A worker with k times the work that it can do stays some k times `late` behind, not more.
+constexpr Duration heavy_allowance(Duration waited, Duration late) noexcept {
+  return Duration(late.count() * late.count() / (late + std::max(waited, Duration::zero())).count());
+}
 
 // What a frame's turn is judged by.
 struct FrameTime {

@@ -48,6 +48,7 @@ void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
     if (!relay_next(*packets[i], now)) receive(*packets[i], now);
   }
   order_.clear();
+  began_ = kNever;
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
     const Waiting& waiting = waiting_[i];
     const std::uint32_t leg = waiting.packet->leg_index;
@@ -64,7 +65,11 @@ void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
 
 Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
   if (order_.waiting() == 0) return nullptr;
-  const bool given_up = order_.heavy() && time.current - time.due > late_;
+  if (began_ == kNever) {
+    began_ = time.current;
+    allowed_ = heavy_allowance(time.current - time.due, late_);
+  }
+  const bool given_up = order_.heavy() && time.current - began_ > allowed_;
   const Waiting& waiting = waiting_[order_.take()];
   timed_ = {};
   if (waiting.kind == Waiting::Kind::Event)
@@ -320,6 +325,11 @@ const NextHop* Media::resolve_next_hop(std::uint32_t leg, Instant now) noexcept 
 void Media::drop(Packet& packet, api::DropReason reason) noexcept {
   packet.verdict = PacketVerdict::Drop;
   packet.drop = reason;
+  count_drop(packet, reason);
+}
+
+// Of a packet whose buffer carries another one on.
+void Media::count_drop(const Packet& packet, api::DropReason reason) noexcept {
   block_.drops[static_cast<std::size_t>(reason)].add(1);
   if (legs_.present(packet.leg_index)) legs_.row(packet.leg_index).dropped.add(1);
 }

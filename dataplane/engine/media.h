@@ -124,8 +124,8 @@ class Media {
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   unsigned send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
-  void send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp,
-                   std::uint32_t duration, bool marker, Instant now) noexcept;
+  void send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp, bool marker,
+                   Instant now) noexcept;
   Packet* complete_frame(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
   void transcoded_event(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   void transcoded_noise(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
@@ -181,6 +181,7 @@ class Media {
     row.tx_bytes.add(packet.payload_length);
   }
   void drop(Packet& packet, api::DropReason reason) noexcept;
+  void count_drop(const Packet& packet, api::DropReason reason) noexcept;
   api::Event event(api::EventType type, Instant now) const noexcept;
 
   LegTable& legs_;
@@ -199,6 +200,8 @@ class Media {
     std::uint8_t ptime_ms = 0;  // 0: what the frame took tells nothing
   } timed_;                     // the frame that next_frame() gave back
   Duration late_;
+  Instant began_ = kNever;  // the first frame of the burst
+  Duration allowed_{};      // from then on, for heavy ones to begin
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks
   std::vector<RtpOut> streams_;  // by the leg whose party listens

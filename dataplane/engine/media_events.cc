@@ -52,18 +52,18 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
     }
     const EventMapper::Report report = one ? reports[i] : EventMapper::Report{placed, 0, rtp.marker, {}};
     if (one) write_telephone_event(events.data(), report.event);
-    send_beside(*target, leg, payload_type, events, report.timestamp, report.length, report.marker, now);
+    send_beside(*target, leg, payload_type, events, report.timestamp, report.marker, now);
   }
 }
 
 // A packet of the stream that is no frame of its audio.
-void Media::send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp,
-                        std::uint32_t duration, bool marker, Instant now) noexcept {
+void Media::send_beside(Packet& packet, std::uint32_t leg, std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp, bool marker,
+                        Instant now) noexcept {
   RtpOut& stream = streams_[legs_.rx(leg).peer];
   packet.leg_index = leg;
   std::copy(payload.begin(), payload.end(), packet.data + packet.payload_offset + kRtpFixedBytes);
   const Transcoder::Output output{payload.size(), stream.next_sequence(), timestamp, marker};
-  stream.sent(output.sequence, timestamp, duration, now);
+  stream.sent_beside(timestamp, now);
   (void)send_stream(packet, payload_type, output, stream.ssrc(), now);
 }
 
@@ -91,7 +91,7 @@ void Media::transcoded_noise(const Waiting& waiting, Instant now, PacketSource& 
     block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
     return;
   }
-  send_beside(*target, leg, payload_type, noise, placed, 0, false, now);
+  send_beside(*target, leg, payload_type, noise, placed, false, now);
 }
 
 // Beside relayed audio, between clocks: one packet leaves for one that came, under its number.

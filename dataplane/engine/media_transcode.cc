@@ -32,9 +32,11 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   switch (waiting.kind == Waiting::Kind::Noise ? coder.take_noise(in, stream, now) : coder.take(in, stream, now)) {
     case Transcoder::Intake::Taken: break;
     case Transcoder::Intake::Late: return drop(packet, api::DropReason::OutOfSequence);
-    case Transcoder::Intake::BadPayload: return drop(packet, api::DropReason::BadPayload);
+    case Transcoder::Intake::BadPayload:
+      // What was lost before it may have completed a frame.
+      if (send_frames(packet, stream, now, spare) == 0) return drop(packet, api::DropReason::BadPayload);
+      return count_drop(packet, api::DropReason::BadPayload);
   }
-  packet.verdict = PacketVerdict::Kept;
   // One frame in, one as long out: its time is what the pair costs.
   if (send_frames(packet, stream, now, spare) == 1 && coder.even()) timed_ = {legs_.rx(leg).codec_pair, coding.settings.ptime_ms};
 }
@@ -43,6 +45,7 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
 unsigned Media::send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept {
   const std::uint32_t leg = packet.leg_index;
   const LegOut& out = legs_.out(leg);
+  packet.verdict = PacketVerdict::Kept;
   Packet* target = &packet;
   std::array<std::uint8_t, audio::kMaxPayloadBytes> frame;
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);

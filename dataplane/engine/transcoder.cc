@@ -129,20 +129,28 @@ bool Transcoder::arrive(const Input& in, RtpOut& out, Instant now) noexcept {
     begin(in, out, now);
   } else {
     compact();
-    if (gap > 0) bridge(static_cast<std::uint32_t>(gap), in.sequence != expected_sequence_, in, out);
+    const auto lost = static_cast<std::uint16_t>(in.sequence - expected_sequence_);
+    if (gap > 0) bridge(static_cast<std::uint32_t>(gap), lost, in, out);
   }
   expected_sequence_ = in.sequence;
-  expected_timestamp_ = in.timestamp;
-  noise_units_ = 0;
+  expected_timestamp_ = in.timestamp + covered_units_;
+  noise_units_ = covered_units_;
   return true;
+}
+
+// What of the packet's audio nothing stands for yet.
+std::span<const std::int16_t> Transcoder::uncovered(std::span<const std::int16_t> decoded) const noexcept {
+  return decoded.subspan(std::min<std::size_t>(decoded.size(), std::size_t{covered_units_} * from_rate_hz_ / from_clock_hz_));
 }
 
 // So much of decoded_ came of it.
 void Transcoder::taken(std::size_t samples) noexcept {
-  append(decoded_.first(samples));
+  append(uncovered(decoded_.first(samples)));
   last_samples_ = samples;
   ++expected_sequence_;
-  expected_timestamp_ += static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
+  const std::uint32_t units = in_units(samples);
+  noise_units_ = covered_units_ - std::min(covered_units_, units);
+  expected_timestamp_ += units - std::min(covered_units_, units);
 }
 
 Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) noexcept {
@@ -156,7 +164,7 @@ Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) n
     take_pause(decoded.samples);
   else
     taken(decoded.samples);
-  if (describes_pauses_) heard_until_ = in.timestamp + static_cast<std::uint32_t>(decoded.samples * from_clock_hz_ / from_rate_hz_);
+  if (describes_pauses_) heard_until_ = in.timestamp + in_units(decoded.samples);
   return Intake::Taken;
 }
 
@@ -164,8 +172,6 @@ Transcoder::Intake Transcoder::take(const Input& in, RtpOut& out, Instant now) n
 bool Transcoder::covered() noexcept {
   if (covered_units_ == 0) return false;
   ++expected_sequence_;
-  expected_timestamp_ += covered_units_;
-  noise_units_ = covered_units_;
   return true;
 }
 
@@ -179,7 +185,8 @@ void Transcoder::take_pause(std::size_t decoded) noexcept {
   if (noise_known_) described_ = from_rate_hz_ == to_rate_hz_ ? described : 1;
   const std::size_t voice = noise_known_ ? decoded - noise : decoded;
   if (noise == decoded && covered()) return;
-  append(decoded_.first(voice));
+  const std::span<const std::int16_t> fresh = uncovered(decoded_.first(voice));
+  append(fresh);
   const std::size_t open = (end_ - begin_) % frame_samples_;
   const std::size_t wanted = open == 0 ? 0 : (frame_samples_ - open) * from_rate_hz_ / to_rate_hz_;
   const std::size_t there = std::min(wanted, decoded - voice);
@@ -191,9 +198,8 @@ void Transcoder::take_pause(std::size_t decoded) noexcept {
   append(rest);
   last_samples_ = decoded;
   ++expected_sequence_;
-  const auto units = [this](std::size_t samples) { return static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_); };
-  expected_timestamp_ += units(voice + wanted);
-  noise_units_ = units(wanted);
+  expected_timestamp_ += in_units(fresh.size() + wanted);
+  noise_units_ = covered_units_ - std::min(covered_units_, in_units(voice)) + in_units(wanted);
 }
 
 Transcoder::Intake Transcoder::take_noise(const Input& in, RtpOut& out, Instant now) noexcept {
@@ -208,7 +214,7 @@ Transcoder::Intake Transcoder::take_noise(const Input& in, RtpOut& out, Instant 
   noise_.generate(decoded_.first(samples));
   taken(samples);
   from_noise_ = true;
-  noise_units_ = static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
+  noise_units_ = in_units(samples);
   return Intake::Taken;
 }
 
@@ -225,15 +231,19 @@ bool Transcoder::continues(std::uint16_t sequence, std::int32_t gap) noexcept {
   return confirmed;
 }
 
-// From what came last to what comes now. `gap` in units of the received time stamp.
-void Transcoder::bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept {
+// From what came last to what comes now. `gap` in units of the received time stamp, in which so many packets were lost: each as
+// long as the last one that came. A packet's worth of time beyond them and more is silence that was not sent.
+void Transcoder::bridge(std::uint32_t gap, std::uint16_t packets, const Input& in, RtpOut& out) noexcept {
   const std::size_t missing = static_cast<std::size_t>(std::uint64_t{gap} * to_rate_hz_ / from_clock_hz_);
-  if (lost && gap <= from_clock_hz_ / 1000 * kMaxConcealMs) return substitute(missing, in.payload);
+  const std::size_t packet = last_samples_ * to_rate_hz_ / from_rate_hz_;
+  const bool silence = packets == 0 || (packet != 0 && missing >= (std::size_t{packets} + 1) * packet);
+  if (!silence && gap <= from_clock_hz_ / 1000 * kMaxConcealMs) return substitute(missing, in.payload);
   // Finish the frame that has begun, then let the time pass.
   const std::size_t open = end_ == 0 ? 0 : std::min(frame_samples_ - end_, missing);
   substitute(open, {});
   const std::size_t rest = missing - open;
-  jump_ = {end_, out_units(rest), lost ? static_cast<std::uint16_t>(rest / frame_samples_) : std::uint16_t{0}, !lost};
+  const std::size_t lost = silence ? std::max(packets * packet, open) - open + frame_samples_ - 1 : rest;
+  jump_ = {end_, out_units(rest), static_cast<std::uint16_t>(lost / frame_samples_), silence};
   if (open == 0) jump(out);
 }
 
@@ -270,8 +280,11 @@ void Transcoder::append(std::span<const std::int16_t> decoded) noexcept {
 
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
 bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
-  // A jump, which the caller has seen confirmed.
-  if (const std::int16_t jump = serial_distance(expected_sequence_, in.sequence); jump >= kMaxDropout || jump <= -kMaxMisorder) restart();
+  // A jump, which the caller has seen confirmed, or a time that belongs to another stream.
+  const std::int16_t jump = serial_distance(expected_sequence_, in.sequence);
+  const std::int64_t far = serial_distance(expected_timestamp_, in.timestamp);
+  const std::int64_t farthest = std::int64_t{kMaxGapSeconds} * from_clock_hz_;
+  if (jump >= kMaxDropout || jump <= -kMaxMisorder || far > farthest || far < -farthest) restart();
   if (!started_) begin(in, out, now);
   const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
   const bool copy = again && ahead == -1;
@@ -289,7 +302,7 @@ void Transcoder::complete() noexcept {
   compact();
   const std::size_t missing = frame_samples_ - end_;
   substitute(missing, {});
-  // As with noise: audio that comes before its end is appended, not late.
+  // As with noise: of audio that comes before its end the rest is used.
   noise_units_ = static_cast<std::uint32_t>(missing * from_clock_hz_ / to_rate_hz_);
   expected_timestamp_ += noise_units_;
 }

@@ -5,7 +5,8 @@
 //   packet -> decoder -> resampler -> frame of `ptime_ms` -> encoder -> packet(s)
 //
 // What comes of irregular input:
-//   lost packets         nothing is sent for frames of which nothing came; their numbers and time stay unused. A gap
+//   lost packets         nothing is sent for frames of which nothing came; their numbers and time stay unused; what lies between
+//                        beyond the time that they had is silence that was not sent. A gap
 //                        inside a frame is concealed, from the next packet's redundancy where it carries some
 //   late, twice          refused: the decoder is past it
 //   silence not sent     (time stamps go on, numbers do not) the unfinished frame is completed, then time moves on; the
@@ -72,7 +73,7 @@ class Transcoder {
   // In place; null when the memory is too small or a codec cannot be made.
   static Ptr make(const TranscoderSettings& settings, std::span<std::byte> memory) noexcept;
 
-  // One packet of the received stream. Then call next() until it says false.
+  // One packet of the received stream. Then call next() until it says false, whatever came of it: a gap before it is there as well.
   Intake take(const Input& in, RtpOut& out, Instant now) noexcept;
   // One packet of comfort noise (RFC 3389) in its place: as much of the noise as completes the frame that has begun, or makes
   // one. What comes until the next packet is silence that was not sent.
@@ -110,13 +111,17 @@ class Transcoder {
   bool next_noise(std::span<std::uint8_t> room, RtpOut& out, Instant now, Output& output) noexcept;
   std::size_t settle(std::span<std::uint8_t> room, std::size_t size, Instant now) noexcept;
   bool continues(std::uint16_t sequence, std::int32_t gap) noexcept;
-  void bridge(std::uint32_t gap, bool lost, const Input& in, RtpOut& out) noexcept;
+  void bridge(std::uint32_t gap, std::uint16_t packets, const Input& in, RtpOut& out) noexcept;
+  std::span<const std::int16_t> uncovered(std::span<const std::int16_t> decoded) const noexcept;
   void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
   void append(std::span<const std::int16_t> decoded) noexcept;
   void compact() noexcept;
   bool nothing_came_of_it() const noexcept;
   void step(RtpOut& out) noexcept;
   void jump(RtpOut& out) noexcept;
+  std::uint32_t in_units(std::size_t samples) const noexcept {
+    return static_cast<std::uint32_t>(samples * from_clock_hz_ / from_rate_hz_);
+  }
   std::uint32_t out_units(std::size_t samples) const noexcept { return static_cast<std::uint32_t>(samples * to_clock_hz_ / to_rate_hz_); }
 
   std::uint32_t from_clock_hz_;
@@ -150,8 +155,8 @@ class Transcoder {
   Jump jump_;
   std::size_t last_samples_ = 0;  // of the packet before, as decoded
   std::uint32_t expected_timestamp_ = 0;
-  std::uint32_t covered_units_ = 0;  // of these the packet that is here came before the end
-  std::uint32_t noise_units_ = 0;    // of the received time stamp, that noise was made for: audio may come before it is over
+  std::uint32_t covered_units_ = 0;  // of the packet that is here: for these there is something already
+  std::uint32_t noise_units_ = 0;    // of the received time stamp, before expected_timestamp_: noise or a substitute stands for them
   std::array<std::uint8_t, kDescriptionBytes> description_{};  // of the pause that began, to be sent behind the frames
   std::size_t described_ = 0;                                  // bytes of it
   std::uint32_t heard_until_ = 0;                              // received time stamp

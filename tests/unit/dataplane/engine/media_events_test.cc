@@ -92,6 +92,40 @@ TEST_F(MediaEvents, AnEventGoesBehindTheFrameThatHasBegun) {
   EXPECT_EQ(end.rtp.timestamp, begin.rtp.timestamp);
 }
 
+// RFC 4733 section 2.5.1.2 leaves it to the sender whether audio goes on meanwhile.
+TEST_F(MediaEvents, AudioBetweenThePacketsOfAnEventKeepsItsTime) {
+  api::MediaParams b = params("203.0.113.20:50000", Codec::G722, 9, 8000);
+  b.ptime_ms = 60;
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0, 8000), b);
+  unsigned sequence = 0;
+  std::uint32_t timestamp = 0;
+  std::vector<TwoParties::Seen> frames;
+  const auto collect = [&](const Plane::Sent& sent) {
+    const auto look = [&](const Frame& frame) {
+      if (const TwoParties::Seen s = TwoParties::seen(frame); s.rtp.payload_type == 9) frames.push_back(s);
+    };
+    if (sent.packet.verdict == engine::PacketVerdict::Transmit) look(sent.frame);
+    for (const auto& spare : plane.spares.packets)
+      if (spare.packet.verdict == engine::PacketVerdict::Transmit) look(Frame(spare.packet.data, spare.packet.data + spare.packet.length));
+  };
+  const auto speak = [&] {
+    collect(from_alice(rtp_packet(0, ++sequence, timestamp, 7, Frame(160, 0x55))));
+    timestamp += 160;
+  };
+  for (int i = 0; i < 3; ++i) speak();
+  const std::uint32_t begin = timestamp;
+  for (std::uint16_t i = 1; i <= 8; ++i) {
+    speak();
+    collect(from_alice(rtp_packet(101, ++sequence, begin, 7, event(3, i == 8, static_cast<std::uint16_t>(160 * i))), i == 1));
+  }
+  for (int i = 0; i < 9; ++i) speak();
+  // Every frame begins where the one before ends, and none is ahead of what was said.
+  for (std::size_t i = 1; i < frames.size(); ++i) ASSERT_EQ(frames[i].rtp.timestamp - frames[i - 1].rtp.timestamp, 480U) << i;
+  const std::uint32_t heard = frames.back().rtp.timestamp + 480 - frames.front().rtp.timestamp;
+  EXPECT_LE(heard, timestamp + 480);
+  EXPECT_GT(heard, timestamp - 480);
+}
+
 // Read at once, after a pause of ours: what comes last must not make what is before it late.
 TEST_F(MediaEvents, TheEndsOfAnEventAndTheAudioBehindThemMayComeInOneBurst) {
   connect(params("198.51.100.10:40000", Codec::Opus, 96, 8000), params("203.0.113.20:50000", Codec::Opus, 96, 48'000));

@@ -7,6 +7,7 @@
 
 #include "codecs/wire/rtcp.h"
 #include "codecs/wire/rtp.h"
+#include "codecs/wire/telephone_event.h"
 #include "tests/support/plane.h"
 
 namespace ifgw::test {
@@ -280,6 +281,34 @@ TEST_F(Rtcp, TranscodedStreamsHaveReportsOfOurs) {
   EXPECT_EQ(receiver.block->cumulative_lost, 19);
   EXPECT_EQ(receiver.block->last_sr, 0x00018000U);
   EXPECT_GT(receiver.block->delay_since_last_sr, 65536U * 13 / 10);
+}
+
+// An event bears the time of its beginning, however long it lasts.
+TEST_F(Rtcp, TheTimeOfOurReportsGoesOnWhileAnEventLasts) {
+  api::MediaParams at_a = media_to(kAlice), at_b = media_to(kBob, Codec::G722);
+  at_a.telephone_event_payload_type = at_b.telephone_event_payload_type = 101;
+  alice = plane.add(at_a);
+  bob = plane.add(at_b);
+  ASSERT_EQ(plane.join(alice.leg, bob.leg).status, api::CommandStatus::Ok);
+  std::vector<RtcpSenderInfo> reports;
+  unsigned sequence = 0;
+  for (unsigned i = 0; i < 1000; ++i) {  // six seconds of audio, eight of a digit, six of audio
+    plane.run(milliseconds(20));
+    for (const Reports& r : made_for("203.0.113.20:50001"))
+      if (r.sender) reports.push_back(*r.sender);
+    Frame packet = rtp_packet(0, ++sequence, 160 * i, 3, Frame(160, 0xD5));
+    if (i >= 300 && i < 700) {
+      Frame event(kTelephoneEventBytes);
+      write_telephone_event(event.data(), {5, false, 10, static_cast<std::uint16_t>(160 * (i - 299))});
+      packet = rtp_packet(101, sequence, 160 * 300, 3, event);
+    }
+    EXPECT_EQ(plane.send(udp_frame(*Endpoint::parse(kAlice), alice.local, packet)).packet.verdict, engine::PacketVerdict::Transmit);
+  }
+  ASSERT_GE(reports.size(), 3U);
+  for (std::size_t i = 1; i < reports.size(); ++i) {
+    const double passed = static_cast<double>(reports[i].ntp_time - reports[i - 1].ntp_time) / 4294967296.0;
+    EXPECT_NEAR(static_cast<double>(reports[i].rtp_timestamp - reports[i - 1].rtp_timestamp), passed * 8000, 400) << i;
+  }
 }
 
 TEST_F(Rtcp, ReportsTellWhatWasLostSinceTheOneBefore) {

@@ -39,6 +39,50 @@ TEST_F(MediaTranscode, MakesAStreamOfItsOwn) {
   EXPECT_EQ(from_alice(rtp_packet(0, 101, 5160, 0xABCD, speech())).packet.drop, api::DropReason::OutOfSequence);
 }
 
+// What was lost before it has been put into the frame by then.
+TEST_F(MediaTranscode, ABadPayloadBehindALossLeavesNothingBehind) {
+  for (const Codec from : {Codec::Pcmu, Codec::G729, Codec::Opus}) {
+    for (const std::uint8_t ptime : std::to_array<std::uint8_t>({10, 20, 40, 60})) {
+      SCOPED_TRACE(testing::Message() << api::facts(from).name << " to G722 in frames of " << int{ptime} << " ms");
+      Plane other{transcoding_config()};
+      const std::uint8_t type = from == Codec::Pcmu ? 0 : 96;
+      const std::uint32_t step = api::facts(from).rtp_clock_hz / 50;
+      const api::CommandDone leg = other.add(params("198.51.100.10:40000", from, type));
+      ASSERT_EQ(other.join(leg.leg, other.add(params("203.0.113.20:50000", Codec::G722, 9, ptime)).leg).status, CommandStatus::Ok);
+      unsigned sequence = 0;
+      std::uint64_t bad = 0;
+      const auto send = [&](const Frame& payload) {
+        ++sequence;
+        return other.send(frame_of_alice(leg.local, rtp_packet(type, sequence, sequence * step, 7, payload)));
+      };
+      const Frame good = from == Codec::Pcmu ? speech() : from == Codec::G729 ? Frame(20, 0x55) : Frame(40, 0x08);
+      for (unsigned lost = 0; lost < 9; ++lost) {
+        for (int i = 0; i < 3; ++i) EXPECT_NE(send(good).packet.verdict, engine::PacketVerdict::Drop);
+        sequence += lost;
+        const Plane::Sent sent = send(Frame(from == Codec::Pcmu   ? 1000
+                                            : from == Codec::Opus ? 40
+                                                                  : 3,
+                                            0x55));  // of Opus: two frames of 19 bytes and a half
+        EXPECT_EQ(other.drops(api::DropReason::BadPayload), ++bad);
+        // Then it carries a frame that was completed by the loss before it.
+        if (sent.packet.verdict != engine::PacketVerdict::Drop) {
+          EXPECT_EQ(seen(sent.frame).rtp.payload_type, 9);
+        }
+      }
+      EXPECT_EQ(other.engine.row(leg.leg.index()).dropped.get(), bad);
+    }
+  }
+}
+
+TEST_F(MediaTranscode, BetweenTheLawsPacketTimesMayDiffer) {
+  connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::Pcma, 8, 60));
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 0, 7, speech())).packet.verdict, engine::PacketVerdict::Kept);
+  EXPECT_EQ(from_alice(rtp_packet(0, 2, 160, 7, speech())).packet.verdict, engine::PacketVerdict::Kept);
+  const Seen frame = seen(from_alice(rtp_packet(0, 3, 320, 7, speech())).frame);
+  EXPECT_EQ(frame.rtp.payload_type, 8);
+  EXPECT_EQ(frame.payload.size(), 480U);
+}
+
 TEST_F(MediaTranscode, AnotherStreamGoesOnAndItsPredecessorsStragglersDoNot) {
   connect(params("198.51.100.10:40000", Codec::Pcmu, 0), params("203.0.113.20:50000", Codec::G722, 9));
   const RtpHeader a = rtp(from_alice(rtp_packet(0, 100, 5000, 1, speech())).frame);

@@ -259,6 +259,24 @@ TEST(Transcoder, SilenceThatIsNotSentMovesTimeAndSetsTheMarker) {
   EXPECT_TRUE(d.sent[2].marker);
 }
 
+// A sender with a voice detector: what it says between is little, and some of that is lost.
+TEST(Transcoder, OfAPauseOnlyWhatWasSaidIsLost) {
+  for (const std::uint8_t ptime : std::to_array<std::uint8_t>({20, 40})) {
+    SCOPED_TRACE(int{ptime});
+    Direction d(AudioCodec::Pcmu, AudioCodec::G722, ptime);
+    Speaker speaker(AudioCodec::Pcmu, 20);
+    for (int i = 0; i < 4; ++i) (void)d.feed(speaker.packet());
+    const Packet before = d.sent.back();
+    ++speaker.sequence;  // one is lost, and two seconds of silence are not sent
+    speaker.pause(20 + 2000);
+    while (d.sent.back().sequence == before.sequence) (void)d.feed(speaker.packet());
+    const Packet& after = d.sent.back();
+    EXPECT_EQ(static_cast<std::uint16_t>(after.sequence - before.sequence), 2) << "one is missing, not a hundred";
+    EXPECT_EQ(after.timestamp - before.timestamp, 8U * (ptime + 20 + 2000));
+    EXPECT_TRUE(after.marker);
+  }
+}
+
 TEST(Transcoder, ALongLossIsNotConcealedToItsEnd) {
   Speaker speaker(AudioCodec::Pcmu, 20);
   Direction d(AudioCodec::Pcmu, AudioCodec::Pcma, 20);
