@@ -140,6 +140,7 @@ bool Transcoder::arrive(const Input& in, RtpOut& out, Instant now) noexcept {
 
 // What of the packet's audio nothing stands for yet.
 std::span<const std::int16_t> Transcoder::uncovered(std::span<const std::int16_t> decoded) const noexcept {
+  if (covered_units_ == 0) return decoded;
   return decoded.subspan(std::min<std::size_t>(decoded.size(), std::size_t{covered_units_} * from_rate_hz_ / from_clock_hz_));
 }
 
