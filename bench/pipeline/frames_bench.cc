@@ -1,7 +1,7 @@
 // What transcoding does to time: a packet's way through a whole worker, pair by pair of codecs, in real time on rings.
 //
-//   burst      a relayed packet as the last of a burst of 32: alone, behind 31 other relays, behind 31 frames for Opus. By the
-//              worker's own measure (rx burst to tx burst), the three by turns
+//   burst      a relayed packet as the last of a burst of 32: alone, behind 31 other relays, behind 31 frames for Opus, or for
+//              G.722. By the worker's own measure (rx burst to tx burst), all by turns
 //   packets    ten streams of one pair, their packets spread over 20 ms: from when a packet was due until its audio was sent
 //   stall      a stream of each pair; its sender stops for 45 ms, sends what it missed at once, and goes on in time: how much
 //              later than before the first packet in time is. The median of the rounds
@@ -62,8 +62,9 @@ void measure_burst(Frames& frames, unsigned rounds) {
   frames.open(Codec::Pcmu, Codec::Pcmu);
   for (std::size_t i = 0; i < kOthers; ++i) frames.open(Codec::Pcmu, Codec::Pcmu);
   for (std::size_t i = 0; i < kOthers; ++i) frames.open(Codec::Pcmu, Codec::Opus);
-  const std::array<std::size_t, 3> first{0, 1, 1 + kOthers};  // of those that come with it
-  std::array<std::vector<double>, 3> ns;
+  for (std::size_t i = 0; i < kOthers; ++i) frames.open(Codec::Pcmu, Codec::G722);
+  const std::array<std::size_t, 4> first{0, 1, 1 + kOthers, 1 + 2 * kOthers};  // of those that come with it
+  std::array<std::vector<double>, 4> ns;
   std::size_t overtaken = 0;
   for (unsigned round = 0; round < rounds + 10; ++round)
     for (std::size_t variant = 0; variant < first.size(); ++variant) {
@@ -76,12 +77,12 @@ void measure_burst(Frames& frames, unsigned rounds) {
       g_lost = g_lost || sent.size() != burst.size();
       if (round < 10) continue;
       ns[variant].push_back(static_cast<double>(frames.row(frames.streams()[0]).inside.maximum_ns.get()));
-      if (variant != 2) continue;
+      if (variant < 2) continue;
       const auto relay = std::find_if(sent.begin(), sent.end(), [](const Sent& s) { return s.stream == 0; });
       overtaken += static_cast<std::size_t>(relay - sent.begin());
     }
-  std::printf("\"burst\": {\"opus_before_relay\": %zu", overtaken);
-  const std::array kinds{"alone", "with_relays", "with_opus"};
+  std::printf("\"burst\": {\"frames_before_relay\": %zu", overtaken);
+  const std::array kinds{"alone", "with_relays", "with_opus", "with_g722"};
   for (std::size_t i = 0; i < ns.size(); ++i)
     std::printf(", \"%s_ns_min\": %.0f, \"%s_ns_median\": %.0f", kinds[i], *std::min_element(ns[i].begin(), ns[i].end()), kinds[i],
                 median(ns[i]));
