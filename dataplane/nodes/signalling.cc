@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "codecs/base/check.h"
+
 namespace ifgw::nodes {
 namespace {
 
@@ -50,10 +52,7 @@ bool Signalling::lift(engine::Packet& packet, Instant now, api::RingProducer<api
     drop(packet, api::DropReason::NoControlPlane);
     return false;
   }
-  if (packet.payload_length == 0 || packet.payload_length > api::kMaxDatagramPayload) {
-    drop(packet, api::DropReason::OversizedDatagram);
-    return false;
-  }
+  IFGW_CHECK(packet.payload_length <= api::kMaxDatagramPayload);  // the engine sends no other up
   slot_->header.local = {local, packet.destination_port};
   slot_->header.remote = {source_of(packet), packet.source_port};
   slot_->header.time_ns = static_cast<std::uint64_t>(to_ns(now));
