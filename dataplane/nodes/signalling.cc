@@ -40,7 +40,12 @@ std::size_t Signalling::receive(const PacketList& packets, Instant now, api::Rin
       case engine::PacketVerdict::Up:
         if (lift(*packet, now, up, local_addresses[packet->local_address])) ++lifted;
         break;
-      case engine::PacketVerdict::Kernel: exception_.to_kernel(*packet); break;
+      case engine::PacketVerdict::Kernel:
+        if (packet->kind == engine::PacketKind::SignallingTcp)
+          exception_.police_tcp_to_kernel(*packet, now);
+        else
+          exception_.to_kernel(*packet);
+        break;
       default: rte_pktmbuf_free(settle(*packet));
     }
   }
