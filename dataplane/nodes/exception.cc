@@ -1,6 +1,11 @@
 #include "dataplane/nodes/exception.h"
 
 namespace ifgw::nodes {
+namespace {
+
+constexpr std::uint16_t kLongestFrame = kKernelMtu + 14 + 4;  // Ethernet's header, and a tag of priority
+
+}  // namespace
 
 Exception::Exception(const ExceptionConfig& config, api::WorkerBlock& block, Tx& tx) noexcept
     : config_(config),
@@ -22,6 +27,7 @@ void Exception::police_tcp_to_kernel(engine::Packet& packet, Instant now) noexce
 void Exception::to_kernel(engine::Packet& packet) noexcept {
   const std::uint16_t device = config_.peer[packet.rx_port];
   if (device == kNoDevice) return drop(packet, api::DropReason::NoKernelInterface);
+  if (packet.length > kLongestFrame) return drop(packet, api::DropReason::OversizedDatagram);
   block_.exception_to_kernel.add(1);
   tx_.add(settle(packet), device);
 }

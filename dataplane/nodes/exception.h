@@ -11,6 +11,8 @@
 
 namespace ifgw::nodes {
 
+inline constexpr std::uint16_t kKernelMtu = 1500;  // of its interfaces: what net_tap takes
+
 struct ExceptionConfig {
   // By a port's number: the device of its kernel's side; by that device: the port's number. kNoDevice: none.
   std::array<std::uint16_t, kMaxPortNumbers> peer{};
@@ -29,7 +31,8 @@ class Exception {
   // TCP to a signalling port but for SYNs (PacketKind::SignallingTcp): through a policer of its own, so that neither kind's
   // flood takes the other's room.
   void police_tcp_to_kernel(engine::Packet& packet, Instant now) noexcept;
-  // Packets that the limiter has admitted.
+  // Packets that the limiter has admitted. What exceeds the interface's MTU is dropped (OversizedDatagram): the device would
+  // refuse it, and with it the rest of its burst.
   void to_kernel(engine::Packet& packet) noexcept;
   // What the kernel sends through exception device `device`.
   void from_kernel(rte_mbuf* buffer, std::uint16_t device) noexcept;

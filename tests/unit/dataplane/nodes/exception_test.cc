@@ -87,6 +87,24 @@ TEST_F(ExceptionStage, OneKindsFloodTakesNothingFromTheOther) {
   EXPECT_EQ(passed(), 2 * kBurstPackets + 10) << "the limiter counts connection attempts, and nothing else";
 }
 
+TEST_F(ExceptionStage, WhatTheKernelsInterfaceCannotTakeDoesNotReachIt) {
+  nodes::ExceptionConfig config = no_kernel();
+  config.peer[0] = 1;
+  nodes::Exception towards{config, *plane.block, tx};
+  for (const std::size_t length : {std::size_t{1518}, std::size_t{1519}, std::size_t{1600}}) {
+    Frame frame(length, 0);
+    rte_mbuf buffer{};
+    buffer.buf_addr = frame.data();
+    buffer.buf_len = buffer.data_len = static_cast<std::uint16_t>(length);
+    buffer.refcnt = 2;
+    engine::Packet packet;
+    nodes::view(&buffer, 0, packet);
+    towards.police_to_kernel(packet, plane.now);
+  }
+  EXPECT_EQ(plane.drops(DropReason::OversizedDatagram), 2u);
+  EXPECT_EQ(plane.block->exception_to_kernel.get(), 1u);
+}
+
 TEST_F(ExceptionStage, WithoutAnInterfaceOfTheKernelTheReasonIsThat) {
   receive(arp());
   EXPECT_EQ(plane.drops(DropReason::NoKernelInterface), 1u);
