@@ -93,10 +93,12 @@ void Engine::decide_signalling(Packet& packet, const SourceLimiter::Probe& probe
   const bool counts = packet.kind != PacketKind::SignallingTcp;
   const SourceLimiter::Outcome outcome = counts ? limiter_.check(probe, moment) : limiter_.check_blocked(probe, moment);
   if (!outcome.pass) return drop(packet, outcome.reason);
-  if (packet.kind != PacketKind::SipUdp) {
+  // What no slot of the ring holds is for the control plane's socket in the kernel, like what comes in fragments.
+  if (packet.kind != PacketKind::SipUdp || packet.payload_length > api::kMaxDatagramPayload) {
     packet.verdict = PacketVerdict::Kernel;
     return;
   }
+  if (packet.payload_length == 0) return drop(packet, api::DropReason::EmptyDatagram);
   if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
   packet.verdict = PacketVerdict::Up;
 }

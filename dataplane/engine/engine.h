@@ -89,7 +89,8 @@ class Engine {
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
   // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its
-  // payload is at payload_offset, its UDP checksum was verified), the others with Kernel; refused ones with Drop.
+  // payload of 1..kMaxDatagramPayload bytes is at payload_offset, its UDP checksum was verified), a longer one and the others
+  // with Kernel; refused ones with Drop.
   void limit(std::span<Packet* const> packets, Instant now) noexcept;
 
   // `next_hops`: not the table that media uses, which has an entry for every leg. Whom signalling answers, strangers

@@ -23,7 +23,7 @@ enum class PacketKind : std::uint8_t {
   Media,             // UDP to a media port of ours, or an ICMP error about one (no payload_offset): Engine::media(), on worker `owner`
   SipUdp,            // UDP to a signalling port of ours: Engine::limit(), on worker `owner`, then up
   SignallingTcpSyn,  // a connection attempt: Engine::limit(), on worker `owner`, then to the kernel
-  SignallingTcp,     // the rest of TCP to a signalling port: likewise (only blocked sources are refused)
+  SignallingTcp,     // the rest of TCP to a signalling port: likewise, at a bounded rate (only blocked sources are refused)
   Fragment,          // IP fragment to an address of ours: Engine::limit(), on worker `owner`, then to the kernel
   Malformed,         // `verdict` is Drop already
 };

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "dataplane/nodes/exception.h"
+
 namespace ifgw::dataplane {
 namespace {
 
@@ -109,7 +111,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_option("--allow-user", o.allow_user, "user (name or id) that may attach, besides root and ourselves")->capture_default_str();
   app.add_option("--user", o.user, "user to become after start, when started as root")->capture_default_str();
-  app.add_option("--mtu", mtu, "of all ports")->check(CLI::Range(576, 9000))->capture_default_str();
+  app.add_option("--mtu", mtu, "of all ports; above 1500 only with --no-exception")->check(CLI::Range(576, 9000))->capture_default_str();
   app.add_option_function<std::string>(
       "--media-ports", [&](const std::string& text) { add_media_ports(o, text); }, "FIRST-LAST, UDP (default 16384-32767)");
   app.add_option("--sip-udp-port", o.engine.sip_udp_ports, "UDP ports whose datagrams go to the control plane (default 5060)")
@@ -139,7 +141,10 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--limiter-max-requests", o.engine.limiter_max_requests, "highest per-source limit that can be set later")
       ->check(CLI::Range(1, 255))
       ->capture_default_str();
-  app.add_option("--exception-pps", o.exception_pps, "packets per second to the kernel that no limiter counts (ARP, ICMP), per worker")
+  app.add_option("--exception-pps", o.exception_pps,
+                 "packets per second to the kernel that no limiter counts, per worker: so many of ARP, ICMP and the rest, and as many of "
+                 "TCP connections "
+                 "to signalling ports")
       ->check(CLI::Range(100, 10'000'000))
       ->capture_default_str();
   try {
@@ -183,6 +188,9 @@ Status check_options(const Options& options) {
   for (const AddressOption& address : options.addresses)
     if (names.count(address.port) == 0)
       return Error{"--address " + address.port + "=" + address.address.text() + ": there is no --port " + address.port};
+  if (options.exception && options.engine.mtu > nodes::kKernelMtu)
+    return Error{"--mtu " + std::to_string(options.engine.mtu) + ": the kernel interfaces take at most " +
+                 std::to_string(nodes::kKernelMtu) + ": give so much, or --no-exception"};
   if (!options.cpus.empty() && options.cpus.size() != options.workers)
     return Error{"--cpus names " + std::to_string(options.cpus.size()) + " CPUs, but --workers is " + std::to_string(options.workers) +
                  ": give one each"};

@@ -1,26 +1,33 @@
 #include "dataplane/nodes/exception.h"
 
-#include <rte_cycles.h>
-
-#include "codecs/base/check.h"
-
 namespace ifgw::nodes {
+namespace {
 
-Exception::Exception(const ExceptionConfig& config, api::WorkerBlock& block, Tx& tx) noexcept : config_(config), block_(block), tx_(tx) {
-  rte_meter_srtcm_params params{config.packets_per_second, config.burst, 0};  // one "byte" per packet
-  IFGW_CHECK(rte_meter_srtcm_profile_config(&profile_, &params) == 0);
-  IFGW_CHECK(rte_meter_srtcm_config(&meter_, &profile_) == 0);
+constexpr std::uint16_t kLongestFrame = kKernelMtu + 14 + 4;  // Ethernet's header, and a tag of priority
+
+}  // namespace
+
+Exception::Exception(const ExceptionConfig& config, api::WorkerBlock& block, Tx& tx) noexcept
+    : config_(config),
+      block_(block),
+      tx_(tx),
+      rest_(config.packets_per_second, config.burst),
+      tcp_(config.packets_per_second, config.burst) {}
+
+void Exception::police_to_kernel(engine::Packet& packet, Instant now) noexcept {
+  if (!rest_.take(now)) return drop(packet, api::DropReason::ExceptionPolicer);
+  to_kernel(packet);
 }
 
-void Exception::police_to_kernel(engine::Packet& packet) noexcept {
-  if (rte_meter_srtcm_color_blind_check(&meter_, &profile_, rte_rdtsc(), 1) != RTE_COLOR_GREEN)
-    return drop(packet, api::DropReason::ExceptionPolicer);
+void Exception::police_tcp_to_kernel(engine::Packet& packet, Instant now) noexcept {
+  if (!tcp_.take(now)) return drop(packet, api::DropReason::SignallingTcpPolicer);
   to_kernel(packet);
 }
 
 void Exception::to_kernel(engine::Packet& packet) noexcept {
   const std::uint16_t device = config_.peer[packet.rx_port];
-  if (device == kNoDevice) return drop(packet, api::DropReason::ExceptionQueueFull);
+  if (device == kNoDevice) return drop(packet, api::DropReason::NoKernelInterface);
+  if (packet.length > kLongestFrame) return drop(packet, api::DropReason::OversizedDatagram);
   block_.exception_to_kernel.add(1);
   tx_.add(settle(packet), device);
 }

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "codecs/base/check.h"
+
 namespace ifgw::nodes {
 namespace {
 
@@ -38,7 +40,12 @@ std::size_t Signalling::receive(const PacketList& packets, Instant now, api::Rin
       case engine::PacketVerdict::Up:
         if (lift(*packet, now, up, local_addresses[packet->local_address])) ++lifted;
         break;
-      case engine::PacketVerdict::Kernel: exception_.to_kernel(*packet); break;
+      case engine::PacketVerdict::Kernel:
+        if (packet->kind == engine::PacketKind::SignallingTcp)
+          exception_.police_tcp_to_kernel(*packet, now);
+        else
+          exception_.to_kernel(*packet);
+        break;
       default: rte_pktmbuf_free(settle(*packet));
     }
   }
@@ -50,10 +57,7 @@ bool Signalling::lift(engine::Packet& packet, Instant now, api::RingProducer<api
     drop(packet, api::DropReason::NoControlPlane);
     return false;
   }
-  if (packet.payload_length == 0 || packet.payload_length > api::kMaxDatagramPayload) {
-    drop(packet, api::DropReason::OversizedDatagram);
-    return false;
-  }
+  IFGW_CHECK(packet.payload_length <= api::kMaxDatagramPayload);  // the engine sends no other up
   slot_->header.local = {local, packet.destination_port};
   slot_->header.remote = {source_of(packet), packet.source_port};
   slot_->header.time_ns = static_cast<std::uint64_t>(to_ns(now));

@@ -201,7 +201,7 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, Instant due,
   limited_.clear();
   for (engine::Packet& packet : packets) {
     switch (packet.kind) {
-      case engine::PacketKind::Exception: exception_.police_to_kernel(packet); continue;
+      case engine::PacketKind::Exception: exception_.police_to_kernel(packet, now); continue;
       case engine::PacketKind::Malformed: rte_pktmbuf_free(nodes::buffer_of(packet)); continue;
       default: break;
     }

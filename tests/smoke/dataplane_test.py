@@ -6,6 +6,7 @@ import pathlib
 import random
 import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -34,6 +35,34 @@ while sent < count or time.monotonic() < start + count / rate + 0.5:
     except BlockingIOError:
         time.sleep(0.0002)
 print(heard)
+"""
+
+# TCP acknowledgements to port 5060 of TARGET, COUNT of them, each of another source. The kernel makes the IP checksum.
+ACKS = """
+import random, socket, struct, sys
+target, count = sys.argv[1], int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+tcp = struct.pack("!HHIIBBHHH", 4000, 5060, 1, 1, 5 << 4, 0x10, 1000, 0, 0)
+for _ in range(count):
+    source = struct.pack("!I", random.randrange(0x0B000000, 0x7F000000))
+    s.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, 6, 0) + source + socket.inet_aton(target) + tcp, (target, 0))
+"""
+
+# Both ends of one connection: lines that the client reads come back to it.
+ECHO = """
+import socket, sys
+s = socket.create_server((sys.argv[1], 5060))
+print("listening")
+s, _ = s.accept()
+while data := s.recv(100):
+    s.sendall(data)
+"""
+CONNECTED = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 5060), 20)
+for line in sys.stdin:
+    s.sendall(line.encode())
+    print(s.recv(100).decode())
 """
 
 
@@ -250,6 +279,40 @@ while True:
         plane.sendall(later(control.recv(65536)))
         control.sendall(later(plane.recv(65536)))
 """
+
+
+class TcpFlood(unittest.TestCase):
+    PER_SECOND = 1000
+
+    def setUp(self):
+        self.lab = lab.Lab()
+        self.addCleanup(self.lab.__exit__)
+        gateway.Network(self.lab)
+        self.dataplane = gateway.Dataplane(self.lab, "--exception-pps", self.PER_SECOND)
+
+    def at_the_kernel(self):
+        return int(self.lab.run_in("gw", "cat", "/sys/class/net/ifgw-out/statistics/rx_packets").stdout)
+
+    def test_packets_of_connections_that_do_not_exist_are_bounded(self):
+        echo = self.lab.start("echo", [gateway.PYTHON, "-uc", ECHO, gateway.OUTSIDE], ns="gw")
+        lab.wait_for(lambda: "listening" in echo.output(), 10, "listening")
+        connected = self.lab.start("connected", [gateway.PYTHON, "-uc", CONNECTED, gateway.OUTSIDE], ns="caller", stdin=subprocess.PIPE)
+
+        def say(text):
+            connected.popen.stdin.write(text)
+            connected.popen.stdin.flush()
+            lab.wait_for(lambda: text.decode() in connected.output(), 20, f"{text} comes back")
+
+        say(b"before\n")
+        reached, started = self.at_the_kernel(), time.monotonic()
+        count = 50_000
+        self.lab.run_in("caller", gateway.PYTHON, "-c", ACKS, gateway.OUTSIDE, count, timeout=60)
+        policed = lambda: self.dataplane.legs()["drops"]["signalling_tcp_policer"]  # noqa: E731
+        seen = lab.wait_for(lambda: (lambda first: first if first == policed() else None)(policed()), 10, "the flood is over", interval=0.2)
+        reached, seconds = self.at_the_kernel() - reached, time.monotonic() - started
+        self.assertGreater(seen, count // 2)
+        self.assertLessEqual(reached, self.PER_SECOND * (seconds + 0.1) + 50, "but for a few of ARP")
+        say(b"after\n")
 
 
 class Versions(unittest.TestCase):

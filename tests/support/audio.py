@@ -94,3 +94,9 @@ def similarity(sent, heard):
     a, b = sent[first:last], heard[first - lag:last - lag]
     norm = np.linalg.norm(a) * np.linalg.norm(b)
     return (float(abs(np.dot(a, b)) / norm) if norm else 0.0), lag
+
+
+def heard(said, signal):
+    """similarity(), and over what share of `said` it goes, 0..1: the similarity of what was cut short is that of the rest."""
+    alike, lag = similarity(said, signal)
+    return alike, max(0, min(len(said), lag + len(signal)) - max(0, lag)) / len(said)

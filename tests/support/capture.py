@@ -2,6 +2,8 @@
 import lab
 import pcap
 
+PACKETS_PER_SECOND = 50  # packets of 20 ms
+
 
 class Capture:
     """tcpdump on one interface; the kernel stamps each packet as it passes the outer end of the wire."""
@@ -36,7 +38,7 @@ def one_way(sent, received):
 def by_number(sent, received):
     """one_way() where the gateway begins a stream of its own: a packet that arrives belongs to the one whose number has the same
     distance from the first. Also how many were sent before the one that the first belongs to, which is the last that was sent
-    before it."""
+    before it. What stops for good is not seen here: shortfall()."""
     first = max((i for i, p in enumerate(sent) if p.time_ns <= received[0].time_ns), default=0) if received else len(sent)
     arrival = {(p.sequence - received[0].sequence) & 0xFFFF: p.time_ns for p in received}
     last = max(arrival, default=0)
@@ -52,13 +54,25 @@ def by_number(sent, received):
 
 def lost_between(sent, received):
     """Sequence numbers that never arrived although something sent before and something sent after them did. What a party
-    sends before the other's address is agreed on, or after the call has ended, is not the gateway's to deliver."""
+    sends before the other's address is agreed on, or after the call has ended, is not the gateway's to deliver. A stream that
+    stops for good loses nothing here: shortfall()."""
     there = {(p.sequence, p.timestamp) for p in received}
     arrived = [(p.sequence, p.timestamp) in there for p in sent]
     if True not in arrived:
         return [p.sequence for p in sent]
     first, last = arrived.index(True), len(arrived) - arrived[::-1].index(True)
     return [p.sequence for p, ok in zip(sent[first:last], arrived[first:last]) if not ok]
+
+
+def shortfall(arrived, seconds, least=0.98):
+    """Says what is wrong when fewer packets arrived than that share of what the call's seconds mean, else None."""
+    expected = round(seconds * PACKETS_PER_SECOND)
+    return None if arrived >= least * expected else f"{arrived} of {expected} packets in {seconds:g} s: the stream began late or stopped"
+
+
+def tells(count, q):
+    """Whether so many values tell this quantile from the largest of them."""
+    return count > 0 and (q == 1 or int(q * count) < count - 1)
 
 
 def quantile(values, q):

@@ -7,7 +7,7 @@
 namespace ifgw::cli {
 namespace {
 
-constexpr std::size_t kMaxCell = 100;
+constexpr std::size_t kMaxLastCell = 1000;  // nothing stands to the right of it
 constexpr std::string_view kGap = "  ";
 
 std::string number_text(double value) {
@@ -31,19 +31,19 @@ void end_line(std::string& out) {
 
 }  // namespace
 
-std::string cell(const Json& value) {
+std::string cell(const Json& value, std::size_t longest) {
   if (value.is_null()) return "-";
   if (value.is_number_float()) return number_text(value.get<double>());
   std::string text;
   if (value.is_string()) {
     text = value.get<std::string>();
   } else if (value.is_array()) {
-    for (const Json& item : value) text += (text.empty() ? "" : ", ") + cell(item);
+    for (const Json& item : value) text += (text.empty() ? "" : ", ") + cell(item, longest);
   } else {
     text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   for (char& c : text) c = (c >= 0 && c < ' ') || c == 0x7F ? '?' : c;
-  if (text.size() > kMaxCell) text = text.substr(0, kMaxCell - 3) + "...";
+  if (text.size() > longest) text = text.substr(0, longest - 3) + "...";
   return text.empty() ? "-" : text;
 }
 
@@ -58,7 +58,7 @@ std::string table(const std::vector<Column>& columns, const Json& rows) {
       const Json::json_pointer pointer{std::string{columns[i].pointer}};
       const Json value = row.contains(pointer) ? row.at(pointer) : Json(nullptr);
       if (!value.is_number() && !value.is_null()) right[i] = false;
-      line.push_back(cell(value));
+      line.push_back(cell(value, i + 1 == columns.size() ? kMaxLastCell : kMaxCell));
       widths[i] = std::max(widths[i], line.back().size());
     }
     cells.push_back(std::move(line));
@@ -93,7 +93,7 @@ std::string sections(const Json& object) {
   std::string out;
   for (const auto& [key, value] : lines) {
     pad(out, key, width, false);
-    if (value != nullptr) out += std::string{kGap} + cell(*value);
+    if (value != nullptr) out += std::string{kGap} + cell(*value, kMaxLastCell);
     end_line(out);
   }
   return out;

@@ -33,6 +33,13 @@ TEST(Table, ColumnsAreStableAndNumbersStandToTheRight) {
             "twelve  12000000     -\n");
 }
 
+TEST(Table, TheLastColumnIsWrittenInFull) {
+  const std::vector<Column> columns{{"REASON", "/reason"}, {"MEANING", "/meaning"}};
+  const std::string longer(300, 'm');
+  EXPECT_EQ(table(columns, Json::array({{{"reason", longer}, {"meaning", longer}}})),
+            "REASON" + std::string(96, ' ') + "MEANING\n" + std::string(97, 'm') + "...  " + longer + "\n");
+}
+
 TEST(Show, CallsHaveTheirCodecsOfBothSides) {
   const Json result = {
       {"total", 2},

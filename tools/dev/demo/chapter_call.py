@@ -9,7 +9,7 @@ import gateway
 import lab
 import pcap
 import peers
-from capture import Capture, lost_between, one_way, quantile
+from capture import Capture, lost_between, one_way, quantile, shortfall, tells
 from story import Story
 
 CALLER_SAYS = "Hazard seven. The coolant loop of reactor two shows a pressure drop that no model explains. We ask for an independent view."
@@ -17,6 +17,8 @@ EXPERT_SAYS = "This is the safety expert. Do not restart. Close valve three, log
 CALL_SECONDS = 10.0
 FLOOD_RATE, FLOOD_SECONDS = 500, 5
 ALLOWED = 30
+QUANTILES = (0.5, 0.99, 0.999, 1.0)
+ALIKE, REACH = 0.9, 0.95  # correlation with what was said, and how much of its length was heard
 
 
 def microseconds(nanoseconds):
@@ -24,7 +26,7 @@ def microseconds(nanoseconds):
 
 
 def quantiles_row(name, values):
-    return [name, len(values), *(microseconds(quantile(values, q)) for q in (0.5, 0.99, 0.999, 1.0))]
+    return [name, len(values), *(microseconds(quantile(values, q)) if tells(len(values), q) else "-" for q in QUANTILES)]
 
 
 class Call:
@@ -91,22 +93,28 @@ class Call:
         """What arrived at one end, decoded by the demo itself, held against what was said at the other."""
         packets = sorted((p for p in rtp if p.source == source), key=lambda p: p.timestamp)
         signal = audio.decode(payload_type, b"".join(p.payload for p in packets if p.payload_type == payload_type))
-        return signal, audio.similarity(audio.read_wav(said), signal)[0]
+        return signal, audio.heard(audio.read_wav(said), signal)
+
+    def check_heard(self, heard, claim):
+        alike, reach = heard
+        self.story.check(alike > ALIKE and reach >= REACH, f"{claim} (correlation {alike:.3f}, over {reach:.0%} of its length)")
 
     def report(self, caller_side, rtp_c, rtp_e, to_expert, to_caller):
         story = self.story
-        at_expert, alike_expert = self.heard(rtp_e, gateway.INSIDE, 8, self.lab.dir / "caller.wav")
-        at_caller, alike_caller = self.heard(rtp_c, gateway.OUTSIDE, 0, self.lab.dir / "expert.wav")
+        at_expert, _ = self.heard(rtp_e, gateway.INSIDE, 8, self.lab.dir / "caller.wav")
+        at_caller, heard_by_caller = self.heard(rtp_c, gateway.OUTSIDE, 0, self.lab.dir / "expert.wav")
         recording = self.expert.recording()
-        alike_recording = audio.similarity(audio.read_wav(self.lab.dir / "caller.wav"), audio.read_wav(recording))[0]
+        recorded = audio.heard(audio.read_wav(self.lab.dir / "caller.wav"), audio.read_wav(recording))
         audio.write_wav(self.lab.dir / "heard-by-expert.wav", at_expert)
         audio.write_wav(self.lab.dir / "heard-by-caller.wav", at_caller)
         shutil.copy(recording, self.lab.dir / "recorded-by-softphone.wav")
 
-        story.check(not to_expert[1] and not to_caller[1] and to_expert[0] and to_caller[0],
-                    f"no packet was lost: {len(to_expert[0])} to the expert, {len(to_caller[0])} to the caller, across the crash")
-        story.check(alike_recording > 0.9, f"the softphone's own recording is what the caller said (correlation {alike_recording:.3f})")
-        story.check(alike_caller > 0.9, f"what reached the caller is what the expert said (correlation {alike_caller:.3f})")
+        for direction, (arrived, lost) in (("to the expert", to_expert), ("to the caller", to_caller)):
+            short = shortfall(len(arrived), CALL_SECONDS)
+            story.check(not lost and not short, f"no packet {direction} was lost: {len(arrived)}, across the crash" if not lost and not short else
+                        f"{direction}: {len(lost)} packets lost" + (f", and {short}" if short else ""))
+        self.check_heard(recorded, "the softphone's own recording is what the caller said")
+        self.check_heard(heard_by_caller, "what reached the caller is what the expert said")
         story.check(self.flood["answered"] == ALLOWED, f"of {self.flood['sent']} requests of a flood ({FLOOD_RATE}/s), {self.flood['answered']} got an answer")
         refused = next((row["packets"] for row in self.drops["rows"] if row["reason"] == "source_limited"), 0)
         story.check(refused == self.flood["sent"] - ALLOWED, f"the other {refused} were dropped at the queue, in silence")
@@ -120,10 +128,12 @@ class Call:
         story.table("Time added, microseconds", ["where", "packets", "p50", "p99", "p99.9", "max"], [
             quantiles_row("outer end to outer end, to the expert", to_expert[0]),
             quantiles_row("outer end to outer end, to the caller", to_caller[0]),
-            ["of it inside, from receive to transmit", inside["count"], *(f"{inside[k]:.0f}" for k in ("p50_us", "p99_us", "p999_us", "max_us"))]])
+            ["of it inside, from receive to transmit", inside["count"],
+             *(f"{inside[k]:.0f}" if tells(inside["count"], q) else "-" for k, q in zip(("p50_us", "p99_us", "p999_us", "max_us"), QUANTILES))]])
         print("""
   Method: the kernel's time stamps on both outer veth ends (tcpdump), packet by packet; they hold two wires, two packet
-  sockets and the scheduling of this machine. "Inside" is the dataplane's own clock, all RTP of both directions.
+  sockets and the scheduling of this machine. "Inside" is the dataplane's own clock, all RTP of both directions. "-": of so
+  few packets that quantile is the largest.
   After a crash signalling is not taken up again yet: the caller's BYE was answered 481, the media legs end by timeout.""")
 
 

@@ -8,7 +8,7 @@ import lab
 import library_codecs
 import pcap
 import peers
-from capture import Capture, by_number, quantile
+from capture import Capture, by_number, quantile, shortfall, tells
 from story import Story
 
 CALL_SECONDS = 5.0
@@ -25,6 +25,7 @@ CALLERS = {
 PHONES = {"PCMA": ("PCMA/8000/1", 8000, 8), "G722": ("G722/16000/1", 16000, 9), "opus": ("opus/48000/2", 48000, 96)}
 CALLS = (("PCMU", "G722"), ("PCMA", "opus"), ("G729", "PCMA"), ("G722", "opus"), ("G729", "G722"))
 ALIKE = 0.7  # correlation with what was said; G.729 and Opus at low rates model speech, they do not keep its waveform
+REACH = 0.95  # of what was said until the caller hung up
 
 
 def route(number, caller, phone):
@@ -89,12 +90,14 @@ class Codecs:
             for (codec_in, codec_out, sent, received, payload_type), signal, said in zip(ways, heard, ("caller", "expert")):
                 added, lost, unanswered = by_number(sent, received)
                 lost = unanswered + len(lost)
-                alike = audio.similarity(audio.read_wav(self.lab.dir / f"{said}.wav"), signal)[0]
+                alike, reach = audio.heard(audio.read_wav(self.lab.dir / f"{said}.wav")[:int(CALL_SECONDS * audio.RATE)], signal)
+                short = shortfall(len(received), CALL_SECONDS)
                 name = f"{codec_in} -> {codec_out}"
-                rows.append([name, len(received), lost, *(f"{quantile(added, q) / 1000:.0f}" for q in (0.5, 0.99, 1.0)), f"{alike:.3f}"])
+                rows.append([name, len(received), lost, *(f"{quantile(added, q) / 1000:.0f}" if tells(len(added), q) else "-" for q in (0.5, 0.99, 1.0)), f"{alike:.3f}"])
                 clean = {(p.payload_type, p.ssrc) for p in received} == {(payload_type, received[0].ssrc)}
-                if lost or not clean or alike < ALIKE:
-                    story.check(False, f"{name}: {lost} packets lost, payload types {sorted({p.payload_type for p in received})}, correlation {alike:.3f}")
+                if lost or short or not clean or alike < ALIKE or reach < REACH:
+                    story.check(False, f"{name}: {lost} packets lost, {short or len(received)}, payload types {sorted({p.payload_type for p in received})}, "
+                                       f"correlation {alike:.3f} over {reach:.0%} of what was said")
         story.check(not story.failed, f"{len(rows)} directions: no packet lost, one stream each in the codec that was answered, and each side heard what the other said")
         story.table("Time added by transcoding, microseconds", ["pair", "packets", "lost", "p50", "p99", "max", "alike"], rows)
         print("""

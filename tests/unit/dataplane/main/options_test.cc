@@ -72,6 +72,14 @@ TEST(Options, ImpossibleCombinationsNameBothSettings) {
   const Status cpus = check_options(o);
   ASSERT_FALSE(cpus);
   EXPECT_NE(cpus.error().message.find("--workers"), std::string::npos) << cpus.error().message;
+  o = parse({"--port", "out=net_null0", "--address", "out=192.0.2.1/24", "--mtu", "1500"}).options;
+  EXPECT_TRUE(check_options(o));
+  o = parse({"--port", "out=net_null0", "--address", "out=192.0.2.1/24", "--mtu", "9000"}).options;
+  const Status mtu = check_options(o);
+  ASSERT_FALSE(mtu);
+  EXPECT_EQ(mtu.error().message, "--mtu 9000: the kernel interfaces take at most 1500: give so much, or --no-exception");
+  o = parse({"--port", "out=net_null0", "--address", "out=192.0.2.1/24", "--mtu", "9000", "--no-exception"}).options;
+  EXPECT_TRUE(check_options(o));
   o = parse({"--port", "OUT=net_null0", "--address", "OUT=192.0.2.1/24"}).options;
   EXPECT_FALSE(check_options(o)) << "the kernel interface could not have that name";
   o = parse({"--port", "out=0000:17:00.0", "--port", "in=17:00.0", "--address", "out=192.0.2.1/24"}).options;
