@@ -336,7 +336,7 @@ bool DataplaneClient::fits(const Endpoint& remote, std::size_t bytes) const noex
 }
 
 bool DataplaneClient::owns(const Endpoint& local) const noexcept {
-  return std::find(state_.signalling.begin(), state_.signalling.end(), local) != state_.signalling.end();
+  return link_ && std::find(state_.signalling.begin(), state_.signalling.end(), local) != state_.signalling.end();
 }
 
 bool DataplaneClient::send_datagram(const Endpoint& local, const Endpoint& remote, Bytes payload, std::uint8_t dscp) {

@@ -55,6 +55,7 @@ admin::Json Gateway::more_status() const {
   sip["udp_sent_dataplane"] = udp_ring_;
   sip["udp_sent_kernel"] = udp_kernel_;
   sip["udp_received_kernel"] = kernel_received;
+  sip["udp_refused_kernel"] = udp_kernel_refused_;
   sip["udp_send_failures"] = udp_failed_;
   sip["connections"] = streams_->connections();
   sip["accept_failures"] = streams_->accept_failures();

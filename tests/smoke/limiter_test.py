@@ -64,9 +64,9 @@ class Base(unittest.TestCase):
         cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**cls.SECTIONS))
         lab.wait_for(lambda: "attached" in cls.control.process.output(), 10, "attached")
 
-    def start_flood(self, source, rate, seconds, target=gateway.OUTSIDE):
+    def start_flood(self, source, rate, seconds, target=gateway.OUTSIDE, **kwargs):
         self.count = getattr(self, "count", 0) + 1
-        return peers.Flood(self.lab, "caller", source, target, rate, seconds, name=f"{self.id().rsplit('.', 1)[-1]}-{self.count}")
+        return peers.Flood(self.lab, "caller", source, target, rate, seconds, name=f"{self.id().rsplit('.', 1)[-1]}-{self.count}", **kwargs)
 
     def flood(self, *args, **kwargs):
         return self.start_flood(*args, **kwargs).result()["answered"]
@@ -180,6 +180,29 @@ class Restart(Base):
         self.assertEqual([f.result()["answered"] for f in floods], [LIMIT] * 3, "an exemption, a budget of 100, the operator's exemption")
         left = [r["prefix"] for r in self.control.ctl("pike show", prefixes=True)["rows"]]
         self.assertEqual(left, [f"{gateway.CALLEE}/32"], "the route's target")
+
+
+class OtherPorts(Base):
+    """Listeners on ports that the dataplane leaves to the kernel."""
+    SECTIONS = {**SECTIONS, "sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060", "{gateway.OUTSIDE}:5070"]\ntcp = ["{gateway.OUTSIDE}:5060", "{gateway.OUTSIDE}:5080"]'}
+
+    def test_flood_has_the_same_budget_there(self):
+        self.assertEqual(self.flood(FLOODER, 100, 2, port=5070), LIMIT)
+        self.assertEqual(self.control.ctl("status")["sip"]["udp_refused_kernel"], 200 - LIMIT)
+        refusals = [r["details"] for r in self.control.records() if r["event"] == "RATE_LIMIT_EXCEEDED" and r["details"]["source"] == FLOODER]
+        self.assertEqual([(r["layer"], r["observed"], r["limit"]) for r in refusals], [("pike", f"{LIMIT + 1} datagrams by the kernel", str(LIMIT))])
+
+    def test_prefixes_count_there_too(self):
+        self.assertEqual(self.flood("10.1.0.130", 100, 1, port=5070), 100, "exempt")
+        floods = [self.start_flood(source, 100, 1, port=5070) for source in ("10.1.0.70", "10.1.0.71")]
+        self.assertEqual(sum(f.result()["answered"] for f in floods), 100, "a budget of 100 for both")
+
+    def test_the_operator_is_told(self):
+        log = self.control.process.output()
+        self.assertIn(f"[sip] udp: {gateway.OUTSIDE}:5070 is on no signalling port of the dataplane (5060)", log)
+        self.assertIn("--sip-udp-port 5060,5070", log)
+        self.assertIn(f"[sip] tcp: {gateway.OUTSIDE}:5080 is on no signalling port of the dataplane (5060, 5061)", log)
+        self.assertNotIn(":5060 is on no", log)
 
 
 class Ipv6(Base):
