@@ -23,8 +23,12 @@ namespace ifgw::adapters {
 
 // What the dataplane's limiter is told at every attach.
 struct LimiterSettings {
-  api::SetLimits limits;
-  std::vector<api::SetPrefixLimit> prefixes;
+  api::SetLimits limits;  // more requests than the dataplane can count are cut to what it can, and reported
+  struct Budget {
+    api::SetPrefixLimit limit;
+    std::string name;  // for reports: 'prefix 10.0.0.0/8'
+  };
+  std::vector<Budget> budgets;  // the first ones get what room there is
   std::vector<IpPrefix> exemptions;
 };
 

@@ -41,7 +41,14 @@ adapters::LimiterSettings limiter_settings(const config::Pike& pike) {
   const auto ms = [](Duration d) { return static_cast<std::uint32_t>(d / std::chrono::milliseconds{1}); };
   adapters::LimiterSettings settings;
   settings.limits = api::SetLimits{pike.requests, ms(pike.window), ms(pike.block)};
-  for (const config::PrefixLimit& p : pike.prefixes) settings.prefixes.push_back(api::SetPrefixLimit{p.prefix, p.requests, ms(p.window)});
+  // Those of route targets first: should the dataplane have no room for all, calls still get through.
+  for (const bool of_route : {true, false}) {
+    for (const config::PrefixLimit& p : pike.prefixes) {
+      if (p.route.empty() == of_route) continue;
+      std::string name = "prefix " + p.prefix.text() + (of_route ? " (target of route \"" + p.route + "\")" : "");
+      settings.budgets.push_back({{p.prefix, p.requests, ms(p.window)}, std::move(name)});
+    }
+  }
   settings.exemptions = pike.exempt;
   return settings;
 }

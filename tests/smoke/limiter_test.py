@@ -53,6 +53,7 @@ print(json.dumps([answered, ended]))
 
 class Base(unittest.TestCase):
     SECTIONS = {}
+    OPTIONS = ()  # of the dataplane
 
     @classmethod
     def setUpClass(cls):
@@ -60,7 +61,7 @@ class Base(unittest.TestCase):
         cls.addClassCleanup(cls.lab.__exit__)
         gateway.Network(cls.lab)
         cls.lab.address("caller", "c0", *(f"{a}/24" for a in ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "10.1.0.15", "10.1.0.70", "10.1.0.71", "10.1.0.130", "10.1.0.131")))
-        gateway.Dataplane(cls.lab)
+        gateway.Dataplane(cls.lab, *cls.OPTIONS)
         cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**cls.SECTIONS))
         lab.wait_for(lambda: "attached" in cls.control.process.output(), 10, "attached")
 
@@ -180,6 +181,26 @@ class Restart(Base):
         self.assertEqual([f.result()["answered"] for f in floods], [LIMIT] * 3, "an exemption, a budget of 100, the operator's exemption")
         left = [r["prefix"] for r in self.control.ctl("pike show", prefixes=True)["rows"]]
         self.assertEqual(left, [f"{gateway.CALLEE}/32"], "the route's target")
+
+
+class BeyondTheDataplane(Base):
+    """Settings that the dataplane has no room for: the rest is in force, and the log says which are not."""
+    OPTIONS = ("--limiter-prefix-requests", "105000")
+    SECTIONS = {"pike": 'requests = 40\nwindow = "1s"\nblock = "60s"',
+                "[pike.prefix]": '\n[[pike.prefix]]\n'.join(f'prefix = "10.{net}.0.0/16"\nrequests = 100000' for net in (8, 9))}
+
+    def test_requests_are_cut_and_window_and_block_hold(self):
+        self.assertIn("[pike] requests 40 exceeds the dataplane's --limiter-max-requests 30: 30 is in force", self.control.process.output())
+        self.assertEqual(self.flood(FLOODER, 100, 2.5), LIMIT)
+        self.assertTrue(self.source(FLOODER, blocked=True)["blocked"])
+
+    def test_budget_of_the_route_is_in_force_and_the_prefix_without_one_is_named(self):
+        prefixes = {r["prefix"]: r["requests"] for r in self.control.ctl("pike show", prefixes=True)["rows"]}
+        self.assertEqual(prefixes, {f"{gateway.CALLEE}/32": 5000, "10.8.0.0/16": 100000})
+        complaints = [line for line in self.control.process.output().splitlines() if "table for this is full" in line]
+        self.assertEqual(len(complaints), 1, complaints)
+        self.assertIn("[pike] prefix 10.9.0.0/16, 100000 requests: ", complaints[0])
+        self.assertIn("--limiter-prefix-requests", complaints[0])
 
 
 class OtherPorts(Base):
