@@ -185,6 +185,7 @@ void Gateway::make_streams() {
     if (undelivered) return log_line(LogSeverity::Warning, "a message could not be delivered: " + what);
     log_line(LogSeverity::Debug, what);
   };
+  handlers.on_refused = [](const std::string& line) { log_line(LogSeverity::Warning, line); };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
 }
 

@@ -226,6 +226,24 @@ class OtherPorts(Base):
         self.assertNotIn(":5060 is on no", log)
 
 
+class SilentConnections(Base):
+    SECTIONS = {"sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\ntcp = ["{gateway.OUTSIDE}:5060"]\nmax_connections = 10'}
+    HOLD = ("import socket, sys\nheld = [socket.create_connection((sys.argv[1], 5060), timeout=10) for _ in range(10)]\nprint('held', flush=True)\n"
+            "for s in held:\n    s.settimeout(30)\n    assert s.recv(1) == b''\nprint('all closed', flush=True)\n")
+
+    def test_keep_others_out_for_seconds_only_and_are_seen(self):
+        silent = self.lab.start("silent", [gateway.PYTHON, "-c", self.HOLD, gateway.OUTSIDE], ns="caller")
+        lab.wait_for(lambda: "held" in silent.output() or not silent.running(), 20, "ten silent connections")
+        lab.wait_for(lambda: self.control.ctl("status")["sip"]["connections"] == 10, 5, "accepted")
+        self.assertEqual(self.stream_flood("10.1.0.14", 1, 1), [0, 1], "no place is left")
+        sip = self.control.ctl("status")["sip"]
+        self.assertEqual((sip["connections_refused_total"], sip["connections_refused_source"]), (1, 0))
+        self.assertIn("connection refused: all 10 connections are in use ([sip] max_connections)", self.control.process.output())
+        self.assertIn("connections_refused_total", self.control.cli("status").stdout)
+        lab.wait_for(lambda: "all closed" in silent.output() or not silent.running(), 15, "who says nothing goes")
+        self.assertEqual(self.stream_flood("10.1.0.14", 1, 1), [1, 0])
+
+
 class Ipv6(Base):
     SECTIONS = {"sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060", "[{gateway.OUTSIDE6}]:5060"]'}
 
