@@ -130,27 +130,6 @@ void DataplaneClient::detach(const std::string& why, Instant now) {
   handlers_.on_media(core::MediaDetached{}, now);
 }
 
-// The configuration is the truth: what an earlier control plane or its operator left there goes, after ours has come.
-void DataplaneClient::configure_limiter() {
-  const auto complain = [this](const char* what) {
-    return [this, what](const std::string& error) {
-      if (!error.empty()) handlers_.on_report(fmt::format("[pike] {}: {}", what, error), false);
-    };
-  };
-  api::Command command;
-  command.type = api::CommandType::SetLimits;
-  command.set_limits = config_.limiter.limits;
-  broadcast(command, complain("requests, window or block"));
-  for (const api::SetPrefixLimit& prefix : config_.limiter.prefixes) {
-    command.type = api::CommandType::SetPrefixLimit;
-    command.set_prefix_limit = prefix;
-    broadcast(command, complain("prefix"));
-  }
-  for (const IpPrefix& prefix : config_.limiter.exemptions) exempt_prefix(prefix, true, complain("exempt"));
-  command.type = api::CommandType::ForgetPrefixes;
-  broadcast(command, complain("prefixes of an earlier control plane"));
-}
-
 // Everything that waits, then the promise to be woken for the rest.
 void DataplaneClient::pump(Instant now) {
   if (!link_) return;
@@ -336,7 +315,7 @@ bool DataplaneClient::fits(const Endpoint& remote, std::size_t bytes) const noex
 }
 
 bool DataplaneClient::owns(const Endpoint& local) const noexcept {
-  return std::find(state_.signalling.begin(), state_.signalling.end(), local) != state_.signalling.end();
+  return link_ && std::find(state_.signalling.begin(), state_.signalling.end(), local) != state_.signalling.end();
 }
 
 bool DataplaneClient::send_datagram(const Endpoint& local, const Endpoint& remote, Bytes payload, std::uint8_t dscp) {

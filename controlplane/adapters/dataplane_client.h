@@ -23,8 +23,12 @@ namespace ifgw::adapters {
 
 // What the dataplane's limiter is told at every attach.
 struct LimiterSettings {
-  api::SetLimits limits;
-  std::vector<api::SetPrefixLimit> prefixes;
+  api::SetLimits limits;  // more requests than the dataplane can count are cut to what it can, and reported
+  struct Budget {
+    api::SetPrefixLimit limit;
+    std::string name;  // for reports: 'prefix 10.0.0.0/8'
+  };
+  std::vector<Budget> budgets;  // the first ones get what room there is
   std::vector<IpPrefix> exemptions;
 };
 
@@ -52,12 +56,14 @@ class DataplaneClient final : public core::Media, public core::DataplaneView, pr
   void start(Instant now);
   // The first attempt has ended: attached, refused, or not answered in time.
   bool settled() const noexcept { return settled_; }
+  // What the attached dataplane said of itself, its counts in range; null: none is attached. Good until it is lost.
+  const api::AttachReply* welcome() const noexcept { return link_ ? &link_->welcome() : nullptr; }
 
   // One SIP datagram through the ring. False: not attached, ring full (both counted), or it does not fit a packet of
   // this dataplane (fits()): use the kernel's socket.
   bool send_datagram(const Endpoint& local, const Endpoint& remote, Bytes payload, std::uint8_t dscp);
   bool fits(const Endpoint& remote, std::size_t bytes) const noexcept;
-  // Whether the dataplane receives UDP for this endpoint.
+  // Whether a dataplane is attached that receives UDP for this endpoint, and counts what it receives.
   bool owns(const Endpoint& local) const noexcept;
 
   // core::Media

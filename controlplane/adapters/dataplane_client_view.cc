@@ -11,10 +11,12 @@ namespace {
 
 constexpr std::size_t kMaxPrefixRows = 4096;  // more than a dataplane has
 
+constexpr std::string_view kTableFull = "the dataplane's table for this is full";
+
 std::string text(core::MediaStatus status, const api::CommandDone& done) {
   if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::NotFound) return "no such entry";
   if (status == core::MediaStatus::InvalidArgument && done.status == api::CommandStatus::Busy) return "its worker does another capture";
-  if (status == core::MediaStatus::TableFull) return "the dataplane's table for this is full";
+  if (status == core::MediaStatus::TableFull) return std::string{kTableFull};
   if (status == core::MediaStatus::InvalidArgument)
     return fmt::format("the dataplane refused a value (status {}, field at byte {})", static_cast<int>(done.status), done.value);
   return std::string(core::name(status));
@@ -139,6 +141,37 @@ void DataplaneClient::broadcast(const api::Command& command, Done done) {
       if (state->error.empty() && state->not_found == state->workers) state->error = "no such entry";
       state->done(state->error);
     });
+}
+
+// The configuration is the truth: what an earlier control plane or its operator left there goes, after ours has come.
+void DataplaneClient::configure_limiter() {
+  const auto complain = [this](std::string what, std::string when_full) {
+    return [this, what = std::move(what), when_full = std::move(when_full)](const std::string& error) {
+      if (!error.empty()) handlers_.on_report(fmt::format("[pike] {}: {}{}", what, error, error == kTableFull ? when_full : ""), false);
+    };
+  };
+  api::Command command;
+  command.type = api::CommandType::SetLimits;
+  command.set_limits = config_.limiter.limits;
+  if (const std::uint32_t most = link_->welcome().limiter_requests_max; command.set_limits.requests > most) {
+    handlers_.on_report(fmt::format("[pike] requests {0} exceeds the dataplane's --limiter-max-requests {1}: {1} is in force there. "
+                                    "Lower the one or raise the other",
+                                    command.set_limits.requests, most),
+                        false);
+    command.set_limits.requests = most;
+  }
+  broadcast(command, complain("requests, window or block", ""));
+  for (const LimiterSettings::Budget& budget : config_.limiter.budgets) {
+    command.type = api::CommandType::SetPrefixLimit;
+    command.set_prefix_limit = budget.limit;
+    broadcast(command, complain(fmt::format("{}, {} requests", budget.name, budget.limit.requests),
+                                ", so its sources count as strangers. Raise the dataplane's --limiter-prefix-requests, or lower "
+                                "the requests of prefixes and routes"));
+  }
+  for (const IpPrefix& prefix : config_.limiter.exemptions)
+    exempt_prefix(prefix, true, complain("exempt " + prefix.text(), ", so its sources count as strangers. Join prefixes"));
+  command.type = api::CommandType::ForgetPrefixes;
+  broadcast(command, complain("prefixes of an earlier control plane", ""));
 }
 
 void DataplaneClient::list_sources(bool blocked_only, std::size_t limit, SourcesDone done) {

@@ -21,7 +21,8 @@ bool plausible(const api::AttachReply& r) {
   return r.workers >= 1 && r.workers <= api::kMaxWorkers && r.legs_per_worker >= 1 && r.legs_per_worker <= kMaxLegsPerWorker &&
          (r.counter_page_bytes == api::kPage || r.counter_page_bytes == api::kHugePage) && api::valid_ring_sizes(r.rings) &&
          r.local_address_count <= api::kMaxLocalAddresses && r.signalling_port_count <= api::kMaxSignallingPorts &&
-         r.media_port_first <= r.media_port_last && r.sizes == api::ContractSizes{};
+         r.signalling_tcp_port_count <= api::kMaxSignallingTcpPorts && r.media_port_first <= r.media_port_last &&
+         r.sizes == api::ContractSizes{};
 }
 
 Result<std::uint8_t*> map_whole(int fd, std::size_t bytes, bool writable) {

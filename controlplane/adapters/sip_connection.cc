@@ -44,7 +44,7 @@ void SipConnection::die(std::string reason) {
 
 void SipConnection::opened(Instant now) {
   state_ = State::Open;
-  setup_by_ = kNever;
+  if (!accepted_) setup_by_ = kNever;
   idle_at_ = now + limits_.idle;
   if (tls_ != nullptr) {
     tls_version_ = tls_->version();
@@ -113,7 +113,7 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
           message_by_ = now + limits_.message;
         return;
       case FrameEvent::Message:
-        message_by_ = kNever;
+        message_by_ = setup_by_ = kNever;
         on_message(framer_.message());
         break;
       case FrameEvent::Pong: queue("\r\n", 0); break;
@@ -187,7 +187,7 @@ std::vector<std::uint64_t> SipConnection::take_unsent() {
 void SipConnection::close(Instant now) {
   if (state_ != State::Open) return die(reason_.empty() ? "closed" : reason_);
   state_ = State::Closing;
-  message_by_ = idle_at_ = kNever;
+  setup_by_ = message_by_ = idle_at_ = kNever;
   close_by_ = now + limits_.linger;
 }
 
@@ -200,7 +200,11 @@ void SipConnection::on_deadline(Instant now) {
     }
     return die(reason_.empty() ? "closed" : reason_);
   }
-  if (now >= setup_by_) return die(state_ == State::Connecting ? "no connection in time" : "no TLS handshake in time");
+  if (now >= setup_by_) {
+    return die(state_ == State::Connecting    ? "no connection in time"
+               : state_ == State::Handshaking ? "no TLS handshake in time"
+                                              : "no message in time");
+  }
   if (now >= message_by_) return die("a message was begun and not finished in time");
   if (now >= progress_by_) return die("the peer does not read");
   if (now >= idle_at_) return die("idle");

@@ -21,7 +21,7 @@ namespace ifgw::adapters {
 struct ConnectionLimits {
   std::size_t message_bytes = 32 * 1024;
   std::size_t send_queue_bytes = 256 * 1024;     // beyond: the peer does not read, and is closed
-  Duration setup = std::chrono::seconds(5);      // connect and TLS handshake together
+  Duration setup = std::chrono::seconds(5);      // connect and TLS handshake together; of an accepted one, until its first whole message
   Duration message = std::chrono::seconds(10);   // from the first byte of a message to its last
   Duration progress = std::chrono::seconds(10);  // something waits to be sent and the peer takes nothing
   Duration idle = std::chrono::minutes(10);      // no byte from the peer

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "codecs/base/bytes.h"
 
@@ -14,6 +15,7 @@ namespace ifgw::adapters {
 namespace {
 
 constexpr int kBacklog = 512;
+constexpr Duration kRefusalLineInterval = std::chrono::seconds(10);
 
 Endpoint local_of(int fd) noexcept {
   SocketAddress address;
@@ -95,25 +97,40 @@ std::uint64_t SipStreams::accept_failures() const noexcept {
   return sum;
 }
 
-bool SipStreams::may_accept(const Endpoint& source, sip::Transport transport) {
+bool SipStreams::may_accept(const Endpoint& source, sip::Transport transport, Instant now) {
   if (handlers_.accept_filter && !handlers_.accept_filter(source, transport)) {
     ++statistics_.refused_filter;
     return false;
   }
   if (connections_.full()) {
     ++statistics_.refused_total;
+    report_refusal(source, transport, "all " + std::to_string(config_.connections) + " connections are in use ([sip] max_connections)",
+                   now);
     return false;
   }
   const auto count = per_source_.find(source_key(source.ip));
   if (count != per_source_.end() && count->second >= config_.connections_per_source) {
     ++statistics_.refused_source;
+    report_refusal(
+        source, transport,
+        "its source has all " + std::to_string(config_.connections_per_source) + " that it may have ([sip] max_connections_per_source)",
+        now);
     return false;
   }
   return true;
 }
 
+void SipStreams::report_refusal(const Endpoint& source, sip::Transport transport, const std::string& why, Instant now) {
+  if (now < refusal_line_at_ || !handlers_.on_refused) return;
+  refusal_line_at_ = now + kRefusalLineInterval;
+  const std::uint64_t refused = statistics_.refused_total + statistics_.refused_source;
+  const std::uint64_t before = refused - std::exchange(refusals_in_lines_, refused) - 1;
+  handlers_.on_refused(std::string(sip::transport_name(transport)) + " " + source.text() + ": connection refused: " + why +
+                       (before == 0 ? std::string() : "; " + std::to_string(before) + " refused before it since the last such line"));
+}
+
 void SipStreams::on_accepted(UniqueFd fd, sip::Transport transport, const Endpoint& peer, Instant now) {
-  if (!may_accept(peer, transport)) return;  // closed: the peer sees it at once
+  if (!may_accept(peer, transport, now)) return;  // closed: the peer sees it at once
   ++statistics_.accepted;
   std::unique_ptr<TlsSession> tls;
   if (transport == sip::Transport::Tls) {

@@ -57,6 +57,9 @@ class SipStreams final : public DeadlineSource {
     // Why a connection ended or could not be had, for the log; `undelivered`: with messages that were to go over it. May be
     // empty.
     std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, bool undelivered)> on_end;
+    // A line for the log about connections that were refused because of `connections` or `connections_per_source`; at most
+    // one in ten seconds. May be empty.
+    std::function<void(const std::string& line)> on_refused;
   };
 
   // `loop` outlives this.
@@ -90,7 +93,8 @@ class SipStreams final : public DeadlineSource {
   using Peer = std::pair<sip::Transport, Endpoint>;
 
   void on_accepted(UniqueFd fd, sip::Transport transport, const Endpoint& peer, Instant now);
-  bool may_accept(const Endpoint& source, sip::Transport transport);
+  bool may_accept(const Endpoint& source, sip::Transport transport, Instant now);
+  void report_refusal(const Endpoint& source, sip::Transport transport, const std::string& why, Instant now);
   Result<sip::ConnectionId> connect(const sip::OutboundMessage& message, Instant now);
   sip::ConnectionId add(std::unique_ptr<SipConnection> connection, Instant now);
   sip::ConnectionId choose(const sip::OutboundMessage& message);
@@ -111,6 +115,8 @@ class SipStreams final : public DeadlineSource {
   std::shared_ptr<const TlsContext> server_tls_;
   std::shared_ptr<const TlsContext> client_tls_;
   SipStreamsStatistics statistics_;
+  Instant refusal_line_at_{};                                   // no line before
+  std::uint64_t refusals_in_lines_ = 0;                         // told of so far
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // deferred calls look here first
 };
 

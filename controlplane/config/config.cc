@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "codecs/base/window_limiter.h"
 #include "controlplane/config/reader.h"
 #include "controlplane/core/negotiation.h"
 #include "controlplane/core/uri.h"
@@ -190,10 +191,10 @@ class Loader {
 
   void pike(Reader& r) {
     Pike& p = config_.pike;
-    r.number("requests", 1, 100'000, "requests", p.requests);
+    r.number("requests", 1, WindowLimiter::kMaxRequests, "requests", p.requests);
     r.duration("window", milliseconds{100}, minutes{10}, p.window);
     r.duration("block", Duration::zero(), hours{24}, p.block);
-    r.number("route_requests", 1, 1'000'000, "requests", p.route_requests);
+    r.number("route_requests", 1, kMaxPrefixRequests, "requests", p.route_requests);
     r.duration("route_window", milliseconds{100}, minutes{10}, p.route_window);
     r.tables("prefix", kMaxPikePrefixes, [&](Reader& t) {
       std::optional<IpPrefix> prefix;
@@ -201,7 +202,7 @@ class Loader {
       t.require("prefix");
       t.require("requests");
       t.prefix("prefix", prefix);
-      t.number("requests", 1, 1'000'000, "requests", limit.requests);
+      t.number("requests", 1, kMaxPrefixRequests, "requests", limit.requests);
       t.duration("window", milliseconds{100}, minutes{10}, limit.window);
       if (!prefix) return;
       limit.prefix = *prefix;
@@ -219,21 +220,25 @@ class Loader {
   // exemption covers gets a budget of its own.
   void budget_route_targets(Reader& r) {
     Pike& p = config_.pike;
-    const auto covers = [](const IpAddress& target) { return [&target](const auto& entry) { return prefix_of(entry).contains(target); }; };
     for (const core::Route& route : calls_.routes) {
       const IpAddress& target = route.next_hop.ip;
-      if (!target.present() || std::any_of(p.prefixes.begin(), p.prefixes.end(), covers(target)) ||
-          std::any_of(p.exempt.begin(), p.exempt.end(), covers(target)))
-        continue;
-      const auto bits = static_cast<std::uint8_t>(target.is_v4() ? 32 : 128);
-      p.prefixes.push_back({IpPrefix{target, bits}, p.route_requests, p.route_window});
+      const auto covers = [&target](const IpPrefix& prefix) { return prefix.contains(target); };
+      if (!target.present() || std::any_of(p.exempt.begin(), p.exempt.end(), covers)) continue;
+      PrefixLimit* covering = nullptr;  // the longest
+      for (PrefixLimit& limit : p.prefixes) {
+        if (covers(limit.prefix) && (covering == nullptr || limit.prefix.length > covering->prefix.length)) covering = &limit;
+      }
+      if (covering == nullptr) {
+        const auto bits = static_cast<std::uint8_t>(target.is_v4() ? 32 : 128);
+        p.prefixes.push_back({IpPrefix{target, bits}, p.route_requests, p.route_window, route.id});
+      } else if (covering->route.empty()) {
+        covering->route = route.id;
+      }
     }
     if (p.prefixes.size() + p.exempt.size() > kMaxPikePrefixes)
       r.problem("pike", "prefixes, exemptions and route targets outside them are more than " + std::to_string(kMaxPikePrefixes) +
                             ": give neighbouring targets one [[pike.prefix]]");
   }
-  static const IpPrefix& prefix_of(const PrefixLimit& limit) { return limit.prefix; }
-  static const IpPrefix& prefix_of(const IpPrefix& prefix) { return prefix; }
 
   void codecs(Reader& r, std::string_view key, std::vector<api::Codec>& target) {
     target = {api::Codec::Pcma, api::Codec::Pcmu};

@@ -18,7 +18,8 @@
 namespace ifgw::config {
 
 inline constexpr std::size_t kMaxPikePrefixes = 256;
-inline constexpr std::size_t kMaxListeners = 8;  // per transport
+inline constexpr std::uint32_t kMaxPrefixRequests = 100'000;  // of one; a dataplane has room for a million in all, if not told otherwise
+inline constexpr std::size_t kMaxListeners = 8;               // per transport
 
 struct Sip {
   std::vector<Endpoint> udp;
@@ -52,11 +53,12 @@ struct PrefixLimit {
   IpPrefix prefix;
   std::uint32_t requests = 0;
   Duration window = std::chrono::seconds{1};
+  std::string route;  // the first route whose target counts against it; empty: none
 };
 
 // The dataplane's limiter (layer 1).
 struct Pike {
-  std::uint32_t requests = 30;
+  std::uint32_t requests = 30;  // a dataplane may be set up to count fewer
   Duration window = std::chrono::seconds{10};
   Duration block{};                     // zero: no blocked state, only the window
   std::uint32_t route_requests = 5000;  // budget of a route's target that nothing below covers

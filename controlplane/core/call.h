@@ -11,15 +11,12 @@
 #include "controlplane/core/call_state.h"
 #include "controlplane/core/leg.h"
 #include "controlplane/core/negotiation.h"
+#include "controlplane/core/party.h"
 #include "controlplane/core/refusal.h"
 #include "controlplane/core/settings.h"
 #include "dataplane/api/messages.h"
 
 namespace ifgw::core {
-
-enum class Party : std::uint8_t { Caller = 0, Callee = 1 };
-constexpr Party other(Party p) noexcept { return p == Party::Caller ? Party::Callee : Party::Caller; }
-constexpr std::string_view name(Party p) noexcept { return p == Party::Caller ? "caller" : "callee"; }
 
 // Of both media legs to another worker.
 enum class MovePhase : std::uint8_t {

@@ -78,7 +78,7 @@ bool Calls::kill(std::uint64_t id, const std::string& who, Instant now) {
   Call* call = by_id(id);
   if (call == nullptr) return false;
   if (!is_ending(call->state)) {
-    call->refusal = Refusal{480, "operator", "ended-by-operator", who, "", "call again", 0};
+    call->refusal = Refusal{480, "operator", "ended-by-operator", who, "", "call again", 0, "ended by operator"};
     post(*call, CallEvent::Killed);
     run(now);
   }

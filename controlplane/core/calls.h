@@ -193,6 +193,7 @@ class Calls {
   void answer_caller(Call& call, Instant now);
   void refuse_later(Call& call, Refusal refusal);
   static Refusal witness_refusal();
+  static Refusal of_answer(Refusal refusal, Party author);
   static Refusal no_headroom(const Call& call, std::uint8_t worker);
 
   // calls_renegotiation.cc: what happens inside an answered call
@@ -262,7 +263,7 @@ class Calls {
   void fail(Call& call, Instant now);
   void end_timed_out(Call& call, Instant now);
   void end_with(Call& call, Refusal refusal, Instant now);
-  void clear_legs(Call& call, int status, const std::string& reason, std::uint32_t retry_after_s);
+  void clear_legs(Call& call, const Refusal& refusal);
   void force_clear(Call& call, Instant now);
   void finish(Call& call, Instant now);
   bool record(const Call& call, std::string_view event, Severity severity, LegKey leg, Details details, Instant now);

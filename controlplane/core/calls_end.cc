@@ -99,9 +99,9 @@ void Calls::count_refusal(const Refusal& r) {
 }
 
 // Signalling legs are told to end, media legs to go. Status, reason and Retry-After reach an unanswered caller.
-void Calls::clear_legs(Call& call, int status, const std::string& reason, std::uint32_t retry_after_s) {
+void Calls::clear_legs(Call& call, const Refusal& r) {
   for (const Party party : {Party::Caller, Party::Callee}) {
-    if (call.side(party).signalling) commands_.push_back(EndLeg{call.side(party).leg, status, reason, retry_after_s});
+    if (call.side(party).signalling) commands_.push_back(EndLeg{call.side(party).leg, r.status, r.phrase_for(party), r.retry_after_s});
     remove_side(call, party);
   }
 }
@@ -117,18 +117,19 @@ void Calls::refuse(Call& call, Instant now) {
   const bool security = !is_core_layer(r.layer);
   (void)record(call, security ? "SECURITY_REJECTED" : "REJECTED", security ? Severity::Alert : Severity::Warn, call.side(Party::Caller).leg,
                std::move(details), now);
-  clear_legs(call, r.status, call.end_text, r.retry_after_s);
+  clear_legs(call, r);
 }
 
 void Calls::end_by_party(Call& call, Party party, const Input& input, Instant now) {
   call.end_text = std::string{name(party)} + " " + std::string{cause_text(input.cause)};
   if (input.status != 0) call.end_text += " (" + std::to_string(input.status) + ")";
+  const std::string told = call.end_text;
   if (!input.text->empty()) call.end_text += ": " + input.text->substr(0, 120);
-  int status = 480;
+  Refusal refusal{480, "callee", "callee-ended", call.end_text, "", "ask the called party", 0, told, party};
   if (call.connected_at == Instant{} && party == Party::Callee) {
     ++statistics_.failed_callee;
-    status = status_for_caller(input.cause, input.status);
-    call.refusal = Refusal{status, "callee", "callee-ended", call.end_text, "", "ask the called party", 0};
+    refusal.status = status_for_caller(input.cause, input.status);
+    call.refusal = refusal;
     Details details{{"from", call.from}, {"target", call.target}};
     add_refusal(details, *call.refusal);
     (void)record(call, "REJECTED", Severity::Info, call.side(Party::Callee).leg, std::move(details), now);
@@ -136,7 +137,7 @@ void Calls::end_by_party(Call& call, Party party, const Input& input, Instant no
     ++statistics_.ended_by_party;
     (void)record_termination(call, {{"by", std::string{name(party)}}}, now);
   }
-  clear_legs(call, status, call.end_text, 0);
+  clear_legs(call, refusal);
 }
 
 // A failure of ours or of the media plane. `refusal` says which.
@@ -148,7 +149,7 @@ void Calls::fail(Call& call, Instant now) {
   add_refusal(details, r);
   (void)record(call, "BRIDGE_ERROR", Severity::Alert, LegKey{}, std::move(details), now);
   if (call.connected_at != Instant{}) (void)record_termination(call, {{"by", "gateway"}}, now);
-  clear_legs(call, r.status, call.end_text, r.retry_after_s);
+  clear_legs(call, r);
 }
 
 void Calls::end_timed_out(Call& call, Instant now) {
@@ -179,7 +180,7 @@ void Calls::end_with(Call& call, Refusal refusal, Instant now) {
   Details details{{"by", "gateway"}};
   add_refusal(details, *call.refusal);
   (void)record_termination(call, std::move(details), now);
-  clear_legs(call, call.refusal->status, call.end_text, call.refusal->retry_after_s);
+  clear_legs(call, *call.refusal);
 }
 
 // A leg's end or a removal was never confirmed. Media legs that are left get removed without a call.

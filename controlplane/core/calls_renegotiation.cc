@@ -218,7 +218,7 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
     Details details{{"party", std::string{name(input.party)}}};
     add_refusal(details, *refused);
     (void)record(call, "ANSWER_UNUSABLE", Severity::Warn, side.leg, std::move(details), now);
-    return refuse_later(call, std::move(*refused));  // the party holds for agreed what we cannot do
+    return refuse_later(call, of_answer(std::move(*refused), input.party));  // the party holds for agreed what we cannot do
   }
   const Direction offered_direction = side.told;
   side.agreed = std::get<Understood>(outcome).agreement;

@@ -30,6 +30,13 @@ Refusal Calls::witness_refusal() {
                  30};
 }
 
+// An answer of `author`'s that is of no use. What is in it is not for the other party.
+Refusal Calls::of_answer(Refusal refusal, Party author) {
+  refusal.told = std::string{author == Party::Caller ? "the calling" : "the called"} + " party's answer cannot be used";
+  refusal.author = author;
+  return refusal;
+}
+
 Refusal Calls::no_headroom(const Call& call, std::uint8_t worker) {
   return Refusal{503,
                  "media",
@@ -172,11 +179,12 @@ void Calls::allocate_media(Call& call, Instant) {
   }
   if (codecs(call, Party::Callee).empty() || codecs(call, Party::Caller).empty()) {
     return refuse_later(call, Refusal{488, "media", "codec-unavailable", "route " + call.route->id, "the dataplane runs none of its codecs",
-                                      "change the route's codecs (ifgw status)", 0});
+                                      "change the route's codecs (ifgw status)", 0, "the gateway runs none of the codecs for this call"});
   }
   if (!near || !far) {
     return refuse_later(call, Refusal{500, "media", "no-media-address", "route " + call.route->id, "no dataplane address fits",
-                                      "set media_address of the route to one of the dataplane's (ifgw status)", 0});
+                                      "set media_address of the route to one of the dataplane's (ifgw status)", 0,
+                                      "the gateway has no media address for this call"});
   }
   // Which codec the callee takes is not known yet, nor the caller's after a late offer. Where it can only become a heavy call it
   // need not move later; when no codec fits, no phone need ring.
@@ -280,7 +288,7 @@ void Calls::bridge(Call& call, const Input& input, Instant now) {
   if (call.answered) return;
   if (auto refusal = take_callee_answer(call, *input.sdp)) {
     refusal->status = 502;  // the caller did nothing wrong
-    return refuse_later(call, std::move(*refusal));
+    return refuse_later(call, of_answer(std::move(*refusal), Party::Callee));
   }
   call.answered = true;
   call.state_deadline = now + call.settings->timers.bridge;

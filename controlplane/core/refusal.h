@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "controlplane/core/party.h"
 
 namespace ifgw::core {
 
@@ -15,6 +18,11 @@ struct Refusal {
   std::string remedy;    // what would have passed
   std::uint32_t retry_after_s = 0;
 
+  // Where phrase() tells of what lies behind the gateway (addresses, names, a party's own words): what a party is told in its
+  // place, but `author`, the one whose message it is about. Empty: both are told phrase().
+  std::string told{};
+  std::optional<Party> author{};
+
   // One line for the reason phrase and the Reason header: "no common codec: offered GSM/8000; accepted PCMA, PCMU".
   std::string phrase() const {
     std::string text = rule;
@@ -23,6 +31,7 @@ struct Refusal {
     if (!limit.empty()) text += "; " + limit;
     return text;
   }
+  std::string phrase_for(Party party) const { return told.empty() || author == party ? phrase() : told; }
 };
 
 }  // namespace ifgw::core

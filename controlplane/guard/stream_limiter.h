@@ -1,6 +1,7 @@
-// Layer 1 for what the dataplane cannot see: SIP messages inside TCP and TLS connections. Exact, as there and with the same
-// code: never more than so many messages of one IPv4 address or IPv6 /64 in any window, however many connections they
-// come over. A prefix with a budget counts as one source; an exempt one is not counted.
+// Layer 1 for what the dataplane cannot see, SIP messages inside TCP and TLS connections, and for datagrams that it does not
+// count because their port is none of its own. Exact, as there and with the same code: never more
+// than so many messages of one IPv4 address or IPv6 /64 in any window, however many connections they come over. A prefix with a budget
+// counts as one source; an exempt one is not counted.
 //
 // Sans-IO; one thread. Allocates at construction only.
 #pragma once
@@ -19,7 +20,7 @@ struct StreamLimiterSettings {
   std::size_t sources = 16'384;  // at once; 204 bytes each at 30 requests
   struct Budget {
     IpPrefix prefix;
-    std::uint32_t requests = 0;  // 1..1000000
+    std::uint32_t requests = 0;  // 1..100000
     Duration window{};
   };
   std::vector<Budget> budgets;  // the longest prefix that covers a source counts, exemptions among them

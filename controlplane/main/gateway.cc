@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controlplane/adapters/listener_check.h"
 #include "controlplane/adapters/socket_address.h"
 #include "controlplane/main/version.h"
 
@@ -40,7 +41,14 @@ adapters::LimiterSettings limiter_settings(const config::Pike& pike) {
   const auto ms = [](Duration d) { return static_cast<std::uint32_t>(d / std::chrono::milliseconds{1}); };
   adapters::LimiterSettings settings;
   settings.limits = api::SetLimits{pike.requests, ms(pike.window), ms(pike.block)};
-  for (const config::PrefixLimit& p : pike.prefixes) settings.prefixes.push_back(api::SetPrefixLimit{p.prefix, p.requests, ms(p.window)});
+  // Those of route targets first: should the dataplane have no room for all, calls still get through.
+  for (const bool of_route : {true, false}) {
+    for (const config::PrefixLimit& p : pike.prefixes) {
+      if (p.route.empty() == of_route) continue;
+      std::string name = "prefix " + p.prefix.text() + (of_route ? " (target of route \"" + p.route + "\")" : "");
+      settings.budgets.push_back({{p.prefix, p.requests, ms(p.window)}, std::move(name)});
+    }
+  }
   settings.exemptions = pike.exempt;
   return settings;
 }
@@ -167,7 +175,9 @@ void Gateway::make_streams() {
   for (const auto& [endpoint, tls_name] : s.tls_names) streams.server_names[endpoint] = tls_name;
   adapters::SipStreams::Handlers handlers;
   handlers.on_message = [this](const sip::InboundMessage& message, Instant now) { user_agent_->on_message(message, now); };
-  handlers.message_filter = [this](const Endpoint& source, sip::Transport, Instant now) { return within_budget(source, now); };
+  handlers.message_filter = [this](const Endpoint& source, sip::Transport, Instant now) {
+    return within_budget(source, "messages in connections", now);
+  };
   handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
   handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
   handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason, bool undelivered) {
@@ -175,6 +185,7 @@ void Gateway::make_streams() {
     if (undelivered) return log_line(LogSeverity::Warning, "a message could not be delivered: " + what);
     log_line(LogSeverity::Debug, what);
   };
+  handlers.on_refused = [](const std::string& line) { log_line(LogSeverity::Warning, line); };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
 }
 
@@ -194,24 +205,13 @@ Status Gateway::listen() {
   return Success{};
 }
 
-// Listeners are bound before their address is there, as the dataplane brings it up: whether it is a wrong one shows only
-// once a dataplane is attached.
+// Listeners are bound before their address is there, as the dataplane brings it up: whether they are of use shows only once
+// a dataplane is attached.
 void Gateway::warn_of_strange_listeners() const {
-  const std::vector<IpAddress>& theirs = dataplane_->local_addresses();
-  std::string known;
-  for (const IpAddress& ip : theirs) known += (known.empty() ? "" : ", ") + ip.text();
-  const auto warn = [&](const char* setting, const Endpoint& local, const char* what) {
-    log_line(LogSeverity::Warning, std::string{"[sip] "} + setting + ": " + local.text() + " is not an address of this machine" + what +
-                                       ". Correct it, or give it to the dataplane (--address, --exception-netns); it has " + known);
-  };
-  for (const Endpoint& local : config_.sip.udp) {
-    const bool by_ring = std::find(theirs.begin(), theirs.end(), local.ip) != theirs.end();
-    if (!by_ring && !adapters::is_here(local.ip)) warn("udp", local, " nor of the dataplane: nothing will ever come in on it");
-  }
-  for (const Endpoint& local : config_.sip.tcp)
-    if (!adapters::is_here(local.ip)) warn("tcp", local, ": nobody can connect to it");
-  for (const Endpoint& local : config_.sip.tls)
-    if (!adapters::is_here(local.ip)) warn("tls", local, ": nobody can connect to it");
+  const api::AttachReply* plane = dataplane_->welcome();
+  if (plane == nullptr) return;
+  for (const std::string& line : adapters::listener_complaints(config_.sip, *plane, adapters::is_here))
+    log_line(LogSeverity::Warning, line);
 }
 
 void Gateway::stop(Instant now) {
@@ -300,7 +300,12 @@ void Gateway::on_datagram(const api::Datagram& datagram, Instant now) {
   user_agent_->on_message(message, now);
 }
 
+// What the kernel received. Where the dataplane receives too it has counted all of it: it left fragments to the kernel.
 void Gateway::on_udp(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now) {
+  if (!dataplane_->owns(local) && !within_budget(source, "datagrams by the kernel", now)) {
+    ++udp_kernel_refused_;
+    return;
+  }
   sip::InboundMessage message;
   message.transport = sip::Transport::Udp;
   message.source = source;
@@ -325,8 +330,8 @@ void Gateway::record_wire(const sip::WireMessage& m, Instant now) {
   (void)witness_log_.record(record, now);  // not into the log
 }
 
-// Messages inside connections; where sources are to be blocked, the dataplane does so, for datagrams too.
-bool Gateway::within_budget(const Endpoint& source, Instant now) {
+// What the dataplane does not count; `what` is for the record. Where sources are to be blocked, the dataplane does so.
+bool Gateway::within_budget(const Endpoint& source, std::string_view what, Instant now) {
   const guard::StreamLimiter::Decision decision = stream_limiter_.on_message(source.ip, now);
   if (decision.pass) return true;
   if (!decision.first_refusal) return false;
@@ -337,7 +342,7 @@ bool Gateway::within_budget(const Endpoint& source, Instant now) {
   record.details = {{"layer", "pike"},
                     {"source", source.ip.text()},
                     {"verdict", block ? "blocked" : "limited"},
-                    {"observed", std::to_string(decision.limit + 1) + " messages in connections"},
+                    {"observed", std::to_string(decision.limit + 1) + " " + std::string{what}},
                     {"limit", std::to_string(decision.limit)}};
   (void)witness_.record(record, now);
   if (!block) return false;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/adapters/admin_server.h"
@@ -73,7 +74,7 @@ class Gateway {
   void on_datagram(const api::Datagram& datagram, Instant now);
   void on_udp(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now);
   void record_wire(const sip::WireMessage& message, Instant now);
-  bool within_budget(const Endpoint& source, Instant now);
+  bool within_budget(const Endpoint& source, std::string_view what, Instant now);
   void on_verdict(const api::LimiterVerdict& verdict, Instant now);
   admin::Json more_status() const;
 
@@ -103,6 +104,7 @@ class Gateway {
   std::uint64_t udp_ring_ = 0;    // datagrams sent through the dataplane
   std::uint64_t udp_kernel_ = 0;  // through the kernel's socket
   std::uint64_t udp_failed_ = 0;
+  std::uint64_t udp_kernel_refused_ = 0;  // datagrams received by the kernel beyond a budget
 };
 
 }  // namespace ifgw::control

@@ -55,8 +55,11 @@ admin::Json Gateway::more_status() const {
   sip["udp_sent_dataplane"] = udp_ring_;
   sip["udp_sent_kernel"] = udp_kernel_;
   sip["udp_received_kernel"] = kernel_received;
+  sip["udp_refused_kernel"] = udp_kernel_refused_;
   sip["udp_send_failures"] = udp_failed_;
   sip["connections"] = streams_->connections();
+  sip["connections_refused_total"] = streams_->statistics().refused_total;
+  sip["connections_refused_source"] = streams_->statistics().refused_source;
   sip["accept_failures"] = streams_->accept_failures();
   sip["stream_messages_refused"] = streams_->statistics().refused_messages;
   admin::Json witness;

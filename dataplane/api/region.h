@@ -28,6 +28,7 @@ inline constexpr std::uint64_t kAttachMagic = 0x3157'4746'4E41'4C50ULL;
 inline constexpr std::size_t kMaxWorkers = 32;
 inline constexpr std::size_t kMaxLocalAddresses = 8;
 inline constexpr std::size_t kMaxSignallingPorts = 4;
+inline constexpr std::size_t kMaxSignallingTcpPorts = 8;
 
 // Only the bytes of a datagram that are there are copied. from_slot bounds the length it copies by; the receiver
 // still has to refuse a header whose length is out of range.
@@ -212,6 +213,8 @@ struct AttachReply {
   std::array<IpAddress, kMaxLocalAddresses> local_addresses{};
   std::uint32_t signalling_port_count = 0;
   std::array<std::uint16_t, kMaxSignallingPorts> signalling_ports{};  // UDP ports that use the datagram ring
+  std::uint32_t signalling_tcp_port_count = 0;
+  std::array<std::uint16_t, kMaxSignallingTcpPorts> signalling_tcp_ports{};  // TCP ports that the limiter watches
   std::uint16_t media_port_first = 0;
   std::uint16_t media_port_last = 0;
   std::uint32_t codec_mask = 0;  // bit n: Codec n can be decoded and encoded

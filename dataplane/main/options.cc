@@ -141,10 +141,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--limiter-max-requests", o.engine.limiter_max_requests, "highest per-source limit that can be set later")
       ->check(CLI::Range(1, 255))
       ->capture_default_str();
+  app.add_option("--limiter-prefix-requests", o.engine.prefix_stamps,
+                 "requests of all prefixes and route targets with a budget together, per worker, 8 bytes each")
+      ->check(CLI::Range(1'000, 64'000'000))
+      ->capture_default_str();
   app.add_option("--exception-pps", o.exception_pps,
                  "packets per second to the kernel that no limiter counts, per worker: so many of ARP, ICMP and the rest, and as many of "
-                 "TCP connections "
-                 "to signalling ports")
+                 "TCP connections to signalling ports")
       ->check(CLI::Range(100, 10'000'000))
       ->capture_default_str();
   try {

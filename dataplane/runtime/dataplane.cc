@@ -174,11 +174,14 @@ Status Dataplane::start_plane(std::vector<PortInterface> interfaces, std::unique
   for (const auto& worker : workers_) tables.insert(tables.end(), {&worker->media_next_hops(), &worker->signalling_next_hops()});
   neighbours_ = std::make_unique<Neighbours>(std::move(netlink), std::move(interfaces), std::move(tables));
 
+  static_assert(engine::kMaxSignallingPorts == api::kMaxSignallingPorts && 2 * engine::kMaxSignallingPorts == api::kMaxSignallingTcpPorts);
   api::AttachReply& welcome = setup_.attach.welcome;
   welcome.workers = setup_.engine.worker_count;
   welcome.legs_per_worker = engine::Engine::leg_rows(setup_.engine);
   for (const IpAddress& address : setup_.engine.local_addresses) welcome.local_addresses[welcome.local_address_count++] = address;
   for (const std::uint16_t port : setup_.engine.sip_udp_ports) welcome.signalling_ports[welcome.signalling_port_count++] = port;
+  for (const std::uint16_t port : setup_.engine.signalling_tcp_ports)
+    welcome.signalling_tcp_ports[welcome.signalling_tcp_port_count++] = port;
   welcome.media_port_first = setup_.engine.first_media_port;
   welcome.media_port_last = setup_.engine.last_media_port;
   for (std::uint8_t codec = 1; codec <= api::kMaxCodec; ++codec)

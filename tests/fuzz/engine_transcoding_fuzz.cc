@@ -1,6 +1,6 @@
 // What a hostile party may send while it is transcoded, through the whole engine. Input: two bytes choose both parties' codecs, two
-// more their packet times and what they know of comfort noise and SID frames; then a record per packet: two bytes that say which kind it is,
-// how its number and time follow, and how much time passes, one byte of length, and as many of payload. Checked: what packets.fuzz
+// more their packet times and what they know of comfort noise and SID frames; then a record per packet: two bytes that say which kind it
+// is, how its number and time follow, and how much time passes, one byte of length, and as many of payload. Checked: what packets.fuzz
 // checks, and that what one party hears is one stream.
 #include <cstdlib>
 

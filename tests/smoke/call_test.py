@@ -151,9 +151,13 @@ class Calls(unittest.TestCase):
         ours = lambda address, types: sdp(types).replace("[media_ip]", address)  # noqa: E731
         self.dial("invite", "recv? 100", "recv 488", "ack_failure", body=ours(gateway.OUTSIDE, (0,))).wait(40)
         served = self.serve("expect INVITE", "answer", "expect ACK", "expect BYE", "ok", body=ours(gateway.INSIDE, (8,)))
-        capture = Capture(self.lab, "callee", "e0", "udp port 5060")
+        capture, outside = Capture(self.lab, "callee", "e0", "udp port 5060"), Capture(self.lab, "caller", "c0", "udp port 5060")
         self.dial("invite", "recv? 100", "recv 502", "ack_failure").wait(40)
         served.wait(10)
+        told = [p.payload for p in outside.stop() if p.source == gateway.OUTSIDE and p.payload.startswith(b"SIP/2.0 502")]
+        self.assertTrue(told[0].startswith(b"SIP/2.0 502 the called party's answer cannot be used\r\n"), told[0])
+        for secret in (b"10.2.", b"media address"):
+            self.assertNotIn(secret, told[0], "of the network inside")
         why = f"media address is ours: {gateway.INSIDE}; an address that is not the gateway's"
         said = [p.payload for p in capture.stop() if p.payload.startswith(b"BYE ")]
         self.assertIn(f'Reason: SIP ;cause=502 ;text="{why}"'.encode(), said[0])

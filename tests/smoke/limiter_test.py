@@ -53,6 +53,7 @@ print(json.dumps([answered, ended]))
 
 class Base(unittest.TestCase):
     SECTIONS = {}
+    OPTIONS = ()  # of the dataplane
 
     @classmethod
     def setUpClass(cls):
@@ -60,13 +61,13 @@ class Base(unittest.TestCase):
         cls.addClassCleanup(cls.lab.__exit__)
         gateway.Network(cls.lab)
         cls.lab.address("caller", "c0", *(f"{a}/24" for a in ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "10.1.0.15", "10.1.0.70", "10.1.0.71", "10.1.0.130", "10.1.0.131")))
-        gateway.Dataplane(cls.lab)
+        gateway.Dataplane(cls.lab, *cls.OPTIONS)
         cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**cls.SECTIONS))
         lab.wait_for(lambda: "attached" in cls.control.process.output(), 10, "attached")
 
-    def start_flood(self, source, rate, seconds, target=gateway.OUTSIDE):
+    def start_flood(self, source, rate, seconds, target=gateway.OUTSIDE, **kwargs):
         self.count = getattr(self, "count", 0) + 1
-        return peers.Flood(self.lab, "caller", source, target, rate, seconds, name=f"{self.id().rsplit('.', 1)[-1]}-{self.count}")
+        return peers.Flood(self.lab, "caller", source, target, rate, seconds, name=f"{self.id().rsplit('.', 1)[-1]}-{self.count}", **kwargs)
 
     def flood(self, *args, **kwargs):
         return self.start_flood(*args, **kwargs).result()["answered"]
@@ -180,6 +181,67 @@ class Restart(Base):
         self.assertEqual([f.result()["answered"] for f in floods], [LIMIT] * 3, "an exemption, a budget of 100, the operator's exemption")
         left = [r["prefix"] for r in self.control.ctl("pike show", prefixes=True)["rows"]]
         self.assertEqual(left, [f"{gateway.CALLEE}/32"], "the route's target")
+
+
+class BeyondTheDataplane(Base):
+    """Settings that the dataplane has no room for: the rest is in force, and the log says which are not."""
+    OPTIONS = ("--limiter-prefix-requests", "105000")
+    SECTIONS = {"pike": 'requests = 40\nwindow = "1s"\nblock = "60s"',
+                "[pike.prefix]": '\n[[pike.prefix]]\n'.join(f'prefix = "10.{net}.0.0/16"\nrequests = 100000' for net in (8, 9))}
+
+    def test_requests_are_cut_and_window_and_block_hold(self):
+        self.assertIn("[pike] requests 40 exceeds the dataplane's --limiter-max-requests 30: 30 is in force", self.control.process.output())
+        self.assertEqual(self.flood(FLOODER, 100, 2.5), LIMIT)
+        self.assertTrue(self.source(FLOODER, blocked=True)["blocked"])
+
+    def test_budget_of_the_route_is_in_force_and_the_prefix_without_one_is_named(self):
+        prefixes = {r["prefix"]: r["requests"] for r in self.control.ctl("pike show", prefixes=True)["rows"]}
+        self.assertEqual(prefixes, {f"{gateway.CALLEE}/32": 5000, "10.8.0.0/16": 100000})
+        complaints = [line for line in self.control.process.output().splitlines() if "table for this is full" in line]
+        self.assertEqual(len(complaints), 1, complaints)
+        self.assertIn("[pike] prefix 10.9.0.0/16, 100000 requests: ", complaints[0])
+        self.assertIn("--limiter-prefix-requests", complaints[0])
+
+
+class OtherPorts(Base):
+    """Listeners on ports that the dataplane leaves to the kernel."""
+    SECTIONS = {**SECTIONS, "sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060", "{gateway.OUTSIDE}:5070"]\ntcp = ["{gateway.OUTSIDE}:5060", "{gateway.OUTSIDE}:5080"]'}
+
+    def test_flood_has_the_same_budget_there(self):
+        self.assertEqual(self.flood(FLOODER, 100, 2, port=5070), LIMIT)
+        self.assertEqual(self.control.ctl("status")["sip"]["udp_refused_kernel"], 200 - LIMIT)
+        refusals = [r["details"] for r in self.control.records() if r["event"] == "RATE_LIMIT_EXCEEDED" and r["details"]["source"] == FLOODER]
+        self.assertEqual([(r["layer"], r["observed"], r["limit"]) for r in refusals], [("pike", f"{LIMIT + 1} datagrams by the kernel", str(LIMIT))])
+
+    def test_prefixes_count_there_too(self):
+        self.assertEqual(self.flood("10.1.0.130", 100, 1, port=5070), 100, "exempt")
+        floods = [self.start_flood(source, 100, 1, port=5070) for source in ("10.1.0.70", "10.1.0.71")]
+        self.assertEqual(sum(f.result()["answered"] for f in floods), 100, "a budget of 100 for both")
+
+    def test_the_operator_is_told(self):
+        log = self.control.process.output()
+        self.assertIn(f"[sip] udp: {gateway.OUTSIDE}:5070 is on no signalling port of the dataplane (5060)", log)
+        self.assertIn("--sip-udp-port 5060,5070", log)
+        self.assertIn(f"[sip] tcp: {gateway.OUTSIDE}:5080 is on no signalling port of the dataplane (5060, 5061)", log)
+        self.assertNotIn(":5060 is on no", log)
+
+
+class SilentConnections(Base):
+    SECTIONS = {"sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\ntcp = ["{gateway.OUTSIDE}:5060"]\nmax_connections = 10'}
+    HOLD = ("import socket, sys\nheld = [socket.create_connection((sys.argv[1], 5060), timeout=10) for _ in range(10)]\nprint('held', flush=True)\n"
+            "for s in held:\n    s.settimeout(30)\n    assert s.recv(1) == b''\nprint('all closed', flush=True)\n")
+
+    def test_keep_others_out_for_seconds_only_and_are_seen(self):
+        silent = self.lab.start("silent", [gateway.PYTHON, "-c", self.HOLD, gateway.OUTSIDE], ns="caller")
+        lab.wait_for(lambda: "held" in silent.output() or not silent.running(), 20, "ten silent connections")
+        lab.wait_for(lambda: self.control.ctl("status")["sip"]["connections"] == 10, 5, "accepted")
+        self.assertEqual(self.stream_flood("10.1.0.14", 1, 1), [0, 1], "no place is left")
+        sip = self.control.ctl("status")["sip"]
+        self.assertEqual((sip["connections_refused_total"], sip["connections_refused_source"]), (1, 0))
+        self.assertIn("connection refused: all 10 connections are in use ([sip] max_connections)", self.control.process.output())
+        self.assertIn("connections_refused_total", self.control.cli("status").stdout)
+        lab.wait_for(lambda: "all closed" in silent.output() or not silent.running(), 15, "who says nothing goes")
+        self.assertEqual(self.stream_flood("10.1.0.14", 1, 1), [1, 0])
 
 
 class Ipv6(Base):

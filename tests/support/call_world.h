@@ -205,8 +205,8 @@ class CallWorld {
     calls().on_leg(e, now);
     collect();
   }
-  void end(core::LegKey leg, core::EndCause cause = core::EndCause::Bye, int status = 0) {
-    if (open.erase(leg.value) != 0) give(core::LegEnded{leg, cause, status, ""});
+  void end(core::LegKey leg, core::EndCause cause = core::EndCause::Bye, int status = 0, const std::string& text = "") {
+    if (open.erase(leg.value) != 0) give(core::LegEnded{leg, cause, status, text});
   }
   // Delivers the dataplane's answers, also those that follow.
   void settle_media() {
@@ -250,6 +250,13 @@ class CallWorld {
       if (const auto* c = std::get_if<Command>(&*it)) return c;
     }
     return nullptr;
+  }
+  // The reason the leg was told to end with; empty: it was not.
+  std::string told(core::LegKey leg) const {
+    for (auto it = commands.rbegin(); it != commands.rend(); ++it) {
+      if (const auto* e = std::get_if<core::EndLeg>(&*it); e != nullptr && e->leg == leg) return e->reason;
+    }
+    return {};
   }
   // A connected call; `caller` and `callee` are its legs.
   void connect(const std::string& offer_sdp = audio_sdp("10.0.0.9", 4000, "0 8 101", "a=rtpmap:101 telephone-event/8000\r\n")) {

@@ -163,8 +163,8 @@ def caller_from_capture(the_lab, ns, address, target, user, payload_type, payloa
 class Flood:
     """Requests of one source at a steady rate; counts the answers."""
 
-    def __init__(self, the_lab, ns, source, target, rate, seconds, name="flood"):
-        self.process = the_lab.start(name, [PYTHON, SUPPORT / "flood.py", source, target, rate, seconds], ns=ns)
+    def __init__(self, the_lab, ns, source, target, rate, seconds, name="flood", port=5060):
+        self.process = the_lab.start(name, [PYTHON, SUPPORT / "flood.py", source, target, rate, seconds, port], ns=ns)
 
     def result(self, seconds=60):
         if self.process.wait(seconds) != 0:

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -59,7 +60,8 @@ class Plane {
   std::unique_ptr<runtime::CounterRegion> counters;
   std::vector<std::unique_ptr<runtime::WorkerLink>> links = one_link();
   std::unique_ptr<runtime::AttachServer> server;
-  std::vector<std::string> reports;  // main thread's; read after the Plane's threads ended or when quiet
+  std::vector<std::string> reports;                                   // main thread's; read after the Plane's threads ended or when quiet
+  std::function<api::CommandStatus(const api::Command&)> on_command;  // worker's thread; set before start(); empty: all is well
   std::atomic<std::uint64_t> echoed{0};
   std::atomic<std::uint64_t> torn{0};
   std::atomic<bool> worker_stands_still{false};
@@ -105,6 +107,7 @@ class Plane {
           event.sequence = ++rings->event_sequence;
           event.command_done = {};
           event.command_done.request_id = command.request_id;
+          if (on_command) event.command_done.status = on_command(command);
           (void)rings->events.push(event);
           ++echoed;
         }

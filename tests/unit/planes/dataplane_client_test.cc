@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
+
+#include "tests/unit/planes/attach_rig.h"
 
 namespace ifgw::adapters {
 namespace {
@@ -105,6 +108,84 @@ TEST_F(DataplaneClientTest, AnAnswerOfAnotherProgramIsRefused) {
   ASSERT_EQ(send(server.get(), "hello", 5, MSG_NOSIGNAL), 5);
   run_until([&] { return client->settled(); });
   EXPECT_TRUE(reported("not of this contract"));
+}
+
+// What a dataplane that keeps at most `room` requests in budgets is told about the limiter, and what the log says then.
+struct Configured {
+  std::vector<api::Command> commands;
+  std::vector<std::string> reports;
+};
+
+Configured configure(const LimiterSettings& settings, std::uint32_t most_requests, std::uint32_t room = 1000) {
+  Configured result;
+  std::mutex mutex;
+  test::Plane plane({64, 64, 8, 8});
+  plane.config.welcome.limiter_requests_max = most_requests;
+  plane.on_command = [&](const api::Command& command) {
+    const std::lock_guard lock(mutex);
+    result.commands.push_back(command);
+    if (command.type != api::CommandType::SetPrefixLimit) return api::CommandStatus::Ok;
+    if (command.set_prefix_limit.requests > room) return api::CommandStatus::TableFull;
+    room -= command.set_prefix_limit.requests;
+    return api::CommandStatus::Ok;
+  };
+  plane.start();
+  auto loop = std::move(EventLoop::create()).value();
+  DataplaneClientHandlers handlers;
+  handlers.on_media = [](const core::MediaEvent&, Instant) {};
+  handlers.on_report = [&](const std::string& line, bool good) {
+    if (!good) result.reports.push_back(line);
+  };
+  DataplaneClient client(*loop, DataplaneClientConfig{plane.path(), settings}, std::move(handlers));
+  client.start(read_clock());
+  bool answered = false;
+  const Instant end = read_clock() + 10s;
+  for (bool asked = false; !answered && read_clock() < end;) {
+    EXPECT_TRUE(loop->run_once(100ms).ok());
+    if (asked || !client.attached()) continue;
+    asked = true;  // after everything else
+    client.unblock_source(*IpAddress::parse("192.0.2.1"), [&](const std::string&) { answered = true; });
+  }
+  EXPECT_TRUE(answered);
+  const std::lock_guard lock(mutex);
+  return result;
+}
+
+const api::Command* first(const Configured& configured, api::CommandType type) {
+  const auto at = std::find_if(configured.commands.begin(), configured.commands.end(), [&](const auto& c) { return c.type == type; });
+  return at == configured.commands.end() ? nullptr : &*at;
+}
+
+TEST(LimiterAtAttach, MoreRequestsThanTheDataplaneCanCountAreCutAndTheRestOfTheLimitsHolds) {
+  LimiterSettings settings;
+  settings.limits = {40, 1000, 60'000};
+  const Configured cut = configure(settings, 30);
+  const api::Command* limits = first(cut, api::CommandType::SetLimits);
+  ASSERT_NE(limits, nullptr);
+  EXPECT_EQ(limits->set_limits.requests, 30u);
+  EXPECT_EQ(limits->set_limits.window_ms, 1000u);
+  EXPECT_EQ(limits->set_limits.block_ms, 60'000u);
+  ASSERT_EQ(cut.reports.size(), 1u);
+  EXPECT_EQ(cut.reports[0].find("[pike] requests 40 exceeds the dataplane's --limiter-max-requests 30: 30 is in force"), 0u)
+      << cut.reports[0];
+  const Configured whole = configure(settings, 40);
+  EXPECT_EQ(first(whole, api::CommandType::SetLimits)->set_limits.requests, 40u);
+  EXPECT_TRUE(whole.reports.empty());
+}
+
+TEST(LimiterAtAttach, ABudgetThatFindsNoRoomIsNamedWithWhatToRaise) {
+  LimiterSettings settings;
+  settings.budgets = {{{*IpPrefix::parse("10.2.0.2/32"), 800, 1000}, "prefix 10.2.0.2/32 (target of route \"expert\")"},
+                      {{*IpPrefix::parse("10.9.0.0/16"), 300, 1000}, "prefix 10.9.0.0/16"},
+                      {{*IpPrefix::parse("10.8.0.0/16"), 200, 1000}, "prefix 10.8.0.0/16"}};
+  const Configured configured = configure(settings, 255);
+  ASSERT_EQ(configured.reports.size(), 1u);
+  EXPECT_EQ(configured.reports[0].find("[pike] prefix 10.9.0.0/16, 300 requests: the dataplane's table for this is full"), 0u)
+      << configured.reports[0];
+  EXPECT_NE(configured.reports[0].find("--limiter-prefix-requests"), std::string::npos);
+  EXPECT_EQ(first(configured, api::CommandType::SetPrefixLimit)->set_prefix_limit.prefix.text(), "10.2.0.2/32") << "in their order";
+  const Configured roomy = configure(settings, 255, 2000);
+  EXPECT_TRUE(roomy.reports.empty());
 }
 
 }  // namespace

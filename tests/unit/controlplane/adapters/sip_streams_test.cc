@@ -41,6 +41,7 @@ struct End {
   std::vector<std::uint64_t> failed;
   std::vector<std::string> reasons;
   std::vector<bool> lost;  // of each: with messages undelivered
+  std::vector<std::string> refused;
   std::function<bool(const Endpoint&, sip::Transport)> filter;
   std::unique_ptr<SipStreams> streams;
 
@@ -57,6 +58,7 @@ struct End {
       lost.push_back(undelivered);
     };
     handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
+    handlers.on_refused = [this](const std::string& line) { refused.push_back(line); };
     streams = std::make_unique<SipStreams>(loop, std::move(config), std::move(handlers));
   }
 };
@@ -112,6 +114,10 @@ class SipStreamsTest : public ::testing::Test {
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
     return fd;
+  }
+
+  static void say(const UniqueFd& fd, const std::string& text) {
+    EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
   }
 
   TlsIdentity identity{"IP:127.0.0.1"};
@@ -198,7 +204,7 @@ TEST_F(SipStreamsTest, ReportsWhatCouldNotBeSent) {
 }
 
 TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
-  config.connection.message = config.connection.setup = milliseconds(60);
+  config.connection.message = milliseconds(60);
   config.connection.idle = milliseconds(150);
   open();
   const UniqueFd slow = raw();
@@ -206,13 +212,42 @@ TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
   ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
   EXPECT_EQ(server->reasons.at(0), "a message was begun and not finished in time");
   const UniqueFd idle = raw();
+  say(idle, options(1));
   ASSERT_TRUE(until([&] { return server->closed.size() == 2; }));
   EXPECT_EQ(server->reasons.at(1), "idle");
   EXPECT_EQ(server->lost, (std::vector<bool>{false, false}));
+  config.connection.setup = milliseconds(60);
   open(sip::Transport::Tls);
   const UniqueFd silent = raw();
   ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
   EXPECT_EQ(server->reasons.at(0), "no TLS handshake in time");
+}
+
+TEST_F(SipStreamsTest, APlaceIsKeptForWhoSaysSomethingInTime) {
+  config.connection.setup = milliseconds(100);
+  open();
+  const UniqueFd silent = raw(), pinging = raw(), slow = raw(), talking = raw();
+  say(pinging, "\r\n\r\n");  // keeps a connection alive that is one already
+  say(slow, options(1).substr(0, 20));
+  say(talking, options(2));
+  ASSERT_TRUE(until([&] { return server->closed.size() == 3; }));
+  EXPECT_EQ(server->reasons, (std::vector<std::string>(3, "no message in time")));
+  ASSERT_EQ(server->got.size(), 1u);
+  EXPECT_EQ(server->got[0].text, options(2));
+  say(talking, options(3));
+  ASSERT_TRUE(until([&] { return server->got.size() == 2; })) << "the one that spoke in time is served on";
+  EXPECT_EQ(server->streams->connections(), 1u);
+}
+
+TEST_F(SipStreamsTest, OurOwnConnectionMayStaySilent) {
+  open();
+  config.connection.setup = milliseconds(50);
+  client = std::make_unique<End>(*loop, config);
+  send(*client, options(1));
+  ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
+  const Instant later = read_clock() + milliseconds(150);
+  ASSERT_TRUE(until([&] { return read_clock() > later; }));
+  EXPECT_EQ(client->streams->connections(), 1u) << "the peer has not said anything; the set-up ended when it was there";
 }
 
 TEST_F(SipStreamsTest, BoundsConnectionsInAllAndPerSource) {
@@ -223,6 +258,8 @@ TEST_F(SipStreamsTest, BoundsConnectionsInAllAndPerSource) {
   for (int i = 0; i < 5; ++i) many.push_back(raw());
   ASSERT_TRUE(until([&] { return server->streams->statistics().refused_source == 3; }));
   EXPECT_EQ(server->streams->connections(), 2u);
+  ASSERT_EQ(server->refused.size(), 1u) << "one line for many";
+  EXPECT_NE(server->refused[0].find("its source has all 2 that it may have ([sip] max_connections_per_source)"), std::string::npos);
   many.clear();
   ASSERT_TRUE(until([&] { return server->streams->connections() == 0; }));
   server->filter = [](const Endpoint&, sip::Transport) { return false; };

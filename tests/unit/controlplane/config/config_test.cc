@@ -45,6 +45,17 @@ TEST(Config, RouteTargetsHaveABudgetOfTheirOwn) {
   EXPECT_TRUE(good(std::string(kGood) + "[[pike.exempt]]\nprefix = \"192.0.2.0/24\"\n").pike.prefixes.empty());
 }
 
+TEST(Config, EachBudgetSaysWhichRouteNeedsIt) {
+  const auto prefix = [](const char* text) { return std::string{"[[pike.prefix]]\nprefix = \""} + text + "\"\nrequests = 9\n"; };
+  const std::string id = good(kGood).calls->routes.at(0).id;
+  EXPECT_EQ(good(kGood).pike.prefixes.at(0).route, id);
+  const Config c = good(std::string(kGood) + prefix("10.0.0.0/8") + prefix("192.0.2.0/24") + prefix("192.0.0.0/16"));
+  ASSERT_EQ(c.pike.prefixes.size(), 3u);
+  EXPECT_EQ(c.pike.prefixes[0].route, "");
+  EXPECT_EQ(c.pike.prefixes[1].route, id) << "the longest that covers its target";
+  EXPECT_EQ(c.pike.prefixes[2].route, "");
+}
+
 TEST(Config, CapturesShowNoPayloadUnlessItIsAllowed) {
   const Config plain = good(kGood);
   EXPECT_TRUE(plain.capture.enabled);
@@ -136,8 +147,12 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
   const std::vector<BadCase> cases = {
       {"[pike]\nreqests = 3\n", "x.toml:9:1: pike.reqests: unknown key, did you mean \"requests\"?"},
       {"[zzzzzzzz]\n", "x.toml:8:2: zzzzzzzz: unknown key"},
-      {"[pike]\nrequests = 0\n", "x.toml:9:12: pike.requests: value 0 is not in 1..100000 requests"},
-      {"[pike]\nrequests = \"many\"\n", "pike.requests: is a text, must be a number in 1..100000 requests"},
+      {"[pike]\nrequests = 0\n", "x.toml:9:12: pike.requests: value 0 is not in 1..255 requests"},
+      {"[pike]\nrequests = 256\n", "x.toml:9:12: pike.requests: value 256 is not in 1..255 requests"},
+      {"[pike]\nroute_requests = 100001\n", "pike.route_requests: value 100001 is not in 1..100000 requests"},
+      {"[[pike.prefix]]\nprefix = \"10.0.0.0/8\"\nrequests = 1000000\n",
+       "pike.prefix[1].requests: value 1000000 is not in 1..100000 requests"},
+      {"[pike]\nrequests = \"many\"\n", "pike.requests: is a text, must be a number in 1..255 requests"},
       {"[pike]\nwindow = 10\n", "pike.window: is a number, must be a text like \"10s\""},
       {"[pike]\nwindow = \"10\"\n", "pike.window: value \"10\" is no duration: a whole number with ms, s, m or h, like \"10s\""},
       {"[pike]\nwindow = \"1h\"\n", "pike.window: value 1h is not in 100ms..10m"},

@@ -283,6 +283,8 @@ TEST(Calls, KillEndsBothLegsAndSaysWho) {
   w.collect();
   EXPECT_EQ(w.ending.size(), 2u);
   EXPECT_EQ(w.witness.last("TERMINATED")->details.at("observed"), "uid 1000");
+  EXPECT_EQ(w.told(w.caller), "ended by operator") << "who that is, is for the audit";
+  EXPECT_EQ(w.told(w.callee), "ended by operator");
   EXPECT_FALSE(w.calls().kill(999, "uid 1000", w.now));
 }
 
@@ -333,11 +335,48 @@ TEST(Calls, AnswerThatCannotBeUsedRefusesTheCallerAndEndsTheCalleeWithTheReason)
     EXPECT_EQ(w.ending, (std::set<std::uint64_t>{w.caller.value, w.callee.value})) << rule;
     EXPECT_EQ(w.only_call().refusal->status, 502);
     EXPECT_EQ(w.only_call().refusal->rule, rule);
+    EXPECT_EQ(w.last<EndLeg>()->leg, w.callee);
     EXPECT_EQ(w.last<EndLeg>()->reason, w.only_call().refusal->phrase()) << "the callee's BYE says why";
+    EXPECT_EQ(w.told(w.caller), "the called party's answer cannot be used") << "its addresses are not for the caller";
+    EXPECT_EQ(w.witness.last("REJECTED")->details.at("observed"), w.only_call().refusal->observed);
     EXPECT_EQ(w.witness.last("BRIDGE_ERROR"), nullptr) << "no failure of ours";
     w.settle_legs();
     w.settle_media();
     EXPECT_TRUE(w.nothing_left());
+  }
+}
+
+TEST(Calls, WordsOfOnePartyAreForTheAuditAndNotForTheOther) {
+  const std::string words = "no such extension on pbx7.inside.example (10.2.0.7)";
+  CallWorld refused;
+  refused.caller = refused.offer(kOffer);
+  refused.settle_media();
+  refused.end(refused.callee, EndCause::Rejected, 404, words);
+  EXPECT_EQ(refused.last<EndLeg>()->status, 404);
+  EXPECT_EQ(refused.told(refused.caller), "callee refused (404)");
+  EXPECT_EQ(refused.witness.last("REJECTED")->details.at("observed"), "callee refused (404): " + words);
+  for (const bool by_caller : {true, false}) {
+    CallWorld w;
+    w.connect();
+    w.end(by_caller ? w.caller : w.callee, EndCause::Bye, 0, words);
+    EXPECT_EQ(w.told(by_caller ? w.callee : w.caller), by_caller ? "caller hung up" : "callee hung up");
+    EXPECT_NE(w.witness.last("TERMINATED")->details.at("end").find(words), std::string::npos);
+  }
+}
+
+TEST(Calls, RoutesAreNotNamedToTheCaller) {
+  for (const bool address : {true, false}) {
+    CallWorld w;
+    if (address) {
+      w.media.addresses = {*IpAddress::parse("10.0.0.1")};
+    } else {
+      w.media.mask = 0;
+    }
+    w.caller = w.offer(address ? kOffer : "");
+    ASSERT_NE(w.witness.last("REJECTED"), nullptr);
+    EXPECT_EQ(w.witness.last("REJECTED")->details.at("observed"), "route experts");
+    EXPECT_EQ(w.told(w.caller).find("experts"), std::string::npos) << w.told(w.caller);
+    EXPECT_NE(w.told(w.caller), "");
   }
 }
 

@@ -147,7 +147,9 @@ TEST_F(Renegotiation, AnAnswerThatDoesNotAnswerOurOfferEndsTheCallWithTheReason)
   const EndLeg* ended = w.last<EndLeg>();
   ASSERT_NE(ended, nullptr);
   EXPECT_EQ(ended->status, 488);
+  EXPECT_EQ(ended->leg, w.callee);
   EXPECT_EQ(ended->reason, "answer m line count: 2 m= lines; offered 1");
+  EXPECT_EQ(w.told(w.caller), "the called party's answer cannot be used");
   EXPECT_EQ(w.witness.last("ANSWER_UNUSABLE")->details.at("party"), "callee");
   EXPECT_EQ(w.witness.last("TERMINATED")->details.at("rule"), "answer-m-line-count");
   EXPECT_EQ(w.witness.last("BRIDGE_ERROR"), nullptr) << "no failure of ours";
@@ -200,7 +202,8 @@ TEST(LateOffer, AnAckWithoutAnAnswerEndsTheCall) {
   w.connect("");
   w.give(LegUpdated{w.caller, "", false});
   EXPECT_EQ(w.witness.last("ANSWER_UNUSABLE")->details.at("rule"), "ack-without-answer");
-  EXPECT_EQ(w.last<EndLeg>()->reason, "ack without answer: the ACK brought no answer to our offer; RFC 3261 section 13.2.2.4");
+  EXPECT_EQ(w.told(w.caller), "ack without answer: the ACK brought no answer to our offer; RFC 3261 section 13.2.2.4");
+  EXPECT_EQ(w.told(w.callee), "the calling party's answer cannot be used");
   EXPECT_EQ(w.only_call().state, CallState::Disconnecting);
   w.settle_legs();
   w.settle_media();
