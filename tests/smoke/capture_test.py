@@ -102,7 +102,6 @@ class Base(unittest.TestCase):
             party.wait(40)
         return next(r for r in reversed(self.control.records()) if r["event"] == "TERMINATED")
 
-
     def leg_as_counted_and_as_on_the_wire(self, **call):
         wire = Capture(self.lab, "callee", "e0", "udp portrange 10000-40000")
         leg = self.talk(**call)["callee"]["media_leg"]
@@ -115,7 +114,9 @@ class Base(unittest.TestCase):
         rtp = self.fields(process.file, "frame.packet_flags_direction", "ip.src", "frame.cap_len", "frame.len", "frame.comment", show="rtp")
         received = [row for row in rtp if row[0] in ("1", "0x00000001")]
         sent = [row for row in rtp if row[0] in ("2", "0x00000002")]
-        self.assertEqual((len(received), len(sent)), (int(call["details"]["callee_rx_packets"]), int(call["details"]["callee_tx_packets"])))
+        # One of each may come between the record of the call's end and that of its leg.
+        for frames, counted in ((received, "callee_rx_packets"), (sent, "callee_tx_packets")):
+            self.assertIn(len(frames) - int(call["details"][counted]), (0, 1), counted)
         self.assertGreater(min(len(received), len(sent)), 80, "two seconds both ways")
         self.assertEqual({row[1] for row in received}, {gateway.CALLEE})
         self.assertEqual({row[1] for row in sent}, {gateway.INSIDE})
