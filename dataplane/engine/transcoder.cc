@@ -138,10 +138,13 @@ bool Transcoder::arrive(const Input& in, RtpOut& out, Instant now) noexcept {
   return true;
 }
 
-// What of the packet's audio nothing stands for yet.
+// What of the packet's audio nothing stands for yet, and what the resampler wants with it to have a whole ratio.
 std::span<const std::int16_t> Transcoder::uncovered(std::span<const std::int16_t> decoded) const noexcept {
   if (covered_units_ == 0) return decoded;
-  return decoded.subspan(std::min<std::size_t>(decoded.size(), std::size_t{covered_units_} * from_rate_hz_ / from_clock_hz_));
+  std::size_t skip = std::size_t{covered_units_} * from_rate_hz_ / from_clock_hz_;
+  if (skip >= decoded.size()) return {};
+  while (skip != 0 && resampler_.output_size(decoded.size() - skip) == 0) --skip;
+  return decoded.subspan(skip);
 }
 
 // So much of decoded_ came of it.

@@ -1,6 +1,6 @@
 // What a hostile party may send while it is transcoded, through the whole engine. Input: two bytes choose both parties' codecs, two
 // more their packet times and what they know of comfort noise and SID frames; then a record per packet: two bytes that say which kind it
-// is, how its number and time follow, and how much time passes, one byte of length, and as many of payload. Checked: what packets.fuzz
+// is, how its number and time follow, and how much time passes, one byte of length, and as many of payload. Checked: what engine_packets
 // checks, and that what one party hears is one stream.
 #include <cstdlib>
 
@@ -61,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t length = std::min<std::size_t>(data[2] * std::size_t{(kind & 0x40) != 0 ? 4U : 1U}, size - 3);
     constexpr std::uint8_t kTypes[] = {kAudio, kAudio, kEvents, kNoise};
     sequence = static_cast<std::uint16_t>(sequence + ((kind & 0x1C) == 0x1C ? 4000 : (kind & 0x1C) == 0x18 ? -2 : (kind >> 2) & 3));
-    timestamp += (pace & 7) == 7 ? 1'000'000 : (pace & 7) == 6 ? 0 - 3 * step : (pace & 7) * step;
+    timestamp += (pace & 7) == 7 ? 1'000'000 : (pace & 7) == 6 ? 0 - 3 * step : (pace & 7) == 1 ? step - 1 : (pace & 7) * step;
     if ((kind & 0x20) != 0) ++ssrc;
     const unsigned type = kTypes[kind & 3] | (kind & 0x80U);
     const test::Frame frame = test::udp_frame(*Endpoint::parse("198.51.100.10:40000"), a.local,

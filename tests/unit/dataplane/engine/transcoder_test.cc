@@ -259,6 +259,28 @@ TEST(Transcoder, SilenceThatIsNotSentMovesTimeAndSetsTheMarker) {
   EXPECT_TRUE(d.sent[2].marker);
 }
 
+// From 16 to 8 kHz an even number of samples is wanted, whatever a sender's clock says.
+TEST(Transcoder, AudioBehindACompletedFrameIsUsedThoughItsTimeIsOdd) {
+  Direction d({AudioCodec::L16, 16'000}, {AudioCodec::Pcmu}, 40);
+  Speaker speaker({AudioCodec::L16, 16'000}, 20);
+  EXPECT_TRUE(d.feed(speaker.packet()).empty());
+  d.coder->complete();
+  std::vector<std::uint8_t> room(audio::kMaxPayloadBytes);
+  Transcoder::Output completed;
+  ASSERT_TRUE(d.coder->next(room, d.out, d.now, completed));
+  EXPECT_FALSE(d.coder->open());
+  speaker.timestamp += 319;  // one before the end of what was completed
+  std::size_t samples = 0;
+  std::uint32_t end = completed.timestamp + 320;
+  for (int i = 0; i < 20; ++i)
+    for (const Packet& p : d.feed(speaker.packet())) {
+      EXPECT_EQ(p.timestamp, end);
+      end += 320;
+      samples += p.payload.size();
+    }
+  EXPECT_EQ(samples, 10U * 320) << "all of it";
+}
+
 // A sender with a voice detector: what it says between is little, and some of that is lost.
 TEST(Transcoder, OfAPauseOnlyWhatWasSaidIsLost) {
   for (const std::uint8_t ptime : std::to_array<std::uint8_t>({20, 40})) {
