@@ -47,7 +47,7 @@ void EventMapper::map(std::uint32_t timestamp, bool marker, const TelephoneEvent
   const auto report = [&](std::uint32_t segment, std::uint64_t duration, bool end) {
     const std::uint32_t at = placed_ + out_units(segment * kSegment);
     const TelephoneEvent sent{event.code, end, event.volume, static_cast<std::uint16_t>(duration)};
-    IFGW_CHECK(reports.push_back({at, out_units(duration), first && reports.size() == 0, sent}));
+    IFGW_CHECK(reports.push_back({at, first && reports.size() == 0, sent}));
   };
   // Packets come in order, but a sender's durations may not grow.
   const auto segment = std::max(sent_, static_cast<std::uint32_t>(total == 0 ? 0 : (total - 1) / kSegment));

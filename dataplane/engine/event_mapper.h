@@ -30,8 +30,7 @@ class EventMapper {
   // A packet to send.
   struct Report {
     std::uint32_t timestamp = 0;
-    std::uint32_t length = 0;  // of the event so far from `timestamp` on, in units of the time stamp
-    bool marker = false;       // the first that is sent of an event
+    bool marker = false;  // the first that is sent of an event
     TelephoneEvent event;
   };
   // A packet's duration fills at most six segments of a clock six times as fast; then its own.

@@ -50,7 +50,7 @@ void Media::transcoded_event(const Waiting& waiting, Instant now, PacketSource& 
       block_.drops[static_cast<std::size_t>(api::DropReason::NoBuffer)].add(1);
       continue;
     }
-    const EventMapper::Report report = one ? reports[i] : EventMapper::Report{placed, 0, rtp.marker, {}};
+    const EventMapper::Report report = one ? reports[i] : EventMapper::Report{placed, rtp.marker, {}};
     if (one) write_telephone_event(events.data(), report.event);
     send_beside(*target, leg, payload_type, events, report.timestamp, report.marker, now);
   }

@@ -94,10 +94,18 @@ TEST_F(MediaTest, LearnsTheRtcpPortBehindANat) {
   EXPECT_EQ(plane.send(udp_frame(bob_rtcp, to, rtcp_packet(6))).datagram.to, nat);
 }
 
-TEST_F(MediaTest, ReportsSilenceOnceUntilMediaComesAgain) {
-  api::MediaParams a = media_to("198.51.100.10:40000");
-  a.media_timeout_ms = 2000;
-  connect(a, media_to("203.0.113.20:50000"));
+// A leg whose silence is reported after two seconds.
+class Silence : public MediaTest {
+ protected:
+  void connect_watched() {
+    api::MediaParams a = media_to("198.51.100.10:40000");
+    a.media_timeout_ms = 2000;
+    connect(a, media_to("203.0.113.20:50000"));
+  }
+};
+
+TEST_F(Silence, IsReportedOnceUntilMediaComesAgain) {
+  connect_watched();
   plane.run(seconds(1));
   (void)from_alice(rtp_packet(0, 1, 1, 1, speech()));
   plane.run(milliseconds(1900));
@@ -113,10 +121,8 @@ TEST_F(MediaTest, ReportsSilenceOnceUntilMediaComesAgain) {
   EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 2U);
 }
 
-TEST_F(MediaTest, ReportsSilenceAgainToANewClientAndAfterAFullRing) {
-  api::MediaParams a = media_to("198.51.100.10:40000");
-  a.media_timeout_ms = 2000;
-  connect(a, media_to("203.0.113.20:50000"));
+TEST_F(Silence, IsReportedAgainToANewClientAndAfterAFullRing) {
+  connect_watched();
   plane.events.deaf = true;
   plane.run(seconds(5));
   plane.events.deaf = false;
@@ -127,10 +133,8 @@ TEST_F(MediaTest, ReportsSilenceAgainToANewClientAndAfterAFullRing) {
   EXPECT_EQ(plane.events.count(api::EventType::MediaTimeout), 2U);
 }
 
-TEST_F(MediaTest, APartyThatReportsIsNotSilent) {
-  api::MediaParams a = media_to("198.51.100.10:40000");
-  a.media_timeout_ms = 2000;
-  connect(a, media_to("203.0.113.20:50000"));
+TEST_F(Silence, IsNotOfAPartyThatReports) {
+  connect_watched();
   Endpoint rtcp = kAlice, port = alice_port;
   ++rtcp.port;
   ++port.port;
