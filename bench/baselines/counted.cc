@@ -23,7 +23,8 @@ namespace {
 constexpr unsigned kBurst = 32;
 // The gateway's main codecs by every way, the others by theirs from PCMU and to it.
 constexpr api::Codec kMain[] = {api::Codec::Pcmu, api::Codec::Pcma, api::Codec::G722, api::Codec::G729, api::Codec::Opus};
-constexpr api::Codec kMore[] = {api::Codec::Speex8, api::Codec::Gsm, api::Codec::G726_32, api::Codec::L16_16};
+constexpr api::Codec kMore[] = {api::Codec::Speex8,  api::Codec::Speex16, api::Codec::Gsm,   api::Codec::G726_16, api::Codec::G726_24,
+                                api::Codec::G726_32, api::Codec::G726_40, api::Codec::L16_8, api::Codec::L16_16};
 
 [[gnu::noinline]] void start() {
   CALLGRIND_ZERO_STATS;
@@ -40,15 +41,16 @@ constexpr api::Codec kMore[] = {api::Codec::Speex8, api::Codec::Gsm, api::Codec:
   std::exit(1);
 }
 
-void count_pair(api::Codec from, api::Codec to) {
-  engine::PairProbe probe(api::codec_pair(from, to));
+// An api::codec_pair() or recoded_pair().
+void count_pair(std::size_t pair) {
+  engine::PairProbe probe(pair);
   if (!probe.ready()) fail("this build cannot run every pair of codecs");
   for (const bool counted : {false, true}) {  // the first packets of a stream are not like the others
     probe.receive();
     if (counted) start();
     const unsigned left = probe.run();
-    const std::string one{api::facts(from).name}, other{api::facts(to).name};
-    const std::string name = from == to ? "relay " + one : one + " > " + other;
+    const std::string one{api::facts(api::pair_from(pair)).name}, other{api::facts(api::pair_to(pair)).name};
+    const std::string name = one != other || api::is_recoded(pair) ? one + " > " + other : "relay " + one;
     if (counted) stop(name, engine::PairProbe::kPackets);
     if (left != engine::PairProbe::kPackets) fail("a packet was lost");
   }
@@ -104,11 +106,12 @@ void count_all() {
   std::printf("{\"compiler\": \"g++ %d\"}\n", __GNUC__);
   for (const api::Codec from : kMain)
     for (const api::Codec to : kMain)
-      if (from != to || from == api::Codec::Pcmu) count_pair(from, to);
+      if (from != to || from == api::Codec::Pcmu) count_pair(api::codec_pair(from, to));
   for (const api::Codec codec : kMore) {
-    count_pair(api::Codec::Pcmu, codec);
-    count_pair(codec, api::Codec::Pcmu);
+    count_pair(api::codec_pair(api::Codec::Pcmu, codec));
+    count_pair(api::codec_pair(codec, api::Codec::Pcmu));
   }
+  for (const api::Codec codec : {api::Codec::Pcmu, api::Codec::G729}) count_pair(api::recoded_pair(codec));
   count_limiter();
   count_ring<api::Command, api::Wipe::Yes>("ring command");
   count_ring<api::Event, api::Wipe::No>("ring event");
