@@ -19,15 +19,15 @@ sys.exit({status})"""
 # Program: (its text, meson's protocol).
 PROGRAMS = {
     "good": ("", "exitcode"),
-    "bad": ("raise SystemExit(1)", "exitcode"),
+    "bad": ("raise SystemExit('the disk is full')", "exitcode"),
     "absent": ("raise SystemExit(77)", "exitcode"),
     "endless": ("import time\ntime.sleep(60)", "exitcode"),
     "tap_good": ("print('1..2\\nok 1 - a\\nok 2 - b # SKIP no kernel')", "tap"),
     "tap_dies": ("print('1..5\\nok 1 - a\\nok 2 - b', flush=True)\nraise SystemExit(3)", "tap"),
-    "tap_bad": ("print('1..2\\nok 1 - a\\nnot ok 2 - b')\nraise SystemExit(1)", "tap"),
+    "tap_bad": ("print('1..3\\nok 1 - a\\nnot ok 2 - b\\n# 3 is not 4\\nok 3 - c\\n# of c')\nraise SystemExit(1)", "tap"),
     "tap_endless": ("import time\nprint('1..2\\nok 1 - a', flush=True)\ntime.sleep(60)", "tap"),
     "gtest_good": (NEW_REPORT.format(name="gtest_good", more="", status=0), "gtest"),
-    "gtest_bad": (NEW_REPORT.format(name="gtest_bad", more='<testcase name="bad"><failure/></testcase>', status=1), "gtest"),
+    "gtest_bad": (NEW_REPORT.format(name="gtest_bad", more='<testcase name="bad"><failure message="5 is not 6"/></testcase>', status=1), "gtest"),
     "gtest_crash": ("import os\nos.abort()", "gtest"),
 }
 
@@ -72,7 +72,14 @@ class Closing(unittest.TestCase):
 
     def test_a_script_that_dies_half_way_has_failed_once_more_than_its_cases(self):
         status, lines = self.run_project("tap_dies", "tap_bad")
-        self.assertEqual((status, lines[-1]), (1, "3 passed, 2 failed"))
+        self.assertEqual((status, lines[-1]), (1, "4 passed, 2 failed"))
+
+    def test_failures_are_said_with_their_reasons(self):
+        _, lines = self.run_project("bad", "tap_bad", "gtest_bad")
+        for name, reason in (("FAILED bad: FAIL", "the disk is full"), ("2 - b", "3 is not 4"), (": bad", "5 is not 6")):
+            (at,) = [i for i, line in enumerate(lines) if line.startswith("FAILED") and line.endswith(name)]
+            self.assertEqual(lines[at + 1], f"    {reason}")
+        self.assertEqual(len(lines), 8, lines)  # nothing of other cases; what was skipped, and the closing line
 
     def test_what_an_earlier_run_left_is_not_counted(self):
         status, lines = self.run_project("bad", "gtest_bad", "gtest_crash")
