@@ -119,6 +119,7 @@ void DataplaneClient::detach(const std::string& why, Instant now) {
   loop_.remove_fd(link_->doorbell_fd());
   link_.reset();
   state_.attached = false;
+  state_.source_limits.reset();
   state_.since = now;
   state_.last_error = "lost the dataplane: " + why;
   handlers_.on_report(state_.last_error, false);

@@ -145,7 +145,7 @@ void DataplaneClient::broadcast(const api::Command& command, Done done) {
 
 // The configuration is the truth: what an earlier control plane or its operator left there goes, after ours has come.
 void DataplaneClient::configure_limiter() {
-  const auto complain = [this](std::string what, std::string when_full) {
+  const auto complain = [this](std::string what, std::string when_full) -> Done {
     return [this, what = std::move(what), when_full = std::move(when_full)](const std::string& error) {
       if (!error.empty()) handlers_.on_report(fmt::format("[pike] {}: {}{}", what, error, error == kTableFull ? when_full : ""), false);
     };
@@ -160,7 +160,10 @@ void DataplaneClient::configure_limiter() {
                         false);
     command.set_limits.requests = most;
   }
-  broadcast(command, complain("requests, window or block", ""));
+  broadcast(command, [this, limits = command.set_limits, failed = complain("requests, window or block", "")](const std::string& error) {
+    if (error.empty()) state_.source_limits = limits;
+    failed(error);
+  });
   for (const LimiterSettings::Budget& budget : config_.limiter.budgets) {
     command.type = api::CommandType::SetPrefixLimit;
     command.set_prefix_limit = budget.limit;

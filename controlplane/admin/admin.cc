@@ -137,11 +137,12 @@ void Admin::pike_show(const Request& r) {
       r.ok({{"total", prefixes.size()}, {"rows", std::move(rows)}});
     });
   }
-  ports_.dataplane.list_sources(r.flag("blocked"), r.limit(), [r](const std::string& error, std::vector<core::SourceView> sources) {
+  Json limits = source_limits(ports_.dataplane.attach_state());
+  ports_.dataplane.list_sources(r.flag("blocked"), r.limit(), [r, limits](const std::string& error, std::vector<core::SourceView> sources) {
     if (!error.empty()) return r.refuse(kFailed, error);
     Json rows = Json::array();
     for (const core::SourceView& s : sources) rows.push_back(source_row(s, r.now));
-    r.ok({{"total", sources.size()}, {"rows", std::move(rows)}});
+    r.ok({{"total", sources.size()}, {"rows", std::move(rows)}, {"limits", limits}});
   });
 }
 

@@ -267,6 +267,13 @@ Json prefix_row(const core::PrefixView& p) {
   return row;
 }
 
+Json source_limits(const core::AttachState& s) {
+  if (!s.source_limits) return nullptr;
+  return {{"requests", s.source_limits->requests},
+          {"window_s", s.source_limits->window_ms / 1e3},
+          {"block_s", s.source_limits->block_ms / 1e3}};
+}
+
 Json attach_state(const core::AttachState& s, Instant now) {
   Json row;
   row["attached"] = s.attached;
@@ -285,6 +292,7 @@ Json attach_state(const core::AttachState& s, Instant now) {
   for (const IpAddress& ip : s.media_addresses) media.push_back(ip.text());
   Json signalling = Json::array();
   for (const Endpoint& e : s.signalling) signalling.push_back(e.text());
+  row["source_limits"] = source_limits(s);
   row["media_addresses"] = std::move(media);
   row["signalling"] = std::move(signalling);
   row["attaches"] = s.attaches;

@@ -28,6 +28,8 @@ void add_pair_rows(const core::WorkerView& worker, Json& rows);
 // A row per pair of codecs that it can run: what 20 ms of audio cost when the dataplane started, and now.
 void add_cost_rows(const core::WorkerView& worker, Json& rows);
 Json attach_state(const core::AttachState& state, Instant now);
+// null: none is known to be in force.
+Json source_limits(const core::AttachState& state);
 // One row per drop reason, summed over workers, in the order of the contract; all when `all`, else those above zero.
 Json drop_rows(const std::vector<core::WorkerView>& workers, bool all);
 

@@ -122,7 +122,7 @@ class Cli(unittest.TestCase):
         self.assertTrue(590 < row["blocked_for_s"] <= 600, row)
         self.assertIn(source, self.cli("pike", "show", "--blocked"))
         self.cli("pike", "unblock", source)
-        self.assertEqual(self.cli("pike", "show", "--blocked"), "nothing to show\n")
+        self.assertEqual(self.cli("pike", "show", "--blocked"), "nothing to show\neach source: 30 requests in 10 s (prefixes: ifgw pike show --prefixes)\n")
         self.cli("pike", "exempt", "10.1.0.64/28")
         self.cli("pike", "exempt", "10.1.0.64/28", "--remove")
         self.assertNotEqual(self.cli("pike", "exempt", "10.1.0.64/28", "--remove", status=1), "", "it is gone already")

@@ -191,6 +191,7 @@ class BeyondTheDataplane(Base):
 
     def test_requests_are_cut_and_window_and_block_hold(self):
         self.assertIn("[pike] requests 40 exceeds the dataplane's --limiter-max-requests 30: 30 is in force", self.control.process.output())
+        self.assertEqual(self.control.ctl("pike show")["limits"], {"requests": LIMIT, "window_s": 1, "block_s": 60})
         self.assertEqual(self.flood(FLOODER, 100, 2.5), LIMIT)
         self.assertTrue(self.source(FLOODER, blocked=True)["blocked"])
 

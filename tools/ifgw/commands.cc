@@ -101,6 +101,14 @@ void add_codecs(Json& rows) {
   for (Json& row : rows) row["codecs"] = cell(row["caller"]["codec"]) + " > " + cell(row["callee"]["codec"]);
 }
 
+// What the sources that are listed are counted against.
+std::string limits_line(const Json& limits) {
+  if (!limits.is_object()) return {};
+  std::string line = "each source: " + cell(limits["requests"]) + " requests in " + cell(limits["window_s"]) + " s";
+  if (limits["block_s"] != 0) line += ", then blocked for " + cell(limits["block_s"]) + " s";
+  return line + " (prefixes: ifgw pike show --prefixes)\n";
+}
+
 const std::vector<Column>* columns_of(std::string_view command, bool other) {
   if (command == "calls show") return other ? &kEnded : &kCalls;
   if (command == "legs show") return &kLegs;
@@ -119,12 +127,13 @@ std::string show(std::string_view command, bool other, const Json& result) {
   const std::vector<Column>* columns = columns_of(command, other);
   if (columns == nullptr) return sections(result);
   Json rows = result.value("rows", Json::array());
-  if (rows.empty()) return "nothing to show\n";
+  const std::string limits = limits_line(result.value("limits", Json{}));
+  if (rows.empty()) return "nothing to show\n" + limits;
   if (columns == &kCalls) add_codecs(rows);
   std::string out = table(*columns, rows);
   const std::size_t total = result.value("total", rows.size());
   if (total > rows.size()) out += std::to_string(rows.size()) + " of " + std::to_string(total) + " shown (-n for more)\n";
-  return out;
+  return out + limits;
 }
 
 }  // namespace ifgw::cli

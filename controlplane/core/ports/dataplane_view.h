@@ -36,6 +36,7 @@ struct AttachState {
   std::uint64_t datagrams_refused = 0;  // datagram ring (down) full
   std::vector<Endpoint> signalling;     // SIP/UDP endpoints the dataplane owns
   std::vector<IpAddress> media_addresses;
+  std::optional<api::SetLimits> source_limits;  // of a source without a prefix: what every worker has in force
   std::uint32_t legs_capacity = 0;
   std::optional<Duration> dataplane_uptime;
   std::optional<bool> hugepages;

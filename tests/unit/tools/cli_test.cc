@@ -55,6 +55,15 @@ TEST(Show, StatusIsSections) {
             "calls\n  setup\n    p50_us  2.5\n  active    3\n");
 }
 
+TEST(Show, SourcesComeWithWhatTheyMaySend) {
+  Json result = {{"total", 0}, {"rows", Json::array()}, {"limits", {{"requests", 30}, {"window_s", 10.0}, {"block_s", 0.0}}}};
+  EXPECT_EQ(show("pike show", false, result), "nothing to show\neach source: 30 requests in 10 s (prefixes: ifgw pike show --prefixes)\n");
+  result["limits"]["block_s"] = 0.5;
+  EXPECT_NE(show("pike show", false, result).find("30 requests in 10 s, then blocked for 0.5 s ("), std::string::npos);
+  result["limits"] = nullptr;
+  EXPECT_EQ(show("pike show", false, result), "nothing to show\n");
+}
+
 TEST(Show, ALatencyIsATable) {
   const Json result = {{"total", 1},
                        {"rows", Json::array({{{"what", "caller > callee"}, {"codecs", "PCMU > G722"}, {"count", 9}, {"p50_us", 8.192}}})}};
