@@ -42,7 +42,7 @@ class Check {
                           "): what the dataplane receives there is taken for media. Change it, or --media-ports of the dataplane");
     }
     unwatched("udp", local, udp_ports_, api::kMaxSignallingPorts, "--sip-udp-port",
-              "its limiter counts no datagrams there, only the control plane does, which takes them by the kernel");
+              "its limiter counts no datagrams there and blocks nobody; the control plane, which takes them by the kernel, counts");
   }
 
   void stream(const char* setting, const Endpoint& local) {
