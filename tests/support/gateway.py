@@ -93,6 +93,11 @@ def rtp_result(process, seconds=60):
     return json.loads(process.out.read_text())
 
 
+def start_talkers(the_lab, ns, host, first_port, remotes, until):
+    """A party for each of `remotes`, all talking until the file `until` exists; the process prints then what each has sent."""
+    return the_lab.start("talkers", [PYTHON, SUPPORT / "talkers.py", host, first_port, until, *remotes], ns=ns)
+
+
 def expert_route(caller_codecs, callee_codecs, user="*", name="expert"):
     """A route to the callee; codecs as the configuration names them, preferred first."""
     texts = lambda codecs: ", ".join(f'"{codec}"' for codec in codecs)  # noqa: E731
