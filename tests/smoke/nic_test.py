@@ -46,6 +46,7 @@ class DataplaneInMachine(gateway.Dataplane):
 
 class Machine(unittest.TestCase):
     """A machine between caller and callee, its cards bound to vfio-pci."""
+    QUEUES = 1
 
     @classmethod
     def setUpClass(cls):
@@ -58,7 +59,7 @@ class Machine(unittest.TestCase):
     @classmethod
     def wires(cls, the_lab, wires=None):
         programs = [gateway.build_dir() / path for path in ("dataplane/main/ifgw-dataplane", "tests/smoke/plane_tool", "tools/ifgw/ifgw")]
-        cls.machine = machine.Machine(the_lab, cls.CARD, wires or {"c0": "caller", "e0": "callee"}, programs)
+        cls.machine = machine.Machine(the_lab, cls.CARD, wires or {"c0": "caller", "e0": "callee"}, programs, cls.QUEUES)
         for card in cls.machine.cards:
             cls.machine.bind(card, "vfio-pci")
 
@@ -128,6 +129,38 @@ class VlansOfOneCard(Machine):
         self.ping()
         self.talk(gateway.CALLER, "PCMU", gateway.CALLEE, "PCMU")
         self.talk(f"[{gateway.CALLER6}]", "PCMA", f"[{gateway.CALLEE6}]", "PCMU")
+
+
+class MediaThroughCardsWithTwoQueues(Machine, dataplane_test.Media):
+    """The card itself spreads packets over the workers' queues (RSS), by its own idea of whose they are."""
+    CARD, QUEUES = "virtio-net-pci,disable-legacy=on,iommu_platform=on,mq=on,rss=on,vectors=6", 2
+    test_control_plane_killed_two_hundred_times_costs_no_packet = None  # as above
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.dataplane = DataplaneInMachine(cls.machine, "--workers", "2")
+
+    def test_what_the_card_gives_to_the_wrong_worker_changes_hands_and_is_whole(self):
+        calls = json.loads(self.dataplane.tool("calls", f"{gateway.CALLER}:4000", "PCMU", f"{gateway.CALLEE}:4000", "PCMU", 16))
+        before = self.dataplane.legs()["workers"]
+        until = self.lab.dir / "enough"
+        talking = gateway.start_talkers(self.lab, "caller", gateway.CALLER, 4000, [a for a, _ in calls], until)
+        legs = lambda: {leg["local"]: leg for leg in self.dataplane.legs()["legs"]}  # noqa: E731
+        lab.wait_for(lambda: min(legs()[a]["rx"] for a, _ in calls) >= 50, 60, "a second of each call")
+        until.touch()
+        talking.wait(20)
+        sent = int(talking.output())
+        rows = lab.wait_for(lambda: (rows := legs()) and all(rows[b]["tx"] == sent for _, b in calls) and rows, 20, "every packet went on")
+        self.assertEqual({(rows[a]["rx"], rows[a]["dropped"]) for a, _ in calls}, {(sent, 0)})
+        after = self.dataplane.legs()["workers"]
+        rx, handed, taken = ([b[key] - a[key] for a, b in zip(before, after, strict=True)] for key in ("rx", "handed_over", "taken_over"))
+        # All legs are worker 0's; of 16 flows the card's hash gives some to either queue.
+        self.assertGreater(rx[0], 2 * sent)
+        self.assertGreater(rx[1], 2 * sent)
+        self.assertEqual((handed[0], taken[1]), (0, 0))
+        self.assertEqual(handed[1], taken[0])
+        self.assertGreaterEqual(taken[0], 2 * sent)
 
 
 class StartOnVirtioCards(Machine):

@@ -50,10 +50,10 @@ def _libraries(*programs):
 
 
 class Machine:
-    """Two processors, a gigabyte, and a card for each of `wires` (interface: its namespace); the lab ends it.
+    """Two processors, a gigabyte, and a card of `queues` for each of `wires` (interface: its namespace); the lab ends it.
     cards: their PCI addresses, as dpdk-devbind.py prints them."""
 
-    def __init__(self, the_lab, model, wires, programs):
+    def __init__(self, the_lab, model, wires, programs, queues=1):
         self.lab = the_lab
         vmlinuz, modules = kernel()
         image = self._archive(modules, programs)
@@ -64,7 +64,7 @@ class Machine:
                 "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
                 "-serial", f"unix:{the_lab.dir}/shell.sock,server=on,wait=off"]
         for i, wire in enumerate(wires):
-            argv += ["-netdev", f"tap,id=n{i},ifname={wire},script=no,downscript=no", "-device", f"{model},netdev=n{i},addr={4 + i},mac=02:00:00:00:00:{i + 1:02x}"]
+            argv += ["-netdev", f"tap,id=n{i},ifname={wire},script=no,downscript=no,queues={queues}", "-device", f"{model},netdev=n{i},addr={4 + i},mac=02:00:00:00:00:{i + 1:02x}"]
         self.process = the_lab.start("machine", argv, ns="wire")
         lab.wait_for(lambda: "machine: up" in self.process.output() or not self.process.running(), 120, "the machine's kernel is up")
         if not self.process.running():

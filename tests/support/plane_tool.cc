@@ -194,9 +194,18 @@ void legs(Tool& tool) {
                 static_cast<unsigned long long>(worker.drops[i].get()));
     comma = ", ";
   }
+  std::printf("}, \"workers\": [");
+  comma = "";
+  for (std::uint32_t i = 0; i < tool.link().welcome().workers; ++i) {
+    const api::WorkerBlock& each = tool.link().worker(i);
+    std::printf("%s{\"rx\": %llu, \"handed_over\": %llu, \"taken_over\": %llu}", comma,
+                static_cast<unsigned long long>(each.rx_packets.get()), static_cast<unsigned long long>(each.handed_over.get()),
+                static_cast<unsigned long long>(each.taken_over.get()));
+    comma = ", ";
+  }
   const api::ProcessBlock& process = tool.link().process();
   std::printf(
-      "}, \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu, \"sleeps\": %llu, \"polls\": %llu}\n",
+      "], \"corrupt_rings\": %llu, \"invalid_messages\": %llu, \"attaches\": %llu, \"sources\": %llu, \"sleeps\": %llu, \"polls\": %llu}\n",
       static_cast<unsigned long long>(process.corrupt_rings.get()), static_cast<unsigned long long>(worker.invalid_messages.get()),
       static_cast<unsigned long long>(process.attaches.get()), static_cast<unsigned long long>(worker.limiter_sources.get()),
       static_cast<unsigned long long>(worker.sleeps.get()), static_cast<unsigned long long>(worker.polls.get()));
