@@ -19,7 +19,7 @@ from sipp_scenario import caller  # noqa: E402
 
 GATEWAY = f"{gateway.OUTSIDE}:5060"
 # name in the configuration: baresip's account (none: linphonec), its PCM rate, RTP clock, payload type on the wire
-PHONES = {"G722": ("G722/16000/1", 16000, 8000, 9), "opus": ("opus/48000/2", 48000, 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8000, 8),
+PHONES = {"PCMU": ("PCMU/8000/1", 8000, 8000, 0), "G722": ("G722/16000/1", 16000, 8000, 9), "opus": ("opus/48000/2", 48000, 48000, 96), "PCMA": ("PCMA/8000/1", 8000, 8000, 8),
           "GSM": ("GSM/8000/1", 8000, 8000, 3), "G726-32": ("G726-32/8000/1", 8000, 8000, 106), "L16/16000": ("L16/16000/1", 16000, 16000, 109),
           "speex/8000": (None, 8000, 8000, 97), "speex/16000": (None, 16000, 16000, 98)}
 
@@ -112,6 +112,50 @@ class Codecs(unittest.TestCase):
                 self.assertEqual({(p.payload_type, len(p.payload)) for p in packets}, {(payload_type, size)})
                 self.assertEqual({(b.sequence - a.sequence) & 0xFFFF for a, b in zip(packets, packets[1:])}, {1})
                 self.assertEqual({(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(packets, packets[1:])}, {160})
+
+
+class PacketTimes(unittest.TestCase):
+    """A softphone (baresip) calls another (linphonec): each asks for packets of its own length, and gets them."""
+
+    def call(self, **parties):
+        """parties: caller and callee, each (its codec, its packet time in ms)."""
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.codec_config(parties["caller"][0], parties["callee"][0]))
+            wires = {"caller": Capture(the_lab, "caller", "c0", "udp"), "callee": Capture(the_lab, "callee", "e0", "udp")}
+            said = {"caller": 440, "callee": 620}
+            for party, tone in said.items():
+                audio.write_wav(the_lab.dir / f"{party}.wav", audio.tone(tone, 20))
+            (caller_codec, caller_ptime), (callee_codec, callee_ptime) = parties["caller"], parties["callee"]
+            phones = {"callee": peers.Linphone(the_lab, "callee", callee_codec, the_lab.dir / "callee.wav", ptime=callee_ptime)}
+            phones["caller"] = peers.Baresip(the_lab, "caller", gateway.CALLER, PHONES[caller_codec][0], the_lab.dir / "caller.wav", seconds=20, name="caller",
+                                             dial=f"sip:expert@{GATEWAY}", rate=PHONES[caller_codec][1], ptime=caller_ptime)
+            rows = lambda: {leg["party"]: leg for leg in control.ctl("legs show")["rows"]}  # noqa: E731
+            lab.wait_for(lambda: (legs := rows()).keys() == parties.keys() and all(legs[party]["tx_packets"] * ptime > 4000 for party, (_, ptime) in parties.items()), 40,
+                         "four seconds to each party")
+            for phone in phones.values():
+                phone.stop()
+            for party, ours, heard_tone in (("caller", gateway.OUTSIDE, said["callee"]), ("callee", gateway.INSIDE, said["caller"])):
+                codec, ptime = parties[party]
+                _, _, clock, payload_type = PHONES[codec]
+                sent = [p for p in pcap.rtp(wires[party].stop()) if p.source == ours]
+                self.assertEqual({p.payload_type for p in sent}, {payload_type})
+                self.assertEqual({(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(sent, sent[1:])}, {clock * ptime // 1000}, party)
+                self.assertEqual({(b.sequence - a.sequence) & 0xFFFF for a, b in zip(sent, sent[1:])}, {1}, party)
+                heard = audio.read_wav(phones[party].recording())
+                middle = heard[len(heard) // 4:len(heard) // 2]
+                self.assertAlmostEqual(audio.dominant_frequency(middle), heard_tone, delta=5)
+                self.assertAlmostEqual(audio.rms(middle), 0.3 / 2**0.5, delta=0.04)
+
+    def test_g722_of_30_ms_to_opus_of_40(self):
+        self.call(caller=("G722", 30), callee=("opus", 40))
+
+    def test_opus_of_60_ms_to_wide_speex_of_20(self):
+        self.call(caller=("opus", 60), callee=("speex/16000", 20))
+
+    def test_pcmu_of_40_ms_to_pcma_of_10(self):
+        self.call(caller=("PCMU", 40), callee=("PCMA", 10))
 
 
 if __name__ == "__main__":

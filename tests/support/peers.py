@@ -15,9 +15,9 @@ PYTHON = "/usr/bin/python3"
 
 class Baresip:
     """A softphone that answers by itself (or dials), says a WAV and records what it hears. Port 5060, over TLS 5061; `ca` is
-    whom it trusts, `identity` its own (certificate, key)."""
+    whom it trusts, `identity` its own (certificate, key); `ptime` in ms is what it asks for."""
 
-    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, identity=None, extra=(), rate=audio.RATE):
+    def __init__(self, the_lab, ns, address, codec, wav, seconds, name="baresip", dial=None, transport="udp", ca=None, identity=None, extra=(), rate=audio.RATE, ptime=20):
         self.home = the_lab.dir / name
         self.home.mkdir()
         # It hangs up when its file ends, so the file goes on in silence.
@@ -54,7 +54,7 @@ snd_path {self.home}
 {f"sip_certificate {self.home}/identity.pem" if identity else ""}
 """ + "\n".join(extra) + "\n")
         codec = codec if "/" in codec else f"{codec}/8000/1"
-        (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}\n")
+        (self.home / "accounts").write_text(f"<sip:expert@{address};transport={transport}>;regint=0;answermode=auto;ptime={ptime};audio_codecs={codec}\n")
         command = ["baresip", "-f", self.home, "-t", int(seconds + 60)] + (["-e", f"/dial {dial}"] if dial else [])
         self.process = the_lab.start(name, command, ns=ns, env={"HOME": str(self.home)})
         lab.wait_for(lambda: "is ready" in self.process.output() or not self.process.running(), 15, "baresip ready")
@@ -72,12 +72,13 @@ snd_path {self.home}
 
 class Linphone:
     """linphonec, answering by itself on port 5060 in `codec` alone ("G729", "opus", "speex/16000", ...): says a WAV and records what
-    it hears."""
+    it hears. `ptime` in ms is what it asks for."""
 
-    def __init__(self, the_lab, ns, codec, wav, name="linphone"):
+    def __init__(self, the_lab, ns, codec, wav, name="linphone", ptime=None):
         self.home = the_lab.dir / name
         (self.home / ".local/share/linphone").mkdir(parents=True)
-        (self.home / "rc").write_text("[sip]\nsip_port=5060\nsip_tcp_port=0\nsip_tls_port=0\nauto_net_state_mon=0\nuse_ipv6=0\n[sound]\nechocancellation=0\n[rtp]\naudio_rtp_port=31000\n")
+        (self.home / "rc").write_text("[sip]\nsip_port=5060\nsip_tcp_port=0\nsip_tls_port=0\nauto_net_state_mon=0\nuse_ipv6=0\n[sound]\nechocancellation=0\n[rtp]\naudio_rtp_port=31000\n"
+                                      + (f"download_ptime={ptime}\n" if ptime else ""))
         the_lab.run_in(ns, "ip", "route", "replace", "default", "via", "10.2.0.1")  # without one it believes that there is no network
         self.process = the_lab.start(name, ["linphonec", "-a", "-c", self.home / "rc"], ns=ns, env={"HOME": str(self.home)}, stdin=subprocess.PIPE)
         self.say("codec list")
