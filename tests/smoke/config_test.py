@@ -216,6 +216,31 @@ class Running(unittest.TestCase):
         served.wait(20)
         lab.wait_for(lambda: control.ctl("core show")["rows"][0]["booked_percent"] == 0, 15, "nothing booked")
 
+    def test_by_the_measured_costs_as_many_calls_are_taken_as_fit(self):
+        gateway.Dataplane(self.lab, "--max-load", "20")
+        control = gateway.ControlPlane(self.lab, gateway.codec_config("PCMU", "opus", **{"[pike.exempt]": f'prefix = "{gateway.CALLER}/32"'}))
+        worker = control.ctl("core show")["rows"][0]
+        self.assertEqual(worker["booked_limit_percent"], 20)
+        costs = {(row["from"], row["to"]): row["start_ns"] for row in control.ctl("core show", costs=True)["rows"]}
+        # Parts per million of the time, a frame each way in 20 ms, rounded up.
+        of_a_call = sum(-(-costs[pair] // 20) for pair in (("PCMU", "opus"), ("opus", "PCMU")))
+        fit = 200_000 // of_a_call
+        self.assertGreater(fit, 0)
+        target, held = f"{gateway.OUTSIDE}:5060", ("expect BYE", "ok")
+        served = peers.Sipp(self.lab, "callee", callee("expect INVITE", "answer", "expect ACK", *held, types=(96,)), f"{gateway.CALLEE}:5060", "-m", fit, "-l", fit, "-timeout", "90", name="served")
+        taken = peers.Sipp(self.lab, "caller", caller("invite", "recv? 100", "recv 200", "ack", *held), f"{gateway.CALLER}:5060", "-m", fit, "-r", "20", "-l", fit, "-s", "expert", "-timeout", "90",
+                           target=target, name="taken")
+        lab.wait_for(lambda: [c["state"] for c in control.ctl("calls show", limit=1000)["rows"]] == ["CONNECTED"] * fit, 60, f"{fit} calls, each {of_a_call / 10_000} %")
+        self.assertAlmostEqual(control.ctl("core show")["rows"][0]["booked_percent"], fit * of_a_call / 10_000, delta=0.01)
+        peers.Sipp(self.lab, "caller", caller("invite", "recv? 100", "recv 503", "ack_failure"), f"{gateway.CALLER}:5062", "-m", "1", "-s", "expert", "-timeout", "30", target=target,
+                   name="refused").wait(40)
+        self.assertEqual([r["details"]["rule"] for r in control.records() if r["event"] == "REJECTED"], ["no-headroom"])
+        for row in control.ctl("calls show", limit=1000)["rows"]:
+            control.ctl("calls kill", call=row["call"])
+        taken.wait(40)
+        served.wait(40)
+        lab.wait_for(lambda: control.ctl("core show")["rows"][0]["booked_percent"] == 0, 15, "nothing booked")
+
     def test_sigterm_ends_the_calls_with_bye_and_refuses_new_ones(self):
         gateway.Dataplane(self.lab)
         control = gateway.ControlPlane(self.lab, gateway.basic_config())
