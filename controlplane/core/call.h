@@ -42,6 +42,7 @@ struct Side {
   std::uint32_t version = 0;
   std::uint64_t described = 0;           // hash of our last description without its version
   Direction told = Direction::SendRecv;  // our direction in it
+  bool everything_told = true;           // it had every codec, not what was agreed
   bool offer_pending = false;            // we offered, the party has not answered
   bool update_pending = false;           // the party offered, our answer waits for the dataplane
   Agreement agreed_before;               // while update_pending: what to go back to

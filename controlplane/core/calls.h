@@ -202,6 +202,7 @@ class Calls {
   void finish_renegotiation(Call& call, Party party, Instant now);
   void take_answer(Call& call, const Input& input, Instant now);
   void apply_wishes(Call& call, Party changed, Instant now);
+  void keep_to_one_codec(Call& call, Party party);
   void note_hold(Call& call, Instant now);
   Direction our_direction(const Call& call, Party party) const noexcept;
   api::MediaParams media_params(const Call& call, Party party) const;

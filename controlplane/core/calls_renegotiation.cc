@@ -23,9 +23,14 @@ api::MediaParams Calls::media_params(const Call& call, Party party) const {
   params.remote = side.agreed.remote;
   params.remote_rtcp_port = side.agreed.rtcp_port;
   params.codec = side.agreed.codec;
-  params.payload_type = side.agreed.payload_type;
-  params.telephone_event_payload_type = side.agreed.telephone_event;
-  if (side.noise_told) params.comfort_noise_payload_type = side.agreed.comfort_noise;
+  params.payload_type = side.agreed.sent.audio;
+  params.telephone_event_payload_type = side.agreed.sent.telephone_event;
+  params.received_payload_type = side.agreed.received.audio;
+  params.received_telephone_event_payload_type = side.agreed.received.telephone_event;
+  if (side.noise_told) {
+    params.comfort_noise_payload_type = side.agreed.sent.comfort_noise;
+    params.received_comfort_noise_payload_type = side.agreed.received.comfort_noise;
+  }
   params.telephone_event_clock_hz = side.agreed.telephone_event_clock_hz;
   params.ptime_ms = side.agreed.ptime_ms;
   params.receive = receives(direction) ? 1 : 0;
@@ -87,10 +92,10 @@ FormatParameters Calls::asked_of(const Call& call, Party party) const {
 bool Calls::wants_noise(const Call& call, Party party) const {
   const Agreement& near = call.side(party).agreed;
   const Agreement& far = call.side(other(party)).agreed;
-  if (!call.settings->media.comfort_noise || near.comfort_noise == api::kNoPayloadType) return false;
+  if (!call.settings->media.comfort_noise || near.sent.comfort_noise == api::kNoPayloadType) return false;
   const auto law = [](api::Codec codec) { return codec == api::Codec::Pcmu || codec == api::Codec::Pcma; };
   const bool relayed = near.codec == far.codec || (law(near.codec) && law(far.codec));
-  return !relayed || far.comfort_noise != api::kNoPayloadType;
+  return !relayed || far.sent.comfort_noise != api::kNoPayloadType;
 }
 
 // What the next answer to the party, or offer within what was agreed, says.
@@ -121,9 +126,9 @@ std::string Calls::description(Call& call, Party party, bool full_offer) {
   settle_asked(call, party);
   const std::uint8_t ptime_ms = side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms;
   Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked, side.noise_told};
+  side.everything_told = full_offer || side.agreed.codec == api::Codec::None;
   const auto text = [&] {
-    return full_offer || side.agreed.codec == api::Codec::None ? describe_offer(d, side.layout, codecs(call, party), true)
-                                                               : describe_agreed(d, side.layout, side.agreed);
+    return side.everything_told ? describe_offer(d, side.layout, codecs(call, party), true) : describe_agreed(d, side.layout, side.agreed);
   };
   std::string result = text();
   const std::uint64_t hash = keyed_hash(result, key_);
@@ -213,7 +218,8 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   Negotiated outcome = input.sdp->empty()
                            ? Negotiated{Refusal{488, "negotiation", "ack-without-answer", "the ACK brought no answer to our offer",
                                                 "RFC 3261 section 13.2.2.4", "answer the offer in the ACK", 0}}
-                           : read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party));
+                           : read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party),
+                                         side.everything_told ? nullptr : &side.agreed);
   if (auto* refused = std::get_if<Refusal>(&outcome)) {
     Details details{{"party", std::string{name(input.party)}}};
     add_refusal(details, *refused);
@@ -230,6 +236,16 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   apply_wishes(call, input.party, now);
   // While the offer was out the other party may have changed its mind.
   if (side.told != our_direction(call, input.party)) apply_wishes(call, other(input.party), now);
+  keep_to_one_codec(call, input.party);
+}
+
+// The second offer of RFC 3264 section 10.2. Until it is answered, packets of another codec than the one agreed are dropped.
+void Calls::keep_to_one_codec(Call& call, Party party) {
+  Side& side = call.side(party);
+  if (!side.agreed.ambiguous || !side.signalling || side.offer_pending || side.update_pending) return;
+  side.agreed.ambiguous = false;  // asked once: who refuses goes on as it was
+  side.offer_pending = true;
+  commands_.push_back(UpdateLeg{side.leg, description(call, party, false)});
 }
 
 void Calls::note_hold(Call& call, Instant now) {

@@ -208,7 +208,7 @@ void Calls::allocate_media(Call& call, Instant) {
 }
 
 void Calls::offer_callee(Call& call, Instant now) {
-  const bool telephone_event = call.late_offer || call.side(Party::Caller).agreed.telephone_event != api::kNoPayloadType;
+  const bool telephone_event = call.late_offer || call.side(Party::Caller).agreed.sent.telephone_event != api::kNoPayloadType;
   Side& callee = call.side(Party::Callee);
   OfferLeg offer;
   offer.leg = ports_.next_leg();
@@ -232,7 +232,7 @@ void Calls::offer_callee(Call& call, Instant now) {
   callee.version = 1;
   callee.asked = asked_of(call, Party::Callee);
   const Agreement& caller = call.side(Party::Caller).agreed;
-  callee.noise_told = call.settings->media.comfort_noise && caller.comfort_noise != api::kNoPayloadType;
+  callee.noise_told = call.settings->media.comfort_noise && caller.sent.comfort_noise != api::kNoPayloadType;
   const Description d{callee.advertised, callee.session_id, callee.version, callee.told, caller.ptime_ms, callee.asked, callee.noise_told};
   offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event);
   // A backstop: core's own timer, which also covers the bridge, ends the leg first.
@@ -318,6 +318,7 @@ void Calls::answer_caller(Call& call, Instant now) {
   call.side(Party::Caller).offer_pending = call.late_offer;
   commands_.push_back(AnswerLeg{caller.leg, description(call, Party::Caller, call.late_offer)});
   if (call.held()) post(call, CallEvent::Held);
+  keep_to_one_codec(call, Party::Callee);
 }
 
 }  // namespace ifgw::core

@@ -46,7 +46,7 @@ void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept 
       return is_telephone_event(f) && usable_payload_type(f.payload_type) && f.clock_rate == clock;
     });
     if (event == m.formats.end()) continue;
-    agreement.telephone_event = event->payload_type;
+    agreement.sent.telephone_event = event->payload_type;
     agreement.telephone_event_clock_hz = static_cast<std::uint16_t>(clock);
     return;
   }
@@ -58,7 +58,7 @@ void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
   if (!needs_comfort_noise(agreement.codec)) return;
   for (const sdp::Format& f : m.formats) {
     if (!usable_payload_type(f.payload_type) || f.clock_rate != 8000 || !sdp::same_encoding(f.encoding, "CN")) continue;
-    agreement.comfort_noise = f.payload_type;
+    agreement.sent.comfort_noise = f.payload_type;
     return;
   }
 }
@@ -113,7 +113,7 @@ std::uint8_t usable_ptime(const sdp::Media& m, api::Codec codec) noexcept {
 // What is agreed with the codec, by its format in the stream.
 void settle_codec(const sdp::Media& m, const sdp::Format& f, api::Codec codec, Agreement& agreement) {
   agreement.codec = codec;
-  agreement.payload_type = f.payload_type;
+  agreement.sent.audio = f.payload_type;
   agreement.ptime_ms = usable_ptime(m, codec);
   agreement.wants = read_format_parameters(codec, f.fmtp);
   choose_telephone_event(m, agreement);
@@ -178,6 +178,19 @@ std::optional<Refusal> layout_refusal(const sdp::Session& answer, const Layout& 
                    "offered " + offered.type + " " + offered.protocol, "answer with the media type and transport of the offer");
   }
   return std::nullopt;
+}
+
+std::uint8_t offered_event_type(std::uint32_t clock) noexcept {
+  return clock == 48'000 ? kTelephoneEvent48PayloadType : clock == 16'000 ? kTelephoneEvent16PayloadType : kTelephoneEventPayloadType;
+}
+
+// By which numbers the party answers: those of the offer.
+PayloadTypes types_of_offer(const Agreement& answered, const Agreement* kept) noexcept {
+  PayloadTypes types{traits(answered.codec).payload_type, offered_event_type(answered.telephone_event_clock_hz), kComfortNoisePayloadType};
+  if (kept != nullptr && kept->codec == answered.codec) types = kept->received;
+  if (answered.sent.telephone_event == api::kNoPayloadType) types.telephone_event = api::kNoPayloadType;
+  if (answered.sent.comfort_noise == api::kNoPayloadType) types.comfort_noise = api::kNoPayloadType;
+  return types;
 }
 
 const sdp::Format* find_codec(const sdp::Media& m, const CodecTraits& t) noexcept {
@@ -272,6 +285,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
   for (const api::Codec codec : accepted) {
     if (const sdp::Format* f = find_codec(*it, traits(codec))) {
       settle_codec(*it, *f, codec, agreement);
+      agreement.received = agreement.sent;  // our answer repeats them
       return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
     }
   }
@@ -279,7 +293,8 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
   return refusal("no-common-codec", "offered " + format_list(*it, accepted), "accepted " + list, "offer one of " + list);
 }
 
-Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path) {
+Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path,
+                       const Agreement* kept) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
     return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
@@ -296,6 +311,10 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
     for (const api::Codec codec : offered) {
       if (!is_codec(f, traits(codec))) continue;
       settle_codec(m, f, codec, agreement);
+      agreement.received = types_of_offer(agreement, kept);
+      agreement.ambiguous = kept == nullptr && std::any_of(offered.begin(), offered.end(), [&](api::Codec other) {
+                              return other != codec && find_codec(m, traits(other)) != nullptr;
+                            });
       return Understood{agreement, layout};
     }
   }
@@ -305,10 +324,10 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
-  add_codec(m, traits(agreement.codec), agreement.payload_type, d.asked);
-  if (d.comfort_noise && agreement.comfort_noise != api::kNoPayloadType) add_comfort_noise(m, agreement.comfort_noise);
-  if (agreement.telephone_event != api::kNoPayloadType)
-    add_telephone_event(m, agreement.telephone_event, agreement.telephone_event_clock_hz);
+  const PayloadTypes& types = agreement.received;
+  add_codec(m, traits(agreement.codec), types.audio, d.asked);
+  if (d.comfort_noise && types.comfort_noise != api::kNoPayloadType) add_comfort_noise(m, types.comfort_noise);
+  if (types.telephone_event != api::kNoPayloadType) add_telephone_event(m, types.telephone_event, agreement.telephone_event_clock_hz);
   m.rtcp_mux = agreement.rtcp_mux;
   return sdp::write(session);
 }

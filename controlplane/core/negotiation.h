@@ -41,13 +41,20 @@ inline constexpr std::uint8_t kTelephoneEvent16PayloadType = 103;  // telephone-
 
 inline constexpr std::uint8_t kComfortNoisePayloadType = 13;  // RFC 3389
 
+struct PayloadTypes {
+  std::uint8_t audio = api::kNoPayloadType;
+  std::uint8_t telephone_event = api::kNoPayloadType;
+  std::uint8_t comfort_noise = api::kNoPayloadType;  // that the party knows; with codecs without a noise of their own
+  friend bool operator==(const PayloadTypes&, const PayloadTypes&) = default;
+};
+
 // What was agreed with one party about its stream. Trivially small; the leg's MediaParams are made of it.
 struct Agreement {
   api::Codec codec = api::Codec::None;
-  std::uint8_t payload_type = api::kNoPayloadType;
-  std::uint8_t telephone_event = api::kNoPayloadType;
+  PayloadTypes sent;      // to the party: those of its description
+  PayloadTypes received;  // from it: those of ours (RFC 3264 sections 5.1, 6.1). What has none in `sent` has none here
   std::uint16_t telephone_event_clock_hz = 8000;
-  std::uint8_t comfort_noise = api::kNoPayloadType;  // that the party knows; with codecs without a noise of their own
+  bool ambiguous = false;  // the party answered with further codecs of our offer, and may send any of them
   std::uint8_t ptime_ms = 20;
   std::uint16_t rtcp_port = 0;                // 0: port + 1
   bool rtcp_mux = false;                      // RTCP on the RTP port, both ways (RFC 5761); then rtcp_port is that port
@@ -86,8 +93,9 @@ struct MediaPath {
 // is accepted. Accepted streams: the first audio line with a port, RTP/AVP or RTP/AVPF.
 Negotiated read_offer(std::string_view sdp, std::span<const api::Codec> accepted, const MediaPath& path);
 // A party's answer to an offer of ours with `offered` and `layout`: the first codec of the answer that we offered. Every
-// m-line has to answer its own (RFC 3264 section 6).
-Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path);
+// m-line has to answer its own (RFC 3264 section 6). `kept`: what describe_agreed() offered; without, it was describe_offer().
+Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path,
+                       const Agreement* kept = nullptr);
 
 // Our side of the session towards one party.
 struct Description {

@@ -23,7 +23,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 8;
+inline constexpr std::uint32_t kContractVersion = 9;
 
 // Network ports of a dataplane, at most.
 inline constexpr std::size_t kMaxPorts = 8;
@@ -84,12 +84,13 @@ inline constexpr std::uint16_t kMaxPlaybackRate = 48'000;
 inline constexpr std::uint8_t kMaxComplexity = 10;
 inline constexpr std::uint8_t kMaxSpeexQuality = 10;
 
-// What one side of a call agreed on. Direction flags are from the gateway's point of view.
+// What one side of a call agreed on. Direction flags are from the gateway's point of view. A party may want other payload types
+// than it sends: each side is sent the numbers of its own description (RFC 3264 sections 5.1, 6.1).
 struct MediaParams {
   Endpoint remote;                     // where this leg's party wants RTP; absent until known
   std::uint16_t remote_rtcp_port = 0;  // 0: remote.port + 1 (RFC 3550 section 11)
   Codec codec = Codec::None;
-  std::uint8_t payload_type = kNoPayloadType;  // 0..127; 64..95 are refused (RFC 5761 section 4)
+  std::uint8_t payload_type = kNoPayloadType;  // sent to the party: 0..127; 64..95 are refused (RFC 5761 section 4)
   std::uint8_t telephone_event_payload_type = kNoPayloadType;
   std::uint8_t ptime_ms = 20;  // what we send: 10, 20, 30, 40 or 60, as valid_ptime() says
   std::uint8_t receive = 1;    // 1: packets from the party are accepted; 0: not (hold)
@@ -100,9 +101,24 @@ struct MediaParams {
   std::uint32_t media_timeout_ms = 0;  // 0: never; else 1000..86400000 without a valid packet
   EncoderParams encoder;
   std::uint8_t comfort_noise_payload_type = kNoPayloadType;  // RFC 3389, clock 8000; where CodecFacts::needs_comfort_noise
+  std::uint8_t received_payload_type = kNoPayloadType;       // of what the party sends; kNoPayloadType: as sent to it
   std::uint16_t telephone_event_clock_hz = 8000;             // 8000, 16000 or 48000: of the events' durations; time stamps follow the audio
+  std::uint8_t received_telephone_event_payload_type = kNoPayloadType;  // where telephone_event_payload_type is given; as above
+  std::uint8_t received_comfort_noise_payload_type = kNoPayloadType;    // where comfort_noise_payload_type is given; as above
   friend bool operator==(const MediaParams&, const MediaParams&) = default;
 };
+
+// The payload types by which the party sends.
+constexpr std::uint8_t received_audio(const MediaParams& m) noexcept {
+  return m.received_payload_type != kNoPayloadType ? m.received_payload_type : m.payload_type;
+}
+constexpr std::uint8_t received_events(const MediaParams& m) noexcept {
+  return m.received_telephone_event_payload_type != kNoPayloadType ? m.received_telephone_event_payload_type
+                                                                   : m.telephone_event_payload_type;
+}
+constexpr std::uint8_t received_noise(const MediaParams& m) noexcept {
+  return m.received_comfort_noise_payload_type != kNoPayloadType ? m.received_comfort_noise_payload_type : m.comfort_noise_payload_type;
+}
 
 enum class CommandType : std::uint8_t {
   AddLeg = 1,

@@ -39,9 +39,9 @@ void Media::configure(std::uint32_t leg, const api::MediaParams& media, bool fre
   rx.flows = false;
   rx.receive = media.receive;
   rx.latch = strict ? 0 : 1;
-  rx.payload_type = media.payload_type;
-  rx.event_payload_type = media.telephone_event_payload_type;
-  rx.noise_payload_type = media.comfort_noise_payload_type;
+  rx.payload_type = api::received_audio(media);
+  rx.event_payload_type = api::received_events(media);
+  rx.noise_payload_type = api::received_noise(media);
   cold.media_timeout_ms = media.media_timeout_ms;
   cold.timeout_report = 0;
   cold.quiet_since = now;

@@ -17,6 +17,23 @@ bool canonical(const IpAddress& address) noexcept {
 // 64..95 cannot be told from RTCP (RFC 5761 section 4).
 bool valid_payload_type(std::uint8_t type) noexcept { return type <= 127 && (type < 64 || type > 95); }
 
+// By which the party sends: told apart from each other, and given only for what is sent to it as well.
+BadField check_received_types(const api::MediaParams& media) noexcept {
+  using M = api::MediaParams;
+  const auto unusable = [](std::uint8_t received, std::uint8_t sent) {
+    return received != api::kNoPayloadType && (sent == api::kNoPayloadType || !valid_payload_type(received));
+  };
+  if (unusable(media.received_payload_type, media.payload_type)) return offsetof(M, received_payload_type);
+  const std::uint8_t audio = api::received_audio(media), events = api::received_events(media), noise = api::received_noise(media);
+  if (unusable(media.received_telephone_event_payload_type, media.telephone_event_payload_type) ||
+      (events != api::kNoPayloadType && events == audio))
+    return offsetof(M, received_telephone_event_payload_type);
+  if (unusable(media.received_comfort_noise_payload_type, media.comfort_noise_payload_type) ||
+      (noise != api::kNoPayloadType && (noise == audio || noise == events)))
+    return offsetof(M, received_comfort_noise_payload_type);
+  return std::nullopt;
+}
+
 bool is_local(const IpAddress& address, const EngineConfig& config) noexcept {
   return std::find(config.local_addresses.begin(), config.local_addresses.end(), address) != config.local_addresses.end();
 }
@@ -70,6 +87,7 @@ BadField check_media(const api::MediaParams& media, const IpAddress& local, cons
         noise == media.telephone_event_payload_type)
       return offsetof(M, comfort_noise_payload_type);
   }
+  if (const BadField bad = check_received_types(media)) return bad;
   const std::uint16_t event_clock = media.telephone_event_clock_hz;
   if (event_clock != 8000 && event_clock != 16'000 && event_clock != 48'000) return offsetof(M, telephone_event_clock_hz);
   if (!api::valid_ptime(media.codec, media.ptime_ms)) return offsetof(M, ptime_ms);

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto& understood = std::get<core::Understood>(outcome);
   const core::Agreement& a = understood.agreement;
-  if (a.codec == api::Codec::None || a.payload_type > 127 || a.ptime_ms < 10 || a.ptime_ms > 60 || a.ptime_ms % 10 != 0) std::abort();
+  if (a.codec == api::Codec::None || a.sent.audio > 127 || a.ptime_ms < 10 || a.ptime_ms > 60 || a.ptime_ms % 10 != 0) std::abort();
   if (a.remote.present() && (is_martian(a.remote.ip) || a.remote.ip == ours[0] || a.remote.port == 0)) std::abort();
   const core::Description d{*Endpoint::parse("198.51.100.1:20000"), 1, 1, core::Direction::SendRecv, a.ptime_ms};
   const std::string answer = core::describe_agreed(d, understood.layout, a);
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!parsed.ok() || parsed->media.size() != understood.layout.lines.size()) std::abort();
   const core::Negotiated back = core::read_answer(answer, codecs, understood.layout, {});
   if (const auto* same = std::get_if<core::Understood>(&back);
-      same == nullptr || same->agreement.codec != a.codec || same->agreement.payload_type != a.payload_type)
+      same == nullptr || same->agreement.codec != a.codec || same->agreement.sent.audio != a.sent.audio)
     std::abort();
   return 0;
 }

@@ -14,6 +14,7 @@ import pcap  # noqa: E402
 import peers  # noqa: E402
 import tap  # noqa: E402
 from capture import Capture  # noqa: E402
+from sipp_scenario import callee, sdp  # noqa: E402
 
 GATEWAY = f"{gateway.OUTSIDE}:5060"
 # name in the configuration: baresip's account (none: linphonec), its PCM rate, RTP clock, payload type on the wire
@@ -144,6 +145,46 @@ class PacketTimes(unittest.TestCase):
 
     def test_pcmu_of_40_ms_to_pcma_of_10(self):
         self.call(caller=("PCMU", 40), callee=("PCMA", 10))
+
+
+class Answers(unittest.TestCase):
+    """Callees (SIPp) whose answers are as RFC 3264 allows and few phones write them."""
+
+    def call(self, callee_codecs, steps, body, types, payload_type, payloads, step):
+        """Speech of both sides; returns what each was sent, the records, and the bodies of our INVITEs."""
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{"[route]": gateway.expert_route(("PCMU",), callee_codecs)}))
+            (the_lab.dir / "says.pcap").write_bytes(pcap.rtp_capture(payload_type, payloads, step))
+            audio.write_wav(the_lab.dir / "tone.wav", audio.tone(440, 4))
+            wires = {party: Capture(the_lab, party, interface, "udp") for party, interface in (("caller", "c0"), ("callee", "e0"))}
+            scenario = callee("expect INVITE", "answer", "expect ACK", *steps, "play says.pcap", "expect BYE", "ok", types=types, body=body)
+            answering = peers.Sipp(the_lab, "callee", scenario, f"{gateway.CALLEE}:5060", "-m", "1", "-timeout", "40", name="callee")
+            peers.speaking_caller(the_lab, "caller", gateway.CALLER, GATEWAY, "expert", 0, the_lab.dir / "tone.wav", 3).wait(40)
+            answering.wait(20)
+            drops = {row["reason"] for row in control.ctl("drops show")["rows"] if row["packets"]}
+            packets = {party: wire.stop() for party, wire in wires.items()}
+            self.assertNotIn("unexpected_payload_type", drops)
+            invites = [p.payload for p in packets["callee"] if p.payload.startswith(b"INVITE") and p.source == gateway.INSIDE]
+            return ([p for p in pcap.rtp(packets["caller"]) if p.source == gateway.OUTSIDE], [p for p in pcap.rtp(packets["callee"]) if p.source == gateway.INSIDE], invites)
+
+    def test_with_a_payload_type_of_its_own(self):
+        """We offer Opus as 96; the callee wants it as 110, and sends it as 96 (RFC 3264 section 6.1)."""
+        body = sdp((110,), port="[media_port]", names={110: "opus/48000/2"})
+        to_caller, to_callee, _ = self.call(("opus",), (), body, (96,), 96, [b"\x08" + bytes(range(40))] * 120, 960)
+        self.assertGreater(len(to_caller), 100)
+        self.assertEqual({p.payload_type for p in to_callee}, {110})
+
+    def test_with_two_codecs_is_followed_by_an_offer_of_one(self):
+        steps = ("expect INVITE", "answer_again sendrecv", "expect ACK")
+        says = audio.encode(8, audio.tone(620, 3))
+        to_caller, to_callee, invites = self.call(("PCMA", "PCMU"), steps, sdp((8, 0), port="[media_port]"), (8,), 8, [says[i:i + 160] for i in range(0, len(says), 160)], 160)
+        self.assertEqual({p.payload_type for p in to_callee}, {8})
+        heard = audio.decode(0, b"".join(p.payload for p in to_caller))
+        self.assertAlmostEqual(audio.dominant_frequency(heard[len(heard) // 4:len(heard) // 2]), 620, delta=5)
+        formats = [next(line for line in invite.split(b"\r\n") if line.startswith(b"m=audio")).split()[3:] for invite in invites]
+        self.assertEqual(formats, [[b"8", b"0"], [b"8"]])
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ a={direction}
 _NAMES = {0: "PCMU/8000", 3: "GSM/8000", 8: "PCMA/8000", 9: "G722/8000", 18: "G729/8000", 96: "opus/48000/2"}
 
 
-def sdp(types=(0,), direction="sendrecv", version=1, port="[rtpstream_audio_port]", more=""):
-    maps = "\n".join(f"a=rtpmap:{t} {_NAMES[t]}" for t in types)
+def sdp(types=(0,), direction="sendrecv", version=1, port="[rtpstream_audio_port]", more="", names=_NAMES):
+    maps = "\n".join(f"a=rtpmap:{t} {names[t]}" for t in types)
     return _SDP.format(version=version, types=" ".join(map(str, types)), maps=maps, direction=direction, port=port, more=more).rstrip() + "\n"
 
 

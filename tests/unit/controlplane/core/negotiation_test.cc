@@ -29,9 +29,9 @@ TEST(ReadOffer, TakesOurFirstChoiceWithTheOffersPayloadType) {
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "0 8")).codec, api::Codec::Pcma);
   const Agreement opus = agreed(audio_sdp("10.0.0.9", 4000, "0 111", "a=rtpmap:111 OPUS/48000/2\r\n"));
   EXPECT_EQ(opus.codec, api::Codec::Opus);
-  EXPECT_EQ(opus.payload_type, 111);
+  EXPECT_EQ(opus.sent.audio, 111);
   const Agreement renamed = agreed(audio_sdp("10.0.0.9", 4000, "97", "a=rtpmap:97 pcma/8000\r\n"));
-  EXPECT_EQ(renamed.payload_type, 97);
+  EXPECT_EQ(renamed.sent.audio, 97);
 }
 
 TEST(ReadOffer, AnRtpmapWithAnotherClockOrChannelCountIsAnotherCodec) {
@@ -62,7 +62,7 @@ TEST(ReadOffer, WhatOnlyLooksLikeAnAcceptedCodecIsToldWhyItIsNot) {
 TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   const Agreement a =
       agreed(audio_sdp("10.0.0.9", 4000, "8 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=maxptime:20\r\na=rtcp:5555\r\n"));
-  EXPECT_EQ(a.telephone_event, 101);
+  EXPECT_EQ(a.sent.telephone_event, 101);
   EXPECT_EQ(a.ptime_ms, 20);
   EXPECT_EQ(a.rtcp_port, 5555);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:5\r\n")).ptime_ms, 10);
@@ -70,7 +70,7 @@ TEST(ReadOffer, TelephoneEventRtcpAndPacketTime) {
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:20\r\na=maxptime:50\r\n")).ptime_ms, 20);
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=ptime:50\r\n")).ptime_ms, 40) << "which every codec can make";
   EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8", "a=rtcp:4001\r\n")).rtcp_port, 0);
-  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8")).telephone_event, api::kNoPayloadType);
+  EXPECT_EQ(agreed(audio_sdp("10.0.0.9", 4000, "8")).sent.telephone_event, api::kNoPayloadType);
 }
 
 TEST(ReadOffer, OneEncodingAtTwoClocksIsTwoCodecs) {
@@ -80,10 +80,10 @@ TEST(ReadOffer, OneEncodingAtTwoClocksIsTwoCodecs) {
     const Negotiated outcome = read_offer(sdp, accepted, kPath);
     return std::holds_alternative<Understood>(outcome) ? std::get<Understood>(outcome).agreement : Agreement{};
   };
-  EXPECT_EQ(takes(api::Codec::Speex8, audio_sdp("10.0.0.9", 4000, "110 111", both)).payload_type, 111);
-  EXPECT_EQ(takes(api::Codec::Speex16, audio_sdp("10.0.0.9", 4000, "110 111", both)).payload_type, 110);
-  EXPECT_EQ(takes(api::Codec::Gsm, audio_sdp("10.0.0.9", 4000, "3")).payload_type, 3) << "static";
-  EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "2", "a=rtpmap:2 G726-32/8000\r\n")).payload_type, 2);
+  EXPECT_EQ(takes(api::Codec::Speex8, audio_sdp("10.0.0.9", 4000, "110 111", both)).sent.audio, 111);
+  EXPECT_EQ(takes(api::Codec::Speex16, audio_sdp("10.0.0.9", 4000, "110 111", both)).sent.audio, 110);
+  EXPECT_EQ(takes(api::Codec::Gsm, audio_sdp("10.0.0.9", 4000, "3")).sent.audio, 3) << "static";
+  EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "2", "a=rtpmap:2 G726-32/8000\r\n")).sent.audio, 2);
   EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "2")).codec, api::Codec::None) << "reserved, RFC 3551 section 6";
   EXPECT_EQ(takes(api::Codec::G726_32, audio_sdp("10.0.0.9", 4000, "97", "a=rtpmap:97 AAL2-G726-32/8000\r\n")).codec, api::Codec::None)
       << "another order of bits";
@@ -115,16 +115,16 @@ TEST(ReadOffer, TelephoneEventsFollowTheAudiosClock) {
   const std::string both = "a=rtpmap:101 telephone-event/8000\r\na=rtpmap:102 telephone-event/48000\r\n";
   const std::string opus = "a=rtpmap:111 opus/48000/2\r\n";
   const Agreement wide = agreed(audio_sdp("10.0.0.9", 4000, "111 101 102", opus + both));
-  EXPECT_EQ(wide.telephone_event, 102);
+  EXPECT_EQ(wide.sent.telephone_event, 102);
   EXPECT_EQ(wide.telephone_event_clock_hz, 48'000);
   const Agreement narrow = agreed(audio_sdp("10.0.0.9", 4000, "8 102 101", both));
-  EXPECT_EQ(narrow.telephone_event, 101);
+  EXPECT_EQ(narrow.sent.telephone_event, 101);
   EXPECT_EQ(narrow.telephone_event_clock_hz, 8000);
   const Agreement old = agreed(audio_sdp("10.0.0.9", 4000, "111 101", opus + "a=rtpmap:101 telephone-event/8000\r\n"));
-  EXPECT_EQ(old.telephone_event, 101) << "all that many phones know";
+  EXPECT_EQ(old.sent.telephone_event, 101) << "all that many phones know";
   EXPECT_EQ(old.telephone_event_clock_hz, 8000);
   const Agreement none = agreed(audio_sdp("10.0.0.9", 4000, "8 102", "a=rtpmap:102 telephone-event/48000\r\n"));
-  EXPECT_EQ(none.telephone_event, api::kNoPayloadType) << "PCMA has no clock of 48 kHz";
+  EXPECT_EQ(none.sent.telephone_event, api::kNoPayloadType) << "PCMA has no clock of 48 kHz";
 }
 
 TEST(Describe, AnOfferOfOpusHasEventsOfBothClocks) {
@@ -219,6 +219,43 @@ TEST(ReadAnswer, FollowsTheAnswersOrderWithinWhatWeOffered) {
   EXPECT_EQ(std::get<Refusal>(read_answer(audio_sdp("10.0.0.9", 0, "0"), offered, Layout::one_audio(), kPath)).rule, "audio-refused");
   EXPECT_EQ(std::get<Refusal>(read_answer("v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\n", offered, Layout::one_audio(), kPath)).rule,
             "answer-m-line-count");
+}
+
+// RFC 3264 sections 5.1, 6.1: each side sends by the numbers of the other's description.
+TEST(ReadAnswer, EachSideIsSentTheNumbersOfItsOwnDescription) {
+  const std::vector<api::Codec> offered = {api::Codec::Opus, api::Codec::Pcmu};
+  const std::string text =
+      audio_sdp("10.0.0.9", 4000, "110 111 112",
+                "a=rtpmap:110 opus/48000/2\r\na=rtpmap:111 telephone-event/8000\r\na=rtpmap:112 telephone-event/48000\r\n");
+  const Agreement a = std::get<Understood>(read_answer(text, offered, Layout::one_audio(), kPath)).agreement;
+  EXPECT_EQ(a.sent, (PayloadTypes{110, 112, api::kNoPayloadType}));
+  EXPECT_EQ(a.received, (PayloadTypes{96, kTelephoneEvent48PayloadType, api::kNoPayloadType}));
+  EXPECT_FALSE(a.ambiguous);
+
+  const Description ours{*Endpoint::parse("10.0.0.1:20000"), 7, 2, Direction::SendRecv, 20};
+  const std::string again = describe_agreed(ours, Layout::one_audio(), a);
+  EXPECT_NE(again.find("RTP/AVP 96 102\r\n"), std::string::npos) << again;
+  const std::string renumbered = audio_sdp("10.0.0.9", 4000, "120", "a=rtpmap:120 opus/48000/2\r\n");
+  const Agreement b = std::get<Understood>(read_answer(renumbered, offered, Layout::one_audio(), kPath, &a)).agreement;
+  EXPECT_EQ(b.sent, (PayloadTypes{120, api::kNoPayloadType, api::kNoPayloadType}));
+  EXPECT_EQ(b.received, (PayloadTypes{96, api::kNoPayloadType, api::kNoPayloadType}));
+
+  // An offer of the party's own numbers is answered with them, and an offer of ours keeps to them.
+  Agreement theirs = std::get<Understood>(read_offer(text, offered, kPath)).agreement;
+  EXPECT_EQ(theirs.received, theirs.sent);
+  theirs = std::get<Understood>(read_answer(renumbered, offered, Layout::one_audio(), kPath, &theirs)).agreement;
+  EXPECT_EQ(theirs.received.audio, 110);
+}
+
+TEST(ReadAnswer, SaysWhetherThePartyMaySendSeveralCodecs) {
+  const std::vector<api::Codec> offered = {api::Codec::Pcma, api::Codec::Pcmu};
+  const auto ambiguous = [&](const std::string& formats) {
+    return std::get<Understood>(read_answer(audio_sdp("10.0.0.9", 4000, formats), offered, Layout::one_audio(), kPath)).agreement.ambiguous;
+  };
+  EXPECT_TRUE(ambiguous("8 0"));
+  EXPECT_TRUE(ambiguous("18 0 8"));
+  EXPECT_FALSE(ambiguous("8 18")) << "which was not offered";
+  EXPECT_FALSE(ambiguous("0"));
 }
 
 TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {

@@ -62,6 +62,60 @@ TEST_F(Renegotiation, ResumeWorksWhateverTheHeldPartyAnswered) {
   }
 }
 
+class SeveralCodecs : public ::testing::Test {
+ protected:
+  SeveralCodecs() {
+    auto settings = std::make_shared<CallSettings>(*w.settings);
+    settings->routes[0].callee.codecs = {api::Codec::Pcma, api::Codec::Pcmu};
+    w.settings = settings;
+    w.caller = w.offer(kOffer);
+    w.settle_media();
+    w.give(LegAnswered{w.callee, audio_sdp("192.0.2.7", 6000, "8 0")});
+    w.settle_media();
+  }
+  CallWorld w;
+};
+
+// RFC 3264 section 10.2.
+TEST_F(SeveralCodecs, AnAnswerWithSeveralIsFollowedByAnOfferOfOne) {
+  const auto* offer = w.last<UpdateLeg>();
+  ASSERT_NE(offer, nullptr);
+  EXPECT_EQ(offer->leg, w.callee);
+  EXPECT_NE(offer->sdp.find("RTP/AVP 8\r\n"), std::string::npos) << offer->sdp;
+  w.commands.clear();
+  w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "8"), false});
+  w.settle_media();
+  EXPECT_EQ(w.last<UpdateLeg>(), nullptr);
+  EXPECT_EQ(w.only_call().state, CallState::Connected);
+  EXPECT_EQ(w.only_call().side(Party::Callee).agreed.codec, api::Codec::Pcma);
+}
+
+TEST_F(SeveralCodecs, WhoRefusesThatOfferOrRepeatsItselfIsNotAskedAgain) {
+  for (const std::string& answer : {std::string{}, audio_sdp("192.0.2.7", 6000, "8 0")}) {
+    ASSERT_NE(w.last<UpdateLeg>(), nullptr);
+    w.give(LegUpdated{w.callee, answer, false});
+    w.settle_media();
+    EXPECT_EQ(w.only_call().state, CallState::Connected);
+    EXPECT_EQ(w.only_call().side(Party::Callee).agreed.codec, api::Codec::Pcma);
+    EXPECT_FALSE(w.only_call().side(Party::Callee).offer_pending);
+  }
+  EXPECT_EQ(std::count_if(w.commands.begin(), w.commands.end(), [](const LegCommand& c) { return std::holds_alternative<UpdateLeg>(c); }),
+            1);
+}
+
+TEST_F(Renegotiation, AnAnswersOwnNumbersAreWhatThePartyIsSent) {
+  const std::string renumbered = audio_sdp("192.0.2.7", 6000, "97 110", "a=rtpmap:97 PCMU/8000\r\na=rtpmap:110 telephone-event/8000\r\n");
+  CallWorld other;
+  other.caller = other.offer(audio_sdp("10.0.0.9", 4000, "0 8 101", "a=rtpmap:101 telephone-event/8000\r\n"));
+  other.settle_media();
+  other.give(LegAnswered{other.callee, renumbered});
+  other.settle_media();
+  const api::MediaParams& callee = other.media.legs.at(other.only_call().side(Party::Callee).media.value).media;
+  EXPECT_EQ((std::pair{callee.payload_type, callee.telephone_event_payload_type}), (std::pair<std::uint8_t, std::uint8_t>{97, 110}));
+  EXPECT_EQ((std::pair{callee.received_payload_type, callee.received_telephone_event_payload_type}),
+            (std::pair<std::uint8_t, std::uint8_t>{0, 101}));
+}
+
 TEST_F(Renegotiation, AChangeWhileOurOfferIsOutIsToldAfterItsAnswer) {
   w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
   w.settle_media();

@@ -83,6 +83,20 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused([](M& m) { m.payload_type = 128; }, offsetof(M, payload_type));
   refused([](M& m) { m.payload_type = 72; }, offsetof(M, payload_type));
   refused([](M& m) { m.telephone_event_payload_type = 0; }, offsetof(M, telephone_event_payload_type));
+  refused([](M& m) { m.received_payload_type = 64; }, offsetof(M, received_payload_type));
+  refused([](M& m) { m.received_telephone_event_payload_type = 101; }, offsetof(M, received_telephone_event_payload_type));
+  refused(
+      [](M& m) {
+        m.telephone_event_payload_type = 101;
+        m.received_payload_type = 101;
+      },
+      offsetof(M, received_telephone_event_payload_type));
+  refused(
+      [](M& m) {
+        m.comfort_noise_payload_type = 13;
+        m.received_comfort_noise_payload_type = 0;
+      },
+      offsetof(M, received_comfort_noise_payload_type));
   refused([](M& m) { m.comfort_noise_payload_type = 0; }, offsetof(M, comfort_noise_payload_type));
   refused([](M& m) { m.comfort_noise_payload_type = 72; }, offsetof(M, comfort_noise_payload_type));
   refused([](M& m) { m.comfort_noise_payload_type = m.telephone_event_payload_type = 101; }, offsetof(M, comfort_noise_payload_type));
@@ -126,7 +140,7 @@ TEST(Commands, EveryFieldOfMediaIsChecked) {
   refused([](M& m) { m.ptime_ms = 50; }, offsetof(M, ptime_ms));
   EXPECT_EQ(plane.add(media_to("198.51.100.10:40000"), 2).value, offsetof(api::AddLeg, local_address));
   EXPECT_EQ(plane.block->legs_in_use.get(), 0U);
-  EXPECT_EQ(plane.block->invalid_messages.get(), 41U);
+  EXPECT_EQ(plane.block->invalid_messages.get(), 45U);
 }
 
 TEST(Commands, JoinKnowsWhatCanBeConnected) {

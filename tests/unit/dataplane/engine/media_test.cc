@@ -45,6 +45,32 @@ TEST_F(MediaTest, RelaysToThePeerWithFreshHeaders) {
   EXPECT_EQ(row(bob_leg).tx_bytes.get(), rtp.size());
 }
 
+TEST_F(MediaTest, EachPartyIsSentItsOwnPayloadTypesAndSendsByOurs) {
+  api::MediaParams a = media_to("198.51.100.10:40000"), b = media_to("203.0.113.20:50000");
+  a.telephone_event_payload_type = b.received_telephone_event_payload_type = 101;
+  b.payload_type = 97;
+  b.received_payload_type = 0;
+  b.telephone_event_payload_type = 110;
+  connect(a, b);
+  const auto from_bob = [&](const Frame& rtp) { return plane.send(udp_frame(kBob, bob_port, rtp)); };
+  const Frame event{1, 10, 0, 160};
+  EXPECT_EQ(as_from(1, from_alice(rtp_packet(0, 1, 1, 1, speech()))), rtp_packet(97, 1, 1, 1, speech()));
+  EXPECT_EQ(as_from(1, from_alice(rtp_packet(101, 2, 1, 1, event))), rtp_packet(110, 2, 1, 1, event));
+  EXPECT_EQ(as_from(2, from_bob(rtp_packet(0, 1, 1, 2, speech()))), rtp_packet(0, 1, 1, 2, speech()));
+  EXPECT_EQ(as_from(2, from_bob(rtp_packet(101, 2, 1, 2, event))), rtp_packet(101, 2, 1, 2, event));
+  expect_drop(from_bob(rtp_packet(97, 3, 1, 2, speech())), DropReason::UnexpectedPayloadType);
+  expect_drop(from_bob(rtp_packet(110, 3, 1, 2, event)), DropReason::UnexpectedPayloadType);
+}
+
+TEST_F(MediaTest, EachLegHasItsOwnDscp) {
+  api::MediaParams a = media_to("198.51.100.10:40000"), b = media_to("203.0.113.20:50000");
+  a.dscp = 10;
+  b.dscp = 34;
+  connect(a, b);
+  EXPECT_EQ(from_alice(rtp_packet(0, 1, 1, 1, speech())).datagram.tos, 34U << 2);
+  EXPECT_EQ(plane.send(udp_frame(kBob, bob_port, rtp_packet(0, 1, 1, 2, speech()))).datagram.tos, 10U << 2);
+}
+
 // Addresses of a gateway lie side by side, or in step, or anywhere.
 TEST(LocalAddresses, EachIsFoundAndNoOther) {
   std::mt19937 generator(1);
