@@ -50,6 +50,7 @@ unsigned Media::send_frames(Packet& packet, RtpOut& stream, Instant now, PacketS
   std::array<std::uint8_t, audio::kMaxPayloadBytes> frame;
   const std::size_t room = std::min<std::size_t>(frame.size(), mtu_ - out.path.size() - kRtpBytes);
   Transcoder::Output output;
+  const std::uint64_t not_made = coding_[leg].coder->statistics().not_made;
   unsigned frames = 0;
   for (; coding_[leg].coder->next({frame.data(), room}, stream, now, output); ++frames) {
     if (target == nullptr) target = spare.take();
@@ -63,6 +64,8 @@ unsigned Media::send_frames(Packet& packet, RtpOut& stream, Instant now, PacketS
     if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(legs_.rx(leg).peer).transcoded.add(1);
     target = nullptr;
   }
+  for (std::uint64_t n = coding_[leg].coder->statistics().not_made - not_made; n > 0; --n)
+    count_drop(packet, api::DropReason::OversizedDatagram);
   return frames;
 }
 

@@ -245,10 +245,14 @@ void Transcoder::bridge(std::uint32_t gap, std::uint16_t packets, const Input& i
   // Finish the frame that has begun, then let the time pass.
   const std::size_t open = end_ == 0 ? 0 : std::min(frame_samples_ - end_, missing);
   substitute(open, {});
-  const std::size_t rest = missing - open;
+  // Opus may tell the last of the lost once more in what comes now.
+  const bool repeats = from_codec_ == AudioCodec::Opus && !silence && packet != 0 && missing - open > packet;
+  const std::size_t again = repeats ? packet : 0;
+  const std::size_t rest = missing - open - again;
   const std::size_t lost = silence ? std::max(packets * packet, open) - open + frame_samples_ - 1 : rest;
   jump_ = {end_, out_units(rest), static_cast<std::uint16_t>(lost / frame_samples_), silence};
   if (open == 0) jump(out);
+  substitute(again, in.payload);
 }
 
 // So many samples, at the sending rate, in place of what is missing; the last packet's worth of it from `next` if it can.
@@ -282,6 +286,14 @@ void Transcoder::append(std::span<const std::int16_t> decoded) noexcept {
   if (!decoded.empty()) end_ += resampler_.process(decoded, pcm_.subspan(end_));
 }
 
+// Numbers for so many packets that were lost before one that passes: audio as long as the last that came, cut as it is sent; or, inside
+// an event, packets of the event.
+std::uint16_t Transcoder::lost_before(const Input& in, std::uint16_t packets) const noexcept {
+  const std::size_t packet = last_samples_ * to_rate_hz_ / from_rate_hz_;
+  if (packet == 0 || in.timestamp == passed_timestamp_) return packets;
+  return static_cast<std::uint16_t>((packets * packet + frame_samples_ - 1) / frame_samples_);
+}
+
 // Audio that was due meanwhile is silence, not loss: the number is taken, the time is made up for when audio comes again.
 bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std::uint32_t& timestamp) noexcept {
   // A jump, which the caller has seen confirmed, or a time that belongs to another stream.
@@ -293,9 +305,10 @@ bool Transcoder::pass(const Input& in, bool again, RtpOut& out, Instant now, std
   const std::int16_t ahead = serial_distance(expected_sequence_, in.sequence);
   const bool copy = again && ahead == -1;
   if (ahead < 0 && !copy) return false;
+  if (!copy) out.skip(lost_before(in, static_cast<std::uint16_t>(ahead)));
+  passed_timestamp_ = in.timestamp;
   const std::int64_t since = serial_distance(expected_timestamp_, in.timestamp);
   const auto open = static_cast<std::int64_t>(out_units(end_ - begin_));  // taken, and not sent yet
-  if (!copy) out.skip(static_cast<std::uint16_t>(ahead));                 // lost before it
   timestamp = static_cast<std::uint32_t>(position_ + open + since * to_clock_hz_ / from_clock_hz_);
   expected_sequence_ = static_cast<std::uint16_t>(in.sequence + 1);
   return true;
@@ -356,6 +369,10 @@ bool Transcoder::next(std::span<std::uint8_t> room, RtpOut& out, Instant now, Ou
     if (sends) {
       output = {made.size, out.next_sequence(), timestamp, marker_};
       out.sent(output.sequence, timestamp, out_units(taken - made.skipped), now);
+    }
+    if (made.error != audio::CodecError::None) {
+      ++statistics_.not_made;
+      out.skip(1);
     }
     marker_ = !sends;  // behind silence that was not sent
     encoded_ += taken;

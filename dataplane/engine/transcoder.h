@@ -62,6 +62,7 @@ class Transcoder {
   struct Statistics {
     std::uint64_t concealed_ms = 0;
     std::uint64_t recovered = 0;  // frames rebuilt from in-band redundancy
+    std::uint64_t not_made = 0;   // frames that did not fit the room for them; their numbers stay unused
   };
 
   // 0 when there is no such pair. `memory` is aligned to audio::kStateAlignment.
@@ -113,6 +114,7 @@ class Transcoder {
   bool continues(std::uint16_t sequence, std::int32_t gap) noexcept;
   void bridge(std::uint32_t gap, std::uint16_t packets, const Input& in, RtpOut& out) noexcept;
   std::span<const std::int16_t> uncovered(std::span<const std::int16_t> decoded) const noexcept;
+  std::uint16_t lost_before(const Input& in, std::uint16_t packets) const noexcept;
   void substitute(std::size_t samples, std::span<const std::uint8_t> next) noexcept;
   void append(std::span<const std::int16_t> decoded) noexcept;
   void compact() noexcept;
@@ -163,6 +165,7 @@ class Transcoder {
   audio::NoiseGenerator noise_{1};                             // what frames are completed with, and take_noise() makes
   bool from_noise_ = false;                                    // the frame that is encoded next is made of it
   Instant settle_again_{};                                     // not before
+  std::uint32_t passed_timestamp_ = 0;                         // of the packet that passed last
   std::uint16_t expected_sequence_ = 0;
   std::uint16_t after_jump_ = 0;
   bool jump_pending_ = false;

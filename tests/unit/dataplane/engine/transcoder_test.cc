@@ -46,7 +46,7 @@ class Speaker {
   Packet packet() {
     std::vector<std::int16_t> pcm(rate_ / 1000 * ptime_ms_);
     for (std::int16_t& s : pcm)
-      s = static_cast<std::int16_t>(kAmplitude * std::sin(2 * std::numbers::pi * kToneHz * static_cast<double>(sample_++) / rate_));
+      s = static_cast<std::int16_t>(voice ? said(static_cast<double>(sample_++) / rate_) : tone(static_cast<double>(sample_++) / rate_));
     Packet made{sequence++, timestamp, false, std::vector<std::uint8_t>(audio::kMaxPayloadBytes)};
     const audio::Encoded encoded = encoder_->encode(pcm, made.payload);
     EXPECT_EQ(encoded.taken, pcm.size());
@@ -54,11 +54,19 @@ class Speaker {
     timestamp += clock_ / 1000 * ptime_ms_;
     return made;
   }
+  bool voice = false;  // what Opus takes for speech, and protects: a pitch that moves, and some noise
   void pause(unsigned ms) { timestamp += clock_ / 1000 * ms; }
   std::uint16_t sequence = 65530;
   std::uint32_t timestamp = 0xFFFFFF00;
 
  private:
+  static double tone(double t) { return kAmplitude * std::sin(2 * std::numbers::pi * kToneHz * t); }
+  double said(double t) {
+    const double pitch = 200 + 50 * std::sin(2 * std::numbers::pi * 3 * t);
+    return 6000 * std::sin(2 * std::numbers::pi * pitch * t) + 3000 * std::sin(2 * std::numbers::pi * 900 * t) +
+           static_cast<double>(noise_() % 400) - 200;
+  }
+  std::minstd_rand noise_{1};
   unsigned ptime_ms_;
   std::uint32_t clock_;
   std::uint32_t rate_;
@@ -390,6 +398,72 @@ TEST(Transcoder, ABadPayloadCountsAsLost) {
   ASSERT_EQ(d.sent.size(), 2U);
   EXPECT_EQ(d.sent[1].sequence, static_cast<std::uint16_t>(d.sent[0].sequence + 2));
   EXPECT_EQ(d.sent[1].timestamp, d.sent[0].timestamp + 320);
+}
+
+// Whatever the packet time and however many were lost before it, a packet that carries the one before once more is used for it.
+TEST(Transcoder, TheLastOfSeveralLostPacketsIsRebuilt) {
+  for (const unsigned ptime : {10U, 20U, 40U, 60U}) {
+    for (const unsigned lost : {1U, 2U, 3U, 9U, 20U}) {
+      audio::CodecSettings settings{AudioCodec::Opus};
+      settings.opus.fec = true;
+      settings.opus.expected_loss_percent = 30;
+      settings.opus.bitrate_bps = 32'000;
+      settings.pcm_rate_hz = 16'000;
+      Speaker speaker(settings, ptime);
+      speaker.voice = true;
+      Direction d(settings, {AudioCodec::G722}, static_cast<std::uint8_t>(ptime));
+      const std::string what = std::to_string(ptime) + " ms, " + std::to_string(lost) + " lost";
+      constexpr unsigned kGaps = 8;
+      for (unsigned gap = 0; gap < kGaps; ++gap) {
+        for (int i = 0; i < 12; ++i) d.feed(speaker.packet());
+        const Packet before = d.sent.back();
+        for (unsigned i = 0; i < lost; ++i) (void)speaker.packet();
+        d.feed(speaker.packet());
+        EXPECT_EQ(static_cast<std::uint16_t>(d.sent.back().sequence - before.sequence), lost + 1) << what;
+        EXPECT_EQ(d.sent.back().timestamp - before.timestamp, (lost + 1) * ptime * 8) << what;
+      }
+      // The encoder does not protect every packet.
+      EXPECT_GE(d.coder->statistics().recovered, kGaps / 4) << what;
+      EXPECT_EQ(d.sent.size(), kGaps * 13 + d.coder->statistics().recovered) << what;
+    }
+  }
+}
+
+// What passes (an event, comfort noise) has the numbers between that the lost audio would have had.
+TEST(Transcoder, ALossBeforeWhatPassesIsMirroredInFramesThatAreSent) {
+  for (const auto& [in_ms, out_ms, lost, unused] :
+       {std::tuple<unsigned, std::uint8_t, unsigned, int>{20, 20, 3, 3}, {10, 60, 6, 1}, {20, 60, 4, 2}, {60, 10, 1, 6}, {60, 20, 2, 6}}) {
+    Speaker speaker(AudioCodec::Pcmu, in_ms);
+    Direction d(AudioCodec::Pcmu, AudioCodec::Pcma, out_ms);
+    while (d.sent.size() < 6 || d.coder->open()) d.feed(speaker.packet());
+    for (unsigned i = 0; i < lost; ++i) (void)speaker.packet();
+    const std::uint16_t before = d.out.next_sequence();
+    std::uint32_t placed = 0;
+    ASSERT_TRUE(d.coder->pass({speaker.sequence, speaker.timestamp, true, {}}, false, d.out, d.now, placed));
+    EXPECT_EQ(static_cast<std::uint16_t>(d.out.next_sequence() - before), unused) << in_ms << " to " << int{out_ms} << ", " << lost;
+    // Lost inside the event: packets of the event.
+    d.out.sent_beside(placed, d.now);
+    const std::uint16_t inside = d.out.next_sequence();
+    ASSERT_TRUE(
+        d.coder->pass({static_cast<std::uint16_t>(speaker.sequence + 3), speaker.timestamp, false, {}}, false, d.out, d.now, placed));
+    EXPECT_EQ(static_cast<std::uint16_t>(d.out.next_sequence() - inside), 2);
+  }
+}
+
+TEST(Transcoder, AFrameThatDoesNotFitIsALossAndCounted) {
+  Speaker speaker(AudioCodec::Pcmu, 20);
+  audio::CodecSettings wide{AudioCodec::L16};
+  wide.pcm_rate_hz = 16'000;
+  Direction d({AudioCodec::Pcmu}, wide, 20);
+  d.feed(speaker.packet());
+  const std::uint16_t before = d.out.next_sequence();
+  std::vector<std::uint8_t> narrow(639);
+  Transcoder::Output output;
+  const Packet p = speaker.packet();
+  ASSERT_EQ(d.coder->take({p.sequence, p.timestamp, p.marker, p.payload}, d.out, d.now), Transcoder::Intake::Taken);
+  EXPECT_FALSE(d.coder->next(narrow, d.out, d.now, output));
+  EXPECT_EQ(d.coder->statistics().not_made, 1U);
+  EXPECT_EQ(static_cast<std::uint16_t>(d.out.next_sequence() - before), 1);
 }
 
 TEST(Transcoder, RedundancyOfOpusFillsAGap) {
