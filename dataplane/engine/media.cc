@@ -197,8 +197,11 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (!audio && !noise && rtp.payload_type != rx.event_payload_type) return drop(packet, api::DropReason::UnexpectedPayloadType);
   if (!expected && !latch(packet, rtp, now)) return drop(packet, api::DropReason::WrongMediaSource);
   if (rx.started == 0) first_packet(packet, rtp, now);
-  if (__builtin_expect(rtp.ssrc != rx.sequence.ssrc(), 0) && rx.sequence.started() && straggler(leg, rtp.ssrc, now))
-    return drop(packet, api::DropReason::OutOfSequence);
+  if (__builtin_expect(rtp.ssrc != rx.sequence.ssrc(), 0) && rx.sequence.started()) {
+    // What is damaged begins no other stream.
+    if (!udp_checksum_ok(packet)) return drop(packet, api::DropReason::BadChecksum);
+    if (straggler(leg, rtp.ssrc, now)) return drop(packet, api::DropReason::OutOfSequence);
+  }
   api::LegRow& row = legs_.row(leg);
   const Received before{rx.sequence.highest(), from_ns(static_cast<std::int64_t>(row.last_rx_ns.get()))};
   const SequenceTracker::Order order = count_rtp(rx, row, leg, packet, rtp, audio, now);

@@ -148,7 +148,8 @@ RtcpReportBlock Media::report_on(std::uint32_t leg, Instant now) noexcept {
       static_cast<std::int32_t>(std::clamp<std::int64_t>(static_cast<std::int64_t>(expected - received), -0x800000, 0x7FFFFF));
   block.highest_sequence = extended_highest(leg);
   block.jitter = api::jitter_units(row);
-  if (rtcp.received_sr_at != Instant{}) {
+  // 16 bits of seconds.
+  if (rtcp.received_sr_at != Instant{} && now - rtcp.received_sr_at < std::chrono::hours(18)) {
     block.last_sr = rtcp.received_sr;
     block.delay_since_last_sr = short_time(now - rtcp.received_sr_at);
   }
@@ -165,7 +166,8 @@ bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, Packet
   // 0.5 to 1.5 of the interval, made up for what reconsideration would do: a constant of appendix A.7.
   rtcp.next_report = now + Duration{(kReportInterval_ns * static_cast<std::int64_t>(0x8000 + random) >> 16) * 100'000 / 121'828};
   RtcpReportBlock block;
-  const bool heard = legs_.rx(leg).sequence.started();
+  // Section 6.4: of whom there were packets since the last one.
+  const bool heard = legs_.rx(leg).sequence.started() && row.rx_packets.get() - rtcp.stream_received != rtcp.received_before;
   if (heard) block = report_on(leg, now);
   const std::span<const RtcpReportBlock> blocks(&block, heard ? 1 : 0);
   std::array<std::uint8_t, kMaxReportBytes> bytes;

@@ -74,6 +74,18 @@ TEST_F(Continuity, TheFirstStreamKeepsItsNumbersUnderOurSsrc) {
   EXPECT_EQ(late.sequence, 99) << "before the first, and not too late";
 }
 
+TEST_F(Continuity, ADamagedPacketIsNoOtherStream) {
+  for (const Codec listener : {Codec::Pcmu, Codec::Pcma, Codec::G722}) {
+    connect(Codec::Pcmu, listener);
+    for (std::uint16_t i = 0; i < 3; ++i) (void)send(100 + i, 5000 + 160U * i, 0xABCD);
+    Frame frame = udp_frame(*Endpoint::parse(kAlice), alice.local, rtp_packet(0, 103, 5480, 0xABCD, Frame(160, 0x55)));
+    frame[14 + 20 + 8 + 8] ^= 0x40;  // its SSRC
+    EXPECT_EQ(plane.send(frame).packet.drop, api::DropReason::BadChecksum);
+    const Plane::Sent next = send(104, 5640, 0xABCD);
+    EXPECT_EQ(next.packet.verdict, engine::PacketVerdict::Transmit) << api::info(next.packet.drop).label;
+  }
+}
+
 TEST_F(Continuity, AnotherSsrcGoesOnBehindTheOldOne) {
   for (const Codec listener : {Codec::Pcmu, Codec::Pcma}) {
     connect(Codec::Pcmu, listener);

@@ -311,6 +311,30 @@ TEST_F(Rtcp, TheTimeOfOurReportsGoesOnWhileAnEventLasts) {
   }
 }
 
+// Section 6.4: blocks are about sources that were heard since the report before; section 6.4.1: a delay has 16 bits of seconds.
+TEST_F(Rtcp, ASilentSourceIsNotReportedOnAndAnOldReportOfItsNotAnswered) {
+  connect(Codec::Pcmu, Codec::G722);
+  (void)rtp(kAlice, alice, 0, 1, 160, 3);
+  (void)rtcp(kAlice, alice, [](ByteWriter& out) { write_sender_report(out, {3, kNtp, 1, 1, 1}, {}); });
+  const auto next_report = [&] {
+    for (int i = 0; i < 500; ++i) {
+      plane.run(milliseconds(20));
+      if (auto made = made_for("198.51.100.10:40001"); !made.empty()) return made.front();
+    }
+    ADD_FAILURE() << "no report in ten seconds";
+    return Reports{};
+  };
+  const Reports first = next_report();
+  ASSERT_TRUE(first.block);
+  EXPECT_EQ(first.block->last_sr, 0x00018000U);
+  EXPECT_FALSE(next_report().block) << "nothing came since";
+  plane.now += std::chrono::hours(19);
+  (void)rtp(kAlice, alice, 0, 2, 320, 3);
+  const Reports late = next_report();
+  ASSERT_TRUE(late.block);
+  EXPECT_EQ((std::pair{late.block->last_sr, late.block->delay_since_last_sr}), (std::pair{0U, 0U}));
+}
+
 TEST_F(Rtcp, ReportsTellWhatWasLostSinceTheOneBefore) {
   connect(Codec::Pcmu, Codec::G722);
   std::vector<int> fractions;
