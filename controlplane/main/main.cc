@@ -4,12 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
-#include <fstream>
-#include <iterator>
 
 #include "codecs/base/check.h"
+#include "controlplane/main/config_file.h"
 #include "controlplane/main/gateway.h"
 #include "controlplane/main/notify.h"
 #include "controlplane/main/open_files.h"
@@ -30,13 +28,12 @@ void report_check(const char* expression, const char* file, int line) noexcept {
 }
 
 std::optional<config::Config> load(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    std::fprintf(stderr, "%s: cannot be read: %s\n", path.c_str(), std::strerror(errno));
+  const Result<std::string> text = read_config_file(path);
+  if (!text.ok()) {
+    std::fprintf(stderr, "%s\n", text.error().message.c_str());
     return std::nullopt;
   }
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  config::Loaded loaded = config::parse_config(text, path);
+  config::Loaded loaded = config::parse_config(*text, path);
   if (const auto* problems = std::get_if<std::vector<std::string>>(&loaded)) {
     for (const std::string& line : *problems) std::fprintf(stderr, "%s\n", line.c_str());
     return std::nullopt;

@@ -95,6 +95,19 @@ class Errors(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("/nosuch.toml: cannot be read: No such file", done.stderr)
 
+    def test_what_is_no_regular_file_of_a_sane_size_is_refused_at_once(self):
+        fifo, huge = self.lab.dir / "fifo", self.lab.dir / "huge.toml"
+        os.mkfifo(fifo)
+        huge.write_bytes(b"#" * (1 << 20) + b"\n")
+        for path, why in [(self.lab.dir, "is a directory: name the file in it"), (fifo, "is no regular file: copy its content to one"),
+                          ("/dev/zero", "is no regular file"), (huge, "has more than 1048576 bytes")]:
+            for check in (["--check"], []):
+                with self.subTest(path=path, check=check):
+                    program = self.lab.start(f"reader-{len(check)}-{pathlib.Path(path).name}", [gateway.build_dir() / "controlplane/main/ifgw-controlplane", *check, "-c", path], ns="gw")
+                    self.assertEqual(program.wait(5), 2, program.output())
+                    self.assertEqual(program.output().count("\n"), 1, program.output())
+                    self.assertIn(f"{path}: cannot be read: {why}", program.output())
+
     def test_ports_that_are_taken(self):
         for kind, setting in (("SOCK_STREAM", "[sip] tcp:"), ("SOCK_DGRAM", "[sip] udp:")):
             with self.subTest(kind=kind):
