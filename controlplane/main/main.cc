@@ -1,10 +1,13 @@
 // ifgw-controlplane: reads its configuration, starts in a stated order, runs the event loop, ends on SIGTERM.
 //
 // Exit: 0 ended as asked, 1 could not start or run, 2 usage or configuration.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "codecs/base/check.h"
 #include "controlplane/main/config_file.h"
@@ -21,6 +24,9 @@ using adapters::LogSeverity;
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+constexpr std::string_view kRootWarning =
+    "runs as root, which it does not need: start it as a user of its own (User= in the service, or setpriv --reuid USER --regid GROUP "
+    "--clear-groups) whom the dataplane's --allow-user names; ports below 1024 need CAP_NET_BIND_SERVICE";
 constexpr Duration kStopTime = std::chrono::seconds{5};  // for parties to answer our BYE
 
 void report_check(const char* expression, const char* file, int line) noexcept {
@@ -63,6 +69,7 @@ void drain(adapters::EventLoop& loop, Gateway& gateway) {
 
 int run(config::Config config) {
   adapters::start_log(severity(config.log_level));
+  if (geteuid() == 0) log_line(LogSeverity::Warning, kRootWarning);
   auto loop = adapters::EventLoop::create();
   if (!loop.ok()) {
     log_line(LogSeverity::Error, loop.error().message);

@@ -132,6 +132,18 @@ class Errors(unittest.TestCase):
         self.assertEqual(first.process.stop(), 0)
         self.assertFalse(os.path.exists(first.SOCKET))
 
+    def test_root_is_told_how_to_start_it_as_somebody_else(self):
+        class AsRoot(gateway.ControlPlane):
+            USER = []
+
+        for kind, warned in ((gateway.ControlPlane, False), (AsRoot, True)):
+            with self.subTest(kind=kind):
+                control = kind(self.lab, self.config(), name=f"controlplane-{kind.__name__}", wait=False)
+                self.runs(control)
+                self.assertEqual("W runs as root" in control.process.output(), warned, control.process.output())
+                self.assertEqual("setpriv --reuid USER" in control.process.output(), warned)
+                self.assertEqual(control.process.stop(), 0)
+
     def test_crash_leaves_a_socket_that_the_next_one_replaces(self):
         first = self.start(self.config())
         self.runs(first)
