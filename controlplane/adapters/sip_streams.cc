@@ -160,9 +160,11 @@ Result<sip::ConnectionId> SipStreams::connect(const sip::OutboundMessage& messag
   if (::connect(fd.get(), to.get(), to.length) != 0 && errno != EINPROGRESS) return Error{std::string("connect: ") + std::strerror(errno)};
   const Endpoint local = local_of(fd.get());
   ++statistics_.connected;
-  return add(std::make_unique<SipConnection>(std::move(fd), message.transport, message.destination, local, std::move(tls), true,
-                                             config_.connection, now),
-             now);
+  const sip::ConnectionId id = add(std::make_unique<SipConnection>(std::move(fd), message.transport, message.destination, local,
+                                                                   std::move(tls), true, config_.connection, now),
+                                   now);
+  opened_[{message.transport, message.destination}] = id;
+  return id;
 }
 
 sip::ConnectionId SipStreams::add(std::unique_ptr<SipConnection> connection, Instant now) {
@@ -170,7 +172,6 @@ sip::ConnectionId SipStreams::add(std::unique_ptr<SipConnection> connection, Ins
   const int fd = connection->fd();
   const Peer peer{connection->transport(), connection->peer()};
   const sip::ConnectionId id = connections_.insert(std::move(connection));
-  by_peer_[peer] = id;
   ++per_source_[source_key(peer.second.ip)];
   (void)loop_.add_fd(fd, EPOLLIN, [this, id](std::uint32_t events, Instant at) { on_ready(id, events, at); });
   settle(id, now);
@@ -229,7 +230,7 @@ void SipStreams::bury(sip::ConnectionId id) {
   ++statistics_.closed;
   const Instant now = loop_.now();
   const Peer peer{connection->transport(), connection->peer()};
-  if (const auto newest = by_peer_.find(peer); newest != by_peer_.end() && newest->second == id) by_peer_.erase(newest);
+  if (const auto newest = opened_.find(peer); newest != opened_.end() && newest->second == id) opened_.erase(newest);
   if (const auto count = per_source_.find(source_key(peer.second.ip)); count != per_source_.end() && --count->second == 0)
     per_source_.erase(count);
   const std::vector<std::uint64_t> unsent = connection->take_unsent();
@@ -258,8 +259,11 @@ sip::ConnectionId SipStreams::choose(const sip::OutboundMessage& message) {
   if (const SipConnection* named = find(message.connection); named != nullptr && named->state() != SipConnection::State::Dead) {
     if (!message.is_request || usable(message.connection)) return message.connection;
   }
-  const auto other = by_peer_.find({message.transport, message.destination});
-  return other != by_peer_.end() && usable(other->second) ? other->second : 0;
+  // Never one that was made to us: over TLS its certificate was not held against the destination's name, so it proves
+  // nothing about who is there (RFC 5923 section 5). TCP follows the same rule: peers connect from ports of their own, so
+  // no call needs more.
+  const auto other = opened_.find({message.transport, message.destination});
+  return other != opened_.end() && usable(other->second) ? other->second : 0;
 }
 
 void SipStreams::send(const sip::OutboundMessage& message, Instant now) {

@@ -1,5 +1,6 @@
 // SIP over TCP and TLS: listeners and connections on the control plane's event loop. Frames whole messages for the user
-// agent and sends what it produces, over the connection it names, over another one to the same peer, or over a new one.
+// agent and sends what it produces: over the connection it names, else over one that we made to the destination (over TLS:
+// with a certificate that names it), else over a new one. What others connected carries only messages that name it.
 //
 // Thread: the loop's. Handlers are called from inside the loop; they may call send(). Everything is bounded: connections
 // in all and per source (IPv6: per /64), bytes per message and per queue, time per handshake, message and idleness.
@@ -110,7 +111,7 @@ class SipStreams final : public DeadlineSource {
   Handlers handlers_;
   std::vector<Listener> listeners_;
   sip::SlotTable<std::unique_ptr<SipConnection>> connections_;
-  std::map<Peer, sip::ConnectionId> by_peer_;  // the newest connection to each
+  std::map<Peer, sip::ConnectionId> opened_;  // the newest connection that we made to each peer
   std::map<IpAddress, std::size_t> per_source_;
   std::shared_ptr<const TlsContext> server_tls_;
   std::shared_ptr<const TlsContext> client_tls_;

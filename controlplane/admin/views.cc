@@ -190,7 +190,6 @@ void add_cost_rows(const core::WorkerView& worker, Json& rows) {
 Json worker_row(const core::WorkerView& w, Instant now) {
   Json row;
   row["worker"] = w.worker;
-  row["cpu"] = measured(w.cpu);
   row["carries"] = w.carries;
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.

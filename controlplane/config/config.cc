@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "codecs/base/window_limiter.h"
 #include "controlplane/config/reader.h"
+#include "controlplane/config/sip_section.h"
 #include "controlplane/core/negotiation.h"
 #include "controlplane/core/uri.h"
 #include "controlplane/core/worker_roles.h"
@@ -20,12 +22,6 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxPath = 107;  // sun_path of a Unix socket
 constexpr std::array<std::string_view, 3> kTransports{"udp", "tcp", "tls"};
 
-struct Listener {
-  std::string_view key;
-  Endpoint at;
-  bool stream;
-};
-
 class Loader {
  public:
   explicit Loader(Problems& problems) : problems_(problems) {}
@@ -34,7 +30,7 @@ class Loader {
     Reader reader{root, "", {1, 1}, problems_};
     reader.table("dataplane", [&](Reader& r) { r.text("socket", kMaxPath, config_.dataplane_socket); });
     if (!reader.has("sip")) reader.require("sip");
-    reader.table("sip", [&](Reader& r) { sip(r); });
+    reader.table("sip", [&](Reader& r) { read_sip(r, config_.sip); });
     reader.table("limits", [&](Reader& r) { limits(r); });
     reader.table("call", [&](Reader& r) { call(r); });
     reader.table("media", [&](Reader& r) { media(r); });
@@ -64,60 +60,6 @@ class Loader {
   }
 
  private:
-  void sip(Reader& r) {
-    Sip& s = config_.sip;
-    r.endpoints("udp", kMaxListeners, s.udp);
-    r.endpoints("tcp", kMaxListeners, s.tcp);
-    r.endpoints("tls", kMaxListeners, s.tls);
-    r.text("advertised", 255, s.advertised);
-    r.duration("t1", milliseconds{10}, seconds{5}, s.t1);
-    r.duration("t2", milliseconds{100}, seconds{30}, s.t2);
-    r.duration("t4", milliseconds{100}, seconds{30}, s.t4);
-    r.text("tls_certificate", 4096, s.tls_certificate);
-    r.text("tls_key", 4096, s.tls_key);
-    r.text("tls_ca", 4096, s.tls_ca);
-    r.flag("tls_client_certificate", s.tls_client_certificate);
-    r.flag("tls_verify", s.tls_verify);
-    r.number("max_connections", 1, 100'000, "connections", s.max_connections);
-    r.number("max_connections_per_source", 1, 100'000, "connections", s.max_connections_per_source);
-    r.duration("connection_idle", seconds{10}, hours{24}, s.connection_idle);
-    check_listeners(r);
-  }
-
-  void check_listeners(Reader& r) {
-    const Sip& s = config_.sip;
-    std::vector<Listener> all;
-    for (const Endpoint& e : s.udp) all.push_back({"udp", e, false});
-    for (const Endpoint& e : s.tcp) all.push_back({"tcp", e, true});
-    for (const Endpoint& e : s.tls) all.push_back({"tls", e, true});
-    if (all.empty()) r.problem("", "needs at least one of udp, tcp, tls");
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (s.advertised.empty() && is_any(all[i].at.ip)) {
-        r.problem(all[i].key, "listens on every address: set sip.advertised to the one others shall use");
-      }
-      if (!s.advertised.empty() && !is_any(all[0].at.ip) && !is_any(all[i].at.ip) && all[i].at.ip != all[0].at.ip &&
-          all[i].at.ip.family == all[0].at.ip.family) {
-        r.problem("advertised", "stands for one address, but the listeners use " + all[0].at.ip.text() + " and " + all[i].at.ip.text());
-      }
-      for (std::size_t j = 0; j < i; ++j) check_pair(r, all[i], all[j]);
-    }
-    if (!s.tls.empty() && (s.tls_certificate.empty() || s.tls_key.empty())) {
-      r.problem("tls", "needs sip.tls_certificate and sip.tls_key (PEM files)");
-    }
-    if (s.t2 < s.t1) r.problem("t2", "value " + duration_text(s.t2) + " is below sip.t1 (" + duration_text(s.t1) + ")");
-  }
-
-  static void check_pair(Reader& r, const Listener& later, const Listener& earlier) {
-    if (later.stream != earlier.stream || later.at.port != earlier.at.port) return;
-    if (later.at.ip != earlier.at.ip && !is_any(later.at.ip) && !is_any(earlier.at.ip)) return;
-    r.problem(later.key, std::string{"uses the "} + (later.stream ? "TCP" : "UDP") + " port " + later.at.text() + " that " +
-                             r.name_of(earlier.key) + " uses already (" + earlier.at.text() + "): give them different ports");
-  }
-
-  static bool is_any(const IpAddress& ip) {
-    return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
-  }
-
   void limits(Reader& r) {
     core::CallLimits& c = calls_.limits;
     SipLimits& s = config_.sip_limits;
@@ -164,6 +106,8 @@ class Loader {
       t.address("advertised", advertised);
       if (!local || !advertised) return;
       if (local->family != advertised->family) t.problem("advertised", "is of another IP version than local");
+      const bool again = std::any_of(m.advertised.begin(), m.advertised.end(), [&](const auto& other) { return other.first == *local; });
+      if (again) return t.problem("local", "value " + local->text() + " has a [[media.address]] already: remove one of them");
       m.advertised.emplace_back(*local, *advertised);
     });
   }
@@ -205,6 +149,9 @@ class Loader {
       t.number("requests", 1, kMaxPrefixRequests, "requests", limit.requests);
       t.duration("window", milliseconds{100}, minutes{10}, limit.window);
       if (!prefix) return;
+      const bool again =
+          std::any_of(p.prefixes.begin(), p.prefixes.end(), [&](const PrefixLimit& other) { return other.prefix == *prefix; });
+      if (again) return t.problem("prefix", "value " + prefix->text() + " has a [[pike.prefix]] already: remove one of them");
       limit.prefix = *prefix;
       p.prefixes.push_back(limit);
     });
@@ -299,9 +246,31 @@ class Loader {
     if (!next_hop && !from_uri) return r.problem("target", "names a host: set next_hop to its address (names are not resolved)");
     route.next_hop = next_hop ? *next_hop : *from_uri;
     if (!next_hop && route.transport == "tls" && uri->port == 0) route.next_hop.port = 5061;
+    check_not_ourselves(r, route, next_hop ? "next_hop" : "target");
     choose_listener(r, route);
-    if (!tls_name.empty()) config_.sip.tls_names.emplace_back(route.next_hop, tls_name);
+    if (route.transport == "tls") name_tls_peer(r, route, tls_name);
     calls_.routes.push_back(std::move(route));
+  }
+
+  // Its calls would come back to us, be routed again, and end only with Max-Forwards.
+  void check_not_ourselves(Reader& r, const core::Route& route, std::string_view key) {
+    for (const Listener& l : listeners(config_.sip)) {
+      const Endpoint& to = route.next_hop;
+      if (l.stream != (route.transport != "udp") || !takes(l, to)) continue;
+      return r.problem(key, "leads to " + to.text() + ", where this gateway itself listens (sip." + std::string{l.key} + " " + l.at.text() +
+                                "): name the party that takes the calls");
+    }
+  }
+
+  // Connections belong to a peer, not to a route, and are shared: what the peer's certificate must name is one thing.
+  void name_tls_peer(Reader& r, const core::Route& route, const std::string& name) {
+    const auto named = [](const std::string& n) { return n.empty() ? std::string{"its address"} : "\"" + n + "\""; };
+    const auto [peer, fresh] = tls_peers_.try_emplace(route.next_hop, TlsPeer{route.id, name});
+    if (!fresh && peer->second.name != name) {
+      r.problem("tls_name", "of " + route.next_hop.text() + " is " + named(name) + " here and " + named(peer->second.name) +
+                                " in route \"" + peer->second.route + "\": give both the same");
+    }
+    if (fresh && !name.empty()) config_.sip.tls_names.emplace_back(route.next_hop, name);
   }
 
   // The listener the route's requests go out from: the one that is named, else the only one that can.
@@ -341,9 +310,15 @@ class Loader {
     r.bytes("max_bytes", std::size_t{64} << 10, std::size_t{1} << 30, c.max_bytes);
   }
 
+  struct TlsPeer {
+    std::string route;  // the first that leads there
+    std::string name;   // its tls_name
+  };
+
   Problems& problems_;
   Config config_;
   core::CallSettings calls_;
+  std::map<Endpoint, TlsPeer> tls_peers_;  // by next hop
 };
 
 }  // namespace

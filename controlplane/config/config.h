@@ -25,7 +25,7 @@ struct Sip {
   std::vector<Endpoint> udp;
   std::vector<Endpoint> tcp;
   std::vector<Endpoint> tls;
-  std::string advertised;  // host in Via and Contact; empty: each listener's own address
+  std::string advertised;  // host as Via and Contact have it, IPv6 in brackets; empty: each listener's own address
   Duration t1 = std::chrono::milliseconds{500};
   Duration t2 = std::chrono::seconds{4};
   Duration t4 = std::chrono::seconds{5};
@@ -34,7 +34,7 @@ struct Sip {
   std::string tls_ca;                                       // PEM; empty: the system's store
   bool tls_client_certificate = false;                      // callers must show one
   bool tls_verify = true;                                   // of the parties we connect to
-  std::vector<std::pair<Endpoint, std::string>> tls_names;  // what the certificate of a route's next hop must name
+  std::vector<std::pair<Endpoint, std::string>> tls_names;  // what the certificate of a TLS route's next hop must name
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_source = 64;
   Duration connection_idle = std::chrono::minutes{10};

@@ -27,12 +27,6 @@ std::optional<std::uint64_t> leading_number(std::string_view text, std::string_v
   return value;
 }
 
-std::string printable(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 60)) result += c >= ' ' && c < 0x7F ? c : '?';
-  return text.size() > 60 ? result + "..." : result;
-}
-
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -61,6 +55,12 @@ std::string kind_of(const Value& value) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text.substr(0, 60)) result += c >= ' ' && c < 0x7F ? c : '?';
+  return text.size() > 60 ? result + "..." : result;
+}
 
 // ---- problems ----------------------------------------------------------------------------------------------------
 

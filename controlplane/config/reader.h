@@ -101,5 +101,7 @@ std::optional<std::string_view> nearest(std::string_view wrong, std::span<const 
 std::optional<Duration> parse_duration(std::string_view text) noexcept;
 std::string duration_text(Duration d);
 std::optional<std::size_t> parse_bytes(std::string_view text) noexcept;
+// The first 60 bytes of a text, fit for a terminal.
+std::string printable(std::string_view text);
 
 }  // namespace ifgw::config

@@ -1,15 +1,16 @@
 // ifgw-controlplane: reads its configuration, starts in a stated order, runs the event loop, ends on SIGTERM.
 //
 // Exit: 0 ended as asked, 1 could not start or run, 2 usage or configuration.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
-#include <fstream>
-#include <iterator>
+#include <string_view>
 
 #include "codecs/base/check.h"
+#include "controlplane/main/config_file.h"
 #include "controlplane/main/gateway.h"
 #include "controlplane/main/notify.h"
 #include "controlplane/main/open_files.h"
@@ -23,6 +24,9 @@ using adapters::LogSeverity;
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+constexpr std::string_view kRootWarning =
+    "runs as root, which it does not need: start it as a user of its own (User= in the service, or setpriv --reuid USER --regid GROUP "
+    "--clear-groups) whom the dataplane's --allow-user names; ports below 1024 need CAP_NET_BIND_SERVICE";
 constexpr Duration kStopTime = std::chrono::seconds{5};  // for parties to answer our BYE
 
 void report_check(const char* expression, const char* file, int line) noexcept {
@@ -30,13 +34,12 @@ void report_check(const char* expression, const char* file, int line) noexcept {
 }
 
 std::optional<config::Config> load(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    std::fprintf(stderr, "%s: cannot be read: %s\n", path.c_str(), std::strerror(errno));
+  const Result<std::string> text = read_config_file(path);
+  if (!text.ok()) {
+    std::fprintf(stderr, "%s\n", text.error().message.c_str());
     return std::nullopt;
   }
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  config::Loaded loaded = config::parse_config(text, path);
+  config::Loaded loaded = config::parse_config(*text, path);
   if (const auto* problems = std::get_if<std::vector<std::string>>(&loaded)) {
     for (const std::string& line : *problems) std::fprintf(stderr, "%s\n", line.c_str());
     return std::nullopt;
@@ -66,6 +69,7 @@ void drain(adapters::EventLoop& loop, Gateway& gateway) {
 
 int run(config::Config config) {
   adapters::start_log(severity(config.log_level));
+  if (geteuid() == 0) log_line(LogSeverity::Warning, kRootWarning);
   auto loop = adapters::EventLoop::create();
   if (!loop.ok()) {
     log_line(LogSeverity::Error, loop.error().message);

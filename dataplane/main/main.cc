@@ -1,4 +1,5 @@
 // ifgw-dataplane: options, then the runtime, in an explicit order. See dataplane/README.md.
+#include <sched.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "codecs/base/check.h"
 #include "dataplane/engine/pair_probe.h"
@@ -31,6 +33,17 @@ void log_line(const std::string& line) {
 int fail(const Error& error) {
   log_line(error.message);
   return 1;
+}
+
+// The CPUs the process may run on.
+std::vector<int> usable_cpus() {
+  std::vector<int> usable;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return usable;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &set)) usable.push_back(cpu);
+  return usable;
 }
 
 // The service manager's socket (sd_notify(3)), opened before system calls are restricted; none when not run by one.
@@ -109,6 +122,7 @@ int main(int argc, char** argv) {
   if (parsed.exit_status >= 0) return parsed.exit_status;
   const auto& options = parsed.options;
   if (const auto checked = ifgw::dataplane::check_options(options); !checked) return fail(checked.error()), 2;
+  if (const auto checked = ifgw::dataplane::check_cpus(options.cpus, usable_cpus()); !checked) return fail(checked.error()), 2;
 
   // Before any thread exists, so that all inherit it: the main thread alone takes these signals, by descriptor.
   sigset_t signals;

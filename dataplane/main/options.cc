@@ -38,6 +38,14 @@ void add_port(Options& options, const std::string& text) {
   options.ports.push_back(port);
 }
 
+// The network's own address, or its broadcast (RFC 1812 section 4.2.2.11); networks of two or one have neither (RFC 3021).
+bool means_all(const IpAddress& address, int prefix_length) noexcept {
+  if (!address.is_v4() || prefix_length > 30) return false;
+  const std::uint32_t hosts = 0xFFFF'FFFFu >> prefix_length;
+  const std::uint32_t host = address.v4_host_order() & hosts;
+  return host == 0 || host == hosts;
+}
+
 void add_address(Options& options, const std::string& text) {
   const auto [name, value] = split_name("--address", text);
   const auto slash = value.find('/');
@@ -48,6 +56,10 @@ void add_address(Options& options, const std::string& text) {
   int length = -1;
   if (!CLI::detail::lexical_cast(value.substr(slash + 1), length) || length < 1 || length > longest)
     throw CLI::ValidationError("--address", "\"" + text + "\": prefix length must be 1.." + std::to_string(longest));
+  if (is_martian(*address) || means_all(*address, length))
+    throw CLI::ValidationError("--address", "\"" + text +
+                                                "\": must be an address that a packet may come from: none that is multicast, loopback, "
+                                                "unspecified or broadcast, nor the network's own");
   options.addresses.push_back({name, *address, static_cast<std::uint8_t>(length)});
 }
 
@@ -198,6 +210,16 @@ Status check_options(const Options& options) {
     return Error{"--cpus names " + std::to_string(options.cpus.size()) + " CPUs, but --workers is " + std::to_string(options.workers) +
                  ": give one each"};
   return engine::check_config(options.engine);
+}
+
+Status check_cpus(const std::vector<int>& cpus, const std::vector<int>& usable) {
+  for (const int cpu : cpus) {
+    if (std::find(usable.begin(), usable.end(), cpu) != usable.end()) continue;
+    std::string list;
+    for (const int one : usable) list += (list.empty() ? "" : ",") + std::to_string(one);
+    return Error{"--cpus " + std::to_string(cpu) + ": there is no such CPU, or this process may not run on it: it may on " + list};
+  }
+  return Success{};
 }
 
 }  // namespace ifgw::dataplane

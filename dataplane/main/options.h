@@ -48,5 +48,7 @@ ParsedOptions parse_options(int argc, const char* const* argv);
 
 // Everything that can be checked without touching the machine. An error names the setting and what it may be.
 Status check_options(const Options& options);
+// Options::cpus against the CPUs that this process may run on. An error names both.
+Status check_cpus(const std::vector<int>& cpus, const std::vector<int>& usable);
 
 }  // namespace ifgw::dataplane

@@ -203,6 +203,10 @@ Status Dataplane::give_up_privileges_and_go() {
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
   for (const auto& worker : workers_)
     while (!worker->settled()) usleep(100);
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    if (const int error = workers_[i]->pin_error())
+      return Error{"--cpus " + std::to_string(setup_.cpus[i]) + ": worker " + std::to_string(i) +
+                   " cannot be pinned to it: " + std::strerror(error)};
   if (!setup_.syscall_filter) {
     setup_.log("system call filter: off (--no-syscall-filter)");
     return Success{};

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "dataplane/nodes/media.h"
 #include "dataplane/runtime/privileges.h"
@@ -61,7 +62,7 @@ void Worker::run() noexcept {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET(setup_.cpu, &cpus);
-    sched_setaffinity(0, sizeof cpus, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) pin_error_ = errno;
   }
   rte_thread_register();  // a lcore id of its own: without one the packet buffer pool has no cache for us
   settled_.store(true, std::memory_order_release);

@@ -48,6 +48,8 @@ class Worker final : private engine::EventSink {
   void stop() noexcept { stop_.store(true, std::memory_order_relaxed); }
   // The thread has done what needs system calls that the filter takes away.
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+  // errno of pinning it to WorkerSetup::cpu, 0: done or not asked for. Once settled().
+  int pin_error() const noexcept { return pin_error_; }
 
   // Media's and signalling's are apart: a flood of addresses to be answered fills its own table only.
   NextHopTable& media_next_hops() noexcept { return media_hops_; }
@@ -97,6 +99,7 @@ class Worker final : private engine::EventSink {
   std::array<engine::Packet, nodes::kBurst> packets_;
   std::unique_ptr<engine::WorkerMessage> message_ = std::make_unique<engine::WorkerMessage>();
   std::unique_ptr<api::Datagram> datagram_ = std::make_unique<api::Datagram>();
+  int pin_error_ = 0;  // written before settled_
   std::atomic<bool> settled_{false};
   std::atomic<bool> stop_{false};
 };

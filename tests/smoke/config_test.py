@@ -95,6 +95,19 @@ class Errors(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("/nosuch.toml: cannot be read: No such file", done.stderr)
 
+    def test_what_is_no_regular_file_of_a_sane_size_is_refused_at_once(self):
+        fifo, huge = self.lab.dir / "fifo", self.lab.dir / "huge.toml"
+        os.mkfifo(fifo)
+        huge.write_bytes(b"#" * (1 << 20) + b"\n")
+        for path, why in [(self.lab.dir, "is a directory: name the file in it"), (fifo, "is no regular file: copy its content to one"),
+                          ("/dev/zero", "is no regular file"), (huge, "has more than 1048576 bytes")]:
+            for check in (["--check"], []):
+                with self.subTest(path=path, check=check):
+                    program = self.lab.start(f"reader-{len(check)}-{pathlib.Path(path).name}", [gateway.build_dir() / "controlplane/main/ifgw-controlplane", *check, "-c", path], ns="gw")
+                    self.assertEqual(program.wait(5), 2, program.output())
+                    self.assertEqual(program.output().count("\n"), 1, program.output())
+                    self.assertIn(f"{path}: cannot be read: {why}", program.output())
+
     def test_ports_that_are_taken(self):
         for kind, setting in (("SOCK_STREAM", "[sip] tcp:"), ("SOCK_DGRAM", "[sip] udp:")):
             with self.subTest(kind=kind):
@@ -118,6 +131,18 @@ class Errors(unittest.TestCase):
         self.assertEqual(first.cli("status").returncode, 0, "the first one is unharmed")
         self.assertEqual(first.process.stop(), 0)
         self.assertFalse(os.path.exists(first.SOCKET))
+
+    def test_root_is_told_how_to_start_it_as_somebody_else(self):
+        class AsRoot(gateway.ControlPlane):
+            USER = []
+
+        for kind, warned in ((gateway.ControlPlane, False), (AsRoot, True)):
+            with self.subTest(kind=kind):
+                control = kind(self.lab, self.config(), name=f"controlplane-{kind.__name__}", wait=False)
+                self.runs(control)
+                self.assertEqual("W runs as root" in control.process.output(), warned, control.process.output())
+                self.assertEqual("setpriv --reuid USER" in control.process.output(), warned)
+                self.assertEqual(control.process.stop(), 0)
 
     def test_crash_leaves_a_socket_that_the_next_one_replaces(self):
         first = self.start(self.config())

@@ -44,6 +44,21 @@ except OSError as error:
     print("handshake failed:", error)
 """
 
+# Connects from the port of a route's target and shows no certificate; says what it was answered, and what it then got.
+STRANGER = """
+import socket, ssl, sys
+here, there = (sys.argv[1], int(sys.argv[3])), (sys.argv[2], int(sys.argv[3]))
+plain = socket.socket()
+plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+plain.bind(here)
+plain.connect(there)
+s = ssl._create_unverified_context().wrap_socket(plain)
+s.sendall(b"OPTIONS sip:10.2.0.1 SIP/2.0\\r\\nVia: SIP/2.0/TLS 10.2.0.2:5061;branch=z9hG4bKa\\r\\nMax-Forwards: 70\\r\\nFrom: <sip:a@b.example>;tag=1\\r\\n"
+          b"To: <sip:10.2.0.1>\\r\\nCall-ID: stranger\\r\\nCSeq: 1 OPTIONS\\r\\nContent-Length: 0\\r\\n\\r\\n")
+while got := s.recv(65536):
+    print("got", got.split(b"\\r\\n")[0], flush=True)
+"""
+
 # Opens connections and leaves each in the middle of its handshake; says so, and tells when the gateway has closed all.
 HALF_OPEN = """
 import socket, ssl, sys
@@ -231,6 +246,15 @@ class Callee(unittest.TestCase):
                 self.assertIn(f"tls {address}:{PORT}", line)
                 self.assertEqual(server.wait(10), 0, server.output())
                 self.assertIn("handshake failed", server.output(), "nothing of the call reached it")
+
+    def test_stranger_who_connects_from_the_address_of_a_route_gets_no_call(self):
+        stranger = self.lab.start("stranger", [gateway.PYTHON, "-c", STRANGER, gateway.CALLEE, gateway.INSIDE, PORT], ns="callee")
+        lab.wait_for(lambda: "SIP/2.0 200" in stranger.output() or not stranger.running(), 15, "the stranger is connected and answered")
+        self.assertTrue(stranger.running(), stranger.output())
+        self.call("invite", "recv? 100", "recv 503", "ack_failure").wait(20)  # nobody who could prove to be the callee listens
+        self.assertTrue(stranger.running(), stranger.output())
+        self.assertNotIn("INVITE", stranger.output())
+        stranger.stop()
 
 
 class Mutual(unittest.TestCase):

@@ -52,7 +52,6 @@ const std::vector<Column> kPrefixes = {
 };
 const std::vector<Column> kWorkers = {
     {"WORKER", "/worker"},
-    {"CPU", "/cpu"},
     {"BUSY %", "/busy_percent"},
     {"BOOKED %", "/booked_percent"},
     {"CARRIES", "/carries"},

@@ -219,9 +219,6 @@ std::vector<Finding> check_modules(const Machine& m) {
   const bool tun = is_there(m.root / "dev/net/tun") || is_there(m.root / "sys/module/tun");
   findings.push_back(
       {"tun", tun ? Health::Ok : Health::Fail, tun ? "there" : "missing", tun ? "" : "modprobe tun: the exception port needs it"});
-  const bool vhost = is_there(m.root / "dev/vhost-net") || is_there(m.root / "sys/module/vhost_net");
-  findings.push_back({"vhost-net", vhost ? Health::Ok : Health::Warn, vhost ? "there" : "missing",
-                      vhost ? "" : "modprobe vhost-net, for the faster exception port (virtio_user) on bare metal"});
   const bool vfio = is_there(m.root / "sys/module/vfio_pci");
   findings.push_back({"vfio-pci", vfio ? Health::Ok : Health::Warn, vfio ? "there" : "missing",
                       vfio ? "" : "modprobe vfio-pci, for network cards bound to DPDK"});

@@ -93,7 +93,6 @@ struct PairView {
 
 struct WorkerView {
   unsigned worker = 0;
-  std::optional<int> cpu;
   std::string_view carries = "all";  // "light", "heavy": calls that it is set apart for
   std::uint64_t polls = 0;
   std::uint64_t busy_polls = 0;

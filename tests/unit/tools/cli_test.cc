@@ -234,11 +234,10 @@ TEST_F(Doctor, AProcessIsFoundByItsName) {
 TEST_F(Doctor, Modules) {
   EXPECT_EQ(check_modules(machine())[0].health, Health::Fail);
   file("dev/net/tun", "");
-  file("sys/module/vhost_net/refcnt", "0");
   const auto findings = check_modules(machine());
+  ASSERT_EQ(findings.size(), 2u) << "of each it can say what needs it";
   EXPECT_EQ(findings[0].health, Health::Ok);
-  EXPECT_EQ(findings[1].health, Health::Ok);
-  EXPECT_EQ(findings[2].health, Health::Warn);
+  EXPECT_EQ(findings[1].health, Health::Warn);
 }
 
 }  // namespace

@@ -153,6 +153,23 @@ TEST_F(SipStreamsTest, CarriesRequestsAndAnswersOnOneConnection) {
   }
 }
 
+TEST_F(SipStreamsTest, AConnectionMadeToUsCarriesNothingThatDoesNotNameIt) {
+  for (const sip::Transport which : {sip::Transport::Tcp, sip::Transport::Tls}) {
+    SCOPED_TRACE(sip::transport_name(which));
+    open(which);
+    send(*client, options(1));
+    ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
+    const Endpoint stranger = server->got[0].source;
+    send(*server, options(2), 0, 9, &stranger);
+    ASSERT_TRUE(until([&] { return !server->failed.empty() || !client->got.empty(); }));
+    EXPECT_EQ(server->failed, std::vector<std::uint64_t>{9}) << "nobody listens there, so it goes nowhere";
+    EXPECT_TRUE(client->got.empty());
+    send(*server, options(3), server->got[0].connection);
+    ASSERT_TRUE(until([&] { return client->got.size() == 1; }));
+    EXPECT_EQ(client->got[0].text, options(3)) << "a request of the call that came over it";
+  }
+}
+
 TEST_F(SipStreamsTest, RefusesACertificateForAnotherName) {
   config.server_names[*Endpoint::parse("127.0.0.1:5061")] = "elsewhere.example";
   server = std::make_unique<End>(*loop, config);

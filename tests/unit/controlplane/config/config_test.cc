@@ -138,6 +138,87 @@ TEST(Config, WorkersAreSetApart) {
   EXPECT_EQ(good(std::string(kGood) + "[media]\nheavy_workers = [1, 31]\n").heavy_workers, 1U << 31 | 2U);
 }
 
+std::string in_sip(const std::string& lines) {
+  std::string text = kGood;
+  return text.insert(text.find("[[route]]"), lines);
+}
+
+TEST(Config, AdvertisesAnAddressOrAHostName) {
+  const auto host = [](const std::string& text) { return good(in_sip("advertised = \"" + text + "\"\n")).sip.advertised; };
+  EXPECT_EQ(host("198.51.100.7"), "198.51.100.7");
+  EXPECT_EQ(host("2001:db8::1"), "[2001:db8::1]") << "a Via or Contact has a port behind it";
+  EXPECT_EQ(host("2001:DB8:0:0::1"), "[2001:db8::1]");
+  for (const std::string name : {"gw", "gw1.example", "a.b-c.1.xn--p1ai", "sbc.Example.ORG"}) EXPECT_EQ(host(name), name);
+}
+
+TEST(Config, AdvertisesNothingElse) {
+  const std::string long_label(64, 'a'),
+      long_name = std::string(63, 'a') + "." + std::string(63, 'a') + "." + std::string(63, 'a') + "." + std::string(63, 'a');
+  for (const std::string bad :
+       {"foo bar",    "a;b=c",      "host.example:5070", "192.0.2.1:5060",   "[2001:db8::1]",     "2001:db8::1%eth0", "a_b.example",
+        "-a.example", "a-.example", "a..example",        ".example",         "example.",          "host.e",           "x",
+        "192.0.2",    "999.0.2.1",  "example.7up",       "sip:host.example", "user@host.example", "<host.example>",   "h\\u00f6st.example",
+        "0.0.0.0",    "::",         long_label.c_str(),  long_name.c_str()}) {
+    const std::string found = only_problem(in_sip("advertised = \"" + bad + "\"\n"));
+    EXPECT_EQ(found.find("x.toml:3:14: sip.advertised: value \""), 0u) << bad << ": " << found;
+    EXPECT_NE(found.find("like \"192.0.2.1\" or \"2001:db8::1\" (no brackets, no port), and no host name"), std::string::npos) << found;
+  }
+}
+
+TEST(Config, WhatIsSaidTwiceIsRefused) {
+  const std::string prefix = "[[pike.prefix]]\nprefix = \"10.0.0.0/8\"\nrequests = ";
+  EXPECT_NE(only_problem(kGood + prefix + "9\n" + prefix + "10\n")
+                .find("pike.prefix[2].prefix: value 10.0.0.0/8 has a [[pike.prefix]] already: remove one of them"),
+            std::string::npos);
+  const std::string address = "[[media.address]]\nlocal = \"10.0.0.1\"\nadvertised = \"192.0.2.";
+  EXPECT_NE(only_problem(kGood + address + "1\"\n" + address + "2\"\n")
+                .find("media.address[2].local: value 10.0.0.1 has a [[media.address]] already: remove one of them"),
+            std::string::npos);
+  EXPECT_EQ(good(kGood + prefix + "9\n[[pike.prefix]]\nprefix = \"10.0.0.0/16\"\nrequests = 9\n").pike.prefixes.size(), 3u);
+}
+
+std::string tls_route(const std::string& id, const std::string& more) {
+  return "[[route]]\nid = \"" + id + "\"\ntarget = \"sip:{user}@192.0.2.7:5061\"\ntransport = \"tls\"\n" + more;
+}
+
+TEST(Config, OneTlsPeerHasOneName) {
+  const std::string base = in_sip("tls = \"192.0.2.1:5061\"\ntls_certificate = \"c\"\ntls_key = \"k\"\n");
+  const std::string one = "tls_name = \"one.example\"\n", two = "tls_name = \"two.example\"\n";
+  const Config same = good(base + tls_route("t1", one) + tls_route("t2", one));
+  ASSERT_EQ(same.sip.tls_names.size(), 1u);
+  EXPECT_EQ(same.sip.tls_names[0].second, "one.example");
+  EXPECT_NE(
+      only_problem(base + tls_route("t1", one) + tls_route("t2", two))
+          .find("route[3].tls_name: of 192.0.2.7:5061 is \"two.example\" here and \"one.example\" in route \"t1\": give both the same"),
+      std::string::npos);
+  EXPECT_NE(only_problem(base + tls_route("t1", one) + tls_route("t2", "")).find("is its address here and \"one.example\" in route \"t1\""),
+            std::string::npos)
+      << "it would be held against the name of the other";
+  (void)good(base + tls_route("t1", one) + tls_route("t2", two + "next_hop = \"192.0.2.8:5061\"\n"));
+}
+
+TEST(Config, ARouteDoesNotLeadToOneOfOurListeners) {
+  const std::string base = in_sip("tcp = \"192.0.2.1:5062\"\n");
+  const auto route = [](const std::string& target, const std::string& more = {}) {
+    return "[[route]]\nid = \"b\"\ntarget = \"sip:x@" + target + "\"\n" + more;
+  };
+  const std::string tcp = "transport = \"tcp\"\n";
+  EXPECT_NE(only_problem(base + route("192.0.2.1"))
+                .find("route[2].target: leads to 192.0.2.1:5060, where this gateway itself listens (sip.udp 192.0.2.1:5060)"),
+            std::string::npos);
+  EXPECT_NE(only_problem(base + route("192.0.2.1:5062", tcp)).find("(sip.tcp 192.0.2.1:5062)"), std::string::npos);
+  EXPECT_NE(only_problem(base + route("host.example", "next_hop = \"192.0.2.1:5060\"\n")).find("route[2].next_hop: leads to"),
+            std::string::npos);
+  (void)good(base + route("192.0.2.1:5062"));       // nobody of ours takes UDP there
+  (void)good(base + route("192.0.2.1:5060", tcp));  // nor TCP here
+  const auto any = [](std::string text) {
+    text.replace(text.find("192.0.2.1"), 9, "0.0.0.0");
+    return text.insert(text.find("[[route]]"), "advertised = \"192.0.2.1\"\n");
+  };
+  EXPECT_NE(only_problem(any(kGood) + route("127.0.0.1")).find("(sip.udp 0.0.0.0:5060)"), std::string::npos);
+  (void)good(any(kGood) + route("127.0.0.1:5070"));
+}
+
 struct BadCase {
   const char* text;
   const char* says;

@@ -67,6 +67,31 @@ TEST(Options, WrongValuesAreUsageErrors) {
   }
 }
 
+TEST(Options, AddressesThatNoHostCanHave) {
+  for (const char* address : {"a=224.0.0.1/8", "a=127.0.0.1/8", "a=0.0.0.0/8", "a=255.255.255.255/32", "a=240.0.0.1/24", "a=10.1.0.255/24",
+                              "a=10.1.255.255/16", "a=10.1.0.0/24", "a=::/64", "a=::1/128", "a=ff02::1/64"}) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(parse({"--port", "a=net_null0", "--address", address}).exit_status, 2) << address;
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find(std::string("--address: \"") + address + "\": must be an address that a packet may come from"), std::string::npos)
+        << said;
+  }
+  for (const char* address :
+       {"a=10.1.0.255/16", "a=10.1.0.254/24", "a=10.1.0.0/31", "a=10.1.0.255/31", "a=10.1.0.0/32", "a=fe80::1/64", "a=2001:db8::/64"})
+    EXPECT_EQ(parse({"--port", "a=net_null0", "--address", address}).exit_status, -1) << address;
+}
+
+TEST(Options, CpusThatAreNotThere) {
+  EXPECT_TRUE(check_cpus({}, {0, 1}));
+  EXPECT_TRUE(check_cpus({1, 0}, {0, 1}));
+  for (const int missing : {2, 77, -1}) {
+    const Status checked = check_cpus({1, missing}, {0, 1, 3});
+    ASSERT_FALSE(checked) << missing;
+    EXPECT_EQ(checked.error().message,
+              "--cpus " + std::to_string(missing) + ": there is no such CPU, or this process may not run on it: it may on 0,1,3");
+  }
+}
+
 TEST(Options, ImpossibleCombinationsNameBothSettings) {
   Options o = parse({"--port", "out=net_null0", "--address", "out=192.0.2.1/24", "--cpus", "1,2"}).options;
   const Status cpus = check_options(o);
