@@ -14,6 +14,7 @@
 #include "controlplane/sip/reply.h"
 #include "controlplane/sip/request.h"
 #include "controlplane/sip/server_transactions.h"
+#include "controlplane/sip/shed_invites.h"
 #include "controlplane/sip/user_agent.h"
 
 namespace ifgw::sip {
@@ -147,6 +148,7 @@ class UserAgent::Impl {
   std::unordered_map<std::uint64_t, SlotId> leg_by_key_;  // keys are our own numbers
   KeyedIndex leg_by_tag_;                                 // local tag
   Admission admission_;
+  ShedInvites shed_invites_;
   std::size_t setups_in_flight_ = 0;
   std::vector<ClientFailure> failures_;  // scratch of on_timer
 };
