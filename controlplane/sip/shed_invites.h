@@ -19,7 +19,8 @@ class ShedInvites {
 
   // `capacity` is rounded up to a multiple of kWays, 16 bytes each. `life`: 64*T1, as the transaction would have had
   // (RFC 3261 section 17.2.1, timer H).
-  ShedInvites(std::size_t capacity, Duration life) : life_(life), entries_(std::max<std::size_t>(1, (capacity + kWays - 1) / kWays) * kWays) {}
+  ShedInvites(std::size_t capacity, Duration life)
+      : life_(life), entries_(std::max<std::size_t>(1, (capacity + kWays - 1) / kWays) * kWays) {}
 
   // `invite`: ServerTransactions::hash_of.
   bool contains(std::uint64_t invite, Instant now) const noexcept {

@@ -3,6 +3,22 @@
 #include "controlplane/sip/user_agent_impl.h"
 
 namespace ifgw::sip {
+namespace {
+
+// Retry-After: delta-seconds, then a comment or parameters (section 20.33).
+std::optional<Duration> retry_after(const PreScan& scan) {
+  HeaderWalker walker(scan.headers);
+  HeaderField field;
+  while (walker.next(field)) {
+    if (!same(field.name, "Retry-After")) continue;
+    const std::string_view value = trim(field.value);
+    const auto seconds = parse_u32(value.substr(0, value.find_first_not_of("0123456789")));
+    return seconds ? std::optional<Duration>(std::chrono::seconds(*seconds)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 void UserAgent::Impl::on_invite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now) {
   Leg* leg = find_leg(owner.leg);
@@ -101,7 +117,7 @@ void UserAgent::Impl::on_reinvite_response(const InboundMessage& message, const 
   leg->ours_sdp.clear();
   if (scan.status == 408 || scan.status == 481)  // section 12.2.1.2: the dialog is gone
     return hang_up(*leg, core::EndCause::Rejected, scan.status, scan.reason, now);
-  outbox_.event(core::LegUpdated{leg->key, {}, false});
+  outbox_.event(core::LegUpdated{leg->key, {}, false, scan.status, retry_after(scan)});
 }
 
 void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const PreScan& scan, SlotId id, Leg* leg, Instant now) {
