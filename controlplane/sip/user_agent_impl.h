@@ -90,6 +90,7 @@ class UserAgent::Impl {
   void on_first_answer(Leg& leg, const Message* parsed, const PreScan& scan, const Hop& seen, SlotId id, Instant now);
   void on_forked_answer(const Message& parsed, const Hop& seen, SlotId id, const Owner& owner, Instant now);
   void on_reinvite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now);
+  Duration glare_wait(const Leg& leg);
   void on_reinvite_answer(const InboundMessage& message, const PreScan& scan, SlotId id, Leg* leg, Instant now);
   void on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason, Instant now);
 
@@ -127,6 +128,7 @@ class UserAgent::Impl {
   void repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now);
   void on_leg_timer(Leg& leg, Instant now);
   void update_retry(Leg& leg, Instant now);
+  void withdraw_waiting_update(Leg& leg);
   std::string make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason, std::string_view sdp) const;
 
   // The address for what goes out from `local`: that one, else one of the same IP, else the transport's first. nullptr:
