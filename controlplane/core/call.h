@@ -1,6 +1,7 @@
 // One bridged call: two parties, each with a signalling leg and a media leg. A value owned by Calls.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -47,6 +48,12 @@ struct Side {
   bool update_pending = false;           // the party offered, our answer waits for the dataplane
   Agreement agreed_before;               // while update_pending: what to go back to
   Direction wish_before = Direction::SendRecv;
+  Direction told_before = Direction::SendRecv;  // while offer_pending: likewise
+  FormatParameters asked_before;
+  bool noise_told_before = false;
+  bool narrowing = false;      // while offer_pending: it is there to keep the party to one codec
+  unsigned refusals = 0;       // of our offers, one after the other
+  Instant offer_due = kNever;  // until then no offer is made: the party asked for the wait, or was not able to take one
 };
 
 struct Call {
@@ -90,7 +97,9 @@ struct Call {
   bool clear() const noexcept {
     return !sides[0].signalling && !sides[1].signalling && !sides[0].media.present() && !sides[1].media.present() && media_requests == 0;
   }
-  Instant deadline() const noexcept { return state_deadline < duration_deadline ? state_deadline : duration_deadline; }
+  Instant deadline() const noexcept { return std::min({state_deadline, duration_deadline, sides[0].offer_due, sides[1].offer_due}); }
+  // No timer runs any more but, where it is set, that of the state.
+  void stop_timers() noexcept { state_deadline = duration_deadline = sides[0].offer_due = sides[1].offer_due = kNever; }
 };
 
 }  // namespace ifgw::core

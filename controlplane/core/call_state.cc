@@ -57,6 +57,8 @@ constexpr std::array<Row, kCallEvents> kTable{{
      kLate, go(A::ForceClear, S::Disconnected)},
     // DurationReached
     {kStrange, kLate, kLate, go(A::EndDuration, S::Disconnecting), go(A::EndDuration, S::Disconnecting), kLate, kLate, kLate},
+    // OfferDue
+    {kStrange, kStrange, kStrange, stay(A::OfferAgain), stay(A::OfferAgain), kLate, kLate, kLate},
     // Killed
     {kStrange, go(A::End, S::Disconnecting), go(A::End, S::Disconnecting), go(A::End, S::Disconnecting), go(A::End, S::Disconnecting),
      kLate, kLate, kLate},
@@ -77,10 +79,10 @@ std::string_view name(CallState state) noexcept {
 }
 
 std::string_view name(CallEvent event) noexcept {
-  constexpr std::array<std::string_view, kCallEvents> names{"Offered",   "Allowed",      "Refused",         "MediaReady",  "Progressed",
-                                                            "Answered",  "Bridged",      "Reoffered",       "Reanswered",  "Held",
-                                                            "Resumed",   "CallerEnded",  "CalleeEnded",     "MediaFailed", "MediaSilent",
-                                                            "MediaLost", "TimerExpired", "DurationReached", "Killed",      "Cleared"};
+  constexpr std::array<std::string_view, kCallEvents> names{
+      "Offered",     "Allowed",    "Refused",      "MediaReady",      "Progressed",  "Answered",    "Bridged",
+      "Reoffered",   "Reanswered", "Held",         "Resumed",         "CallerEnded", "CalleeEnded", "MediaFailed",
+      "MediaSilent", "MediaLost",  "TimerExpired", "DurationReached", "OfferDue",    "Killed",      "Cleared"};
   return names[static_cast<std::size_t>(event)];
 }
 

@@ -40,10 +40,11 @@ enum class CallEvent : std::uint8_t {
   MediaLost,     // the dataplane went away, or no longer knows a leg
   TimerExpired,  // the timer of the state
   DurationReached,
-  Killed,   // operator, or the gateway stops
-  Cleared,  // no signalling leg, media leg or media request is left
+  OfferDue,  // the wait after a party's refusal of our offer is over
+  Killed,    // operator, or the gateway stops
+  Cleared,   // no signalling leg, media leg or media request is left
 };
-inline constexpr std::size_t kCallEvents = 20;
+inline constexpr std::size_t kCallEvents = 21;
 
 enum class CallAction : std::uint8_t {
   Ignore,      // a race that is normal: the other side had not heard yet
@@ -58,6 +59,7 @@ enum class CallAction : std::uint8_t {
   RefuseUpdate,  // 491: not now
   Renegotiate,
   TakeAnswer,
+  OfferAgain,
   NoteHold,
   EndByCaller,
   EndByCallee,

@@ -60,13 +60,28 @@ void Calls::on_timer(Instant now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     Call* call = by_id(deadlines_.begin()->second);
     IFGW_CHECK(call != nullptr);
-    const bool duration = call->duration_deadline <= now;
-    (duration ? call->duration_deadline : call->state_deadline) = kNever;
-    reschedule(*call);
-    post(*call, duration ? CallEvent::DurationReached : CallEvent::TimerExpired);
+    expire(*call, now);
     run(now);
   }
   run(now);
+}
+
+// One of the timers that are due.
+void Calls::expire(Call& call, Instant now) {
+  CallEvent event = CallEvent::OfferDue;
+  Input input;
+  if (call.duration_deadline <= now) {
+    event = CallEvent::DurationReached;
+    call.duration_deadline = kNever;
+  } else if (call.state_deadline <= now) {
+    event = CallEvent::TimerExpired;
+    call.state_deadline = kNever;
+  } else {
+    input.party = call.side(Party::Caller).offer_due <= now ? Party::Caller : Party::Callee;
+    call.side(input.party).offer_due = kNever;
+  }
+  reschedule(call);
+  post(call, event, input);
 }
 
 Instant Calls::next_deadline() const noexcept {
@@ -146,7 +161,9 @@ void Calls::on(const LegAnswered& e, Instant) {
 void Calls::on(const LegUpdated& e, Instant) {
   Party party{};
   Call* call = by_leg(e.leg, party);
-  if (call != nullptr) post(*call, e.is_offer ? CallEvent::Reoffered : CallEvent::Reanswered, Input{.party = party, .sdp = &e.sdp});
+  if (call != nullptr)
+    post(*call, e.is_offer ? CallEvent::Reoffered : CallEvent::Reanswered,
+         Input{.party = party, .sdp = &e.sdp, .status = e.status, .retry_after = e.retry_after});
 }
 
 void Calls::on(const LegEnded& e, Instant) {
@@ -202,14 +219,11 @@ void Calls::enter(Call& call, CallState state, Instant now) {
       break;
     case CallState::Disconnecting:
     case CallState::Error:
+      call.stop_timers();
       call.state_deadline = now + timers.clear;
-      call.duration_deadline = kNever;
       break;
     case CallState::Idle:
-    case CallState::Disconnected:
-      call.state_deadline = kNever;
-      call.duration_deadline = kNever;
-      break;
+    case CallState::Disconnected: call.stop_timers(); break;
   }
 }
 
@@ -229,6 +243,7 @@ void Calls::act(Call& call, CallAction action, const Input& input, Instant now) 
                            Refusal{491, "negotiation", "call-not-answered-yet", "", "", "re-negotiate after the answer", 0}, now);
     case CallAction::Renegotiate: return renegotiate(call, input, now);
     case CallAction::TakeAnswer: return take_answer(call, input, now);
+    case CallAction::OfferAgain: return offer_again(call, input.party, now);
     case CallAction::NoteHold: return note_hold(call, now);
     case CallAction::EndByCaller: return end_by_party(call, Party::Caller, input, now);
     case CallAction::EndByCallee: return end_by_party(call, Party::Callee, input, now);
@@ -283,7 +298,7 @@ void Calls::reschedule(Call& call) {
 }
 
 void Calls::erase(Call& call) {
-  call.state_deadline = call.duration_deadline = kNever;
+  call.stop_timers();
   reschedule(call);
   for (const Party party : {Party::Caller, Party::Callee}) {
     legs_.erase(call.side(party).leg.value);

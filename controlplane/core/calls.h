@@ -61,6 +61,7 @@ struct CallPorts {
   X(ended_by_operator, "calls ended by an operator or by the gateway's stop")      \
   X(renegotiations, "re-negotiations answered")                                    \
   X(renegotiations_refused, "re-negotiations refused")                             \
+  X(offers_refused, "offers of ours inside a call that a party refused")           \
   X(records_lost, "audit records that could not be kept")                          \
   X(unexpected_events, "events that do not fit the state of their call")           \
   X(forced_clear, "calls forgotten because their legs did not end in time")        \
@@ -150,6 +151,7 @@ class Calls {
     Party party = Party::Caller;
     const std::string* sdp = nullptr;
     int status = 0;
+    std::optional<Duration> retry_after = {};
     EndCause cause = EndCause::Bye;
     const std::string* text = nullptr;
     const LegOffered* offered = nullptr;
@@ -174,6 +176,7 @@ class Calls {
   void step(Call& call, CallEvent event, const Input& input, Instant now);
   void enter(Call& call, CallState state, Instant now);
   void act(Call& call, CallAction action, const Input& input, Instant now);
+  void expire(Call& call, Instant now);
   void reschedule(Call& call);
   void erase(Call& call);
   void open_leg(Call& call, Party party, LegKey leg);
@@ -201,6 +204,8 @@ class Calls {
   void refuse_update(Call& call, Party party, const Refusal& refusal, Instant now);
   void finish_renegotiation(Call& call, Party party, Instant now);
   void take_answer(Call& call, const Input& input, Instant now);
+  void take_refusal(Call& call, const Input& input, bool narrowing, Instant now);
+  void offer_again(Call& call, Party party, Instant now);
   void apply_wishes(Call& call, Party changed, Instant now);
   void keep_to_one_codec(Call& call, Party party);
   void note_hold(Call& call, Instant now);

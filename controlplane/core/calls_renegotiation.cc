@@ -1,8 +1,18 @@
 // Inside an answered call: hold, resume, codec and address changes. Each leg is answered by the gateway itself; the
-// other party learns of a hold by an offer of ours, and its refusal changes nothing (tools/docs/protocol/sdp.md).
+// other party learns of a hold by an offer of ours, which is made again when it was refused (tools/docs/protocol/sdp.md).
 #include "controlplane/core/calls.h"
 
 namespace ifgw::core {
+namespace {
+
+constexpr unsigned kRefusals = 5;  // after so many of the same party in a row, only another re-negotiation makes us offer again
+constexpr Duration kOfferAgainAfter = std::chrono::seconds{5};  // when the party did not say
+constexpr Duration kLongestWait = std::chrono::minutes{1};      // who asks for more is not asked again without a reason
+
+// A refusal for want of something that comes back by itself.
+constexpr bool can_pass(int status) noexcept { return status == 491 || status == 500 || status == 503; }
+
+}  // namespace
 
 using wire::sdp::make_direction;
 using wire::sdp::receives;
@@ -122,6 +132,9 @@ MediaPath Calls::media_path(const Call& call, Party party) const {
 // The version grows when, and only when, the description differs from the last one (RFC 3264 section 8).
 std::string Calls::description(Call& call, Party party, bool full_offer) {
   Side& side = call.side(party);
+  side.told_before = side.told;
+  side.asked_before = side.asked;
+  side.noise_told_before = side.noise_told;
   side.told = our_direction(call, party);
   settle_asked(call, party);
   const std::uint8_t ptime_ms = side.agreed.codec == api::Codec::None ? std::uint8_t{20} : side.agreed.ptime_ms;
@@ -184,6 +197,8 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
 void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
   Side& side = call.side(party);
   side.update_pending = false;
+  side.offer_due = kNever;  // our answer says what the offer would have said
+  call.side(Party::Caller).refusals = call.side(Party::Callee).refusals = 0;
   ++statistics_.renegotiations;
   (void)record(call, "UPDATED", Severity::Info, side.leg,
                {{"party", std::string{name(party)}},
@@ -199,13 +214,37 @@ void Calls::finish_renegotiation(Call& call, Party party, Instant now) {
 void Calls::apply_wishes(Call& call, Party changed, Instant now) {
   post(call, call.held() ? CallEvent::Held : CallEvent::Resumed);
   Side& far = call.side(other(changed));
-  const bool free = far.signalling && !far.offer_pending && !far.update_pending && far.agreed.codec != api::Codec::None;
+  const bool free =
+      far.signalling && !far.offer_pending && !far.update_pending && far.offer_due == kNever && far.agreed.codec != api::Codec::None;
   const bool tell = free && far.told != our_direction(call, other(changed));
-  if (tell) settle_asked(call, other(changed));
+  std::string offer = tell ? description(call, other(changed), false) : std::string{};
   for (const Party party : {changed, other(changed)}) (void)request_update(call, party, RequestKind::Refresh, now);
   if (!tell) return;
   far.offer_pending = true;
-  commands_.push_back(UpdateLeg{far.leg, description(call, other(changed), false)});
+  commands_.push_back(UpdateLeg{far.leg, std::move(offer)});
+}
+
+// The party refused our offer, or its ACK brought no answer to one: it stands on what was agreed before.
+void Calls::take_refusal(Call& call, const Input& input, bool narrowing, Instant now) {
+  Side& side = call.side(input.party);
+  const Direction refused = side.told;
+  side.told = side.told_before;
+  side.asked = side.asked_before;
+  side.noise_told = side.noise_told_before;
+  ++statistics_.offers_refused;
+  const Duration wait = input.retry_after.value_or(kOfferAgainAfter);
+  const bool again = can_pass(input.status) && wait <= kLongestWait && ++side.refusals < kRefusals;
+  if (again) side.offer_due = now + wait;
+  if (again && narrowing) side.agreed.ambiguous = true;
+  (void)record(call, "OFFER_REFUSED", Severity::Warn, side.leg,
+               {{"party", std::string{name(input.party)}},
+                {"status", std::to_string(input.status)},
+                {"direction", std::string{wire::sdp::name(refused)}},
+                {"again", again ? "after " + std::to_string(wait / std::chrono::milliseconds{1}) + " ms" : "with the next change"}},
+               now);
+  (void)request_update(call, input.party, RequestKind::Refresh, now);
+  // While the offer was out the other party may have changed its mind: this one was not refused yet.
+  if (refused != our_direction(call, input.party)) apply_wishes(call, other(input.party), now);
 }
 
 // The answer to an offer of ours: to UpdateLeg, or in the ACK after an answer that was an offer.
@@ -213,8 +252,9 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   Side& side = call.side(input.party);
   if (!side.offer_pending) return;
   side.offer_pending = false;
+  const bool narrowing = std::exchange(side.narrowing, false);
   const bool first = side.agreed.codec == api::Codec::None;
-  if (input.sdp->empty() && !first) return;  // refused: the leg goes on as it was
+  if (input.sdp->empty() && !first) return take_refusal(call, input, narrowing, now);
   Negotiated outcome = input.sdp->empty()
                            ? Negotiated{Refusal{488, "negotiation", "ack-without-answer", "the ACK brought no answer to our offer",
                                                 "RFC 3261 section 13.2.2.4", "answer the offer in the ACK", 0}}
@@ -227,6 +267,7 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
     return refuse_later(call, of_answer(std::move(*refused), input.party));  // the party holds for agreed what we cannot do
   }
   const Direction offered_direction = side.told;
+  side.refusals = 0;
   side.agreed = std::get<Understood>(outcome).agreement;
   // Only an unrestricted offer shows what the party wants; the answer to a hold shows what the hold allowed.
   if (offered_direction == Direction::SendRecv) {
@@ -239,12 +280,18 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   keep_to_one_codec(call, input.party);
 }
 
+// The wait after a refusal is over: what then holds, where the party does not know it yet.
+void Calls::offer_again(Call& call, Party party, Instant now) {
+  apply_wishes(call, other(party), now);
+  keep_to_one_codec(call, party);
+}
+
 // The second offer of RFC 3264 section 10.2. Until it is answered, packets of another codec than the one agreed are dropped.
 void Calls::keep_to_one_codec(Call& call, Party party) {
   Side& side = call.side(party);
-  if (!side.agreed.ambiguous || !side.signalling || side.offer_pending || side.update_pending) return;
-  side.agreed.ambiguous = false;  // asked once: who refuses goes on as it was
-  side.offer_pending = true;
+  if (!side.agreed.ambiguous || !side.signalling || side.offer_pending || side.update_pending || side.offer_due != kNever) return;
+  side.agreed.ambiguous = false;  // asked once: who refuses for good goes on as it was
+  side.offer_pending = side.narrowing = true;
   commands_.push_back(UpdateLeg{side.leg, description(call, party, false)});
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -73,6 +74,8 @@ struct LegUpdated {
   LegKey leg;
   std::string sdp;
   bool is_offer = true;
+  int status = 0;                            // of the refusal of our UpdateLeg; else 0
+  std::optional<Duration> retry_after = {};  // with the refusal: how long to wait before the next offer, where that was said
 };
 enum class EndCause : std::uint8_t {
   Bye,        // the party hung up

@@ -31,10 +31,11 @@ struct AdvertisedAddress {
 struct Limits {
   std::size_t transactions = 131072;            // client and server each; beyond: 503, or EndCause::Transport
   std::size_t legs = 32768;                     // beyond: 503
-  std::size_t setups_in_flight = 2048;          // calls offered to us and not yet answered; beyond: stateless 503
+  std::size_t setups_in_flight = 2048;          // calls offered to us and not yet answered; beyond: 503 without a transaction
   std::uint32_t setups_per_second = 400;        // admitted new INVITEs, as a token bucket; 0: no limit
   std::uint32_t setup_burst = 200;              // depth of that bucket
-  std::uint32_t retry_after_s = 5;              // in the stateless 503
+  std::size_t shed_invites = 65536;             // refused without a transaction, remembered for 64*T1; beyond: the oldest is forgotten
+  std::uint32_t retry_after_s = 5;              // in these 503
   std::size_t message_bytes = 32 * 1024;        // beyond: 513
   std::size_t body_bytes = core::kMaxSdpBytes;  // beyond: 413
   std::size_t request_uri_bytes = 1024;         // beyond: 414

@@ -61,7 +61,7 @@ struct Leg {
   TheirUpdate theirs;
 
   SlotId ours = 0;       // our re-INVITE
-  std::string ours_sdp;  // its offer, kept for the retry after 491
+  std::string ours_sdp;  // its offer, while it waits to be sent
   Instant retry_at = kNever;
 
   bool provisional = false;  // UAC: a 1xx came, so CANCEL may be sent

@@ -15,7 +15,7 @@ void add(std::string& key, std::string_view part) {
 }  // namespace
 
 ServerTransactions::ServerTransactions(std::size_t capacity, const TimerConfig& timers, const HashKey& key, Outbox& outbox)
-    : timers_(timers), outbox_(outbox), table_(capacity), index_(key), merged_(key) {}
+    : timers_(timers), key_(key), outbox_(outbox), table_(capacity), index_(key), merged_(key) {}
 
 std::string ServerTransactions::key_of(const PreScan& scan, std::string_view method) const {
   std::string key;
@@ -41,9 +41,9 @@ std::string ServerTransactions::merge_key_of(const PreScan& scan) {
   return key;
 }
 
-SlotId ServerTransactions::find(const PreScan& scan) const {
-  return index_.find(key_of(scan, scan.method == "ACK" ? std::string_view("INVITE") : scan.method));
-}
+SlotId ServerTransactions::find(const PreScan& scan) const { return index_.find(key_of(scan, method_of(scan))); }
+
+std::uint64_t ServerTransactions::hash_of(const PreScan& scan) const { return keyed_hash(key_of(scan, method_of(scan)), key_); }
 
 SlotId ServerTransactions::find_cancelled(const PreScan& scan) const { return index_.find(key_of(scan, "INVITE")); }
 

@@ -22,6 +22,8 @@ class ServerTransactions {
 
   // The transaction `scan` belongs to: its own, or for ACK that of the INVITE. 0: none.
   SlotId find(const PreScan& scan) const;
+  // What find() looks for, as a keyed hash: for tables that remember requests without a transaction.
+  std::uint64_t hash_of(const PreScan& scan) const;
   // The INVITE transaction a CANCEL means (section 9.2). 0: none.
   SlotId find_cancelled(const PreScan& scan) const;
   // Another transaction has the same Call-ID, CSeq and From tag: the request arrived twice by different ways
@@ -59,10 +61,13 @@ class ServerTransactions {
   };
 
   std::string key_of(const PreScan& scan, std::string_view method) const;
+  // An ACK of a refusal names the INVITE.
+  static std::string_view method_of(const PreScan& scan) { return scan.method == "ACK" ? std::string_view("INVITE") : scan.method; }
   static std::string merge_key_of(const PreScan& scan);
   void settle(SlotId id, Transaction& transaction);
 
   const TimerConfig& timers_;
+  const HashKey key_;
   Outbox& outbox_;
   SlotTable<Transaction> table_;
   KeyedIndex index_;

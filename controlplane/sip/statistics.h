@@ -12,7 +12,7 @@ namespace ifgw::sip {
   X(responses_received, "responses received, retransmissions included")                                          \
   X(requests_sent, "requests sent, retransmissions included")                                                    \
   X(responses_sent, "responses sent, retransmissions included")                                                  \
-  X(request_retransmissions_received, "requests received again and answered from the table")                     \
+  X(request_retransmissions_received, "requests received again and answered as before")                          \
   X(response_retransmissions_received, "final responses received again")                                         \
   X(request_retransmissions_sent, "requests sent again by timers A, E")                                          \
   X(response_retransmissions_sent, "responses sent again by timer G, the 2xx timer or a request received again") \
@@ -28,7 +28,7 @@ namespace ifgw::sip {
   X(merged_requests, "requests answered with 482")                                                               \
   X(too_many_hops, "requests answered with 483")                                                                 \
   X(calls_offered, "INVITEs handed to the call")                                                                 \
-  X(calls_shed, "INVITEs answered with a stateless 503 by admission")                                            \
+  X(calls_shed, "INVITEs that admission answered with a stateless 503, copies not counted")                      \
   X(table_full, "requests refused because a table was full")                                                     \
   X(timeouts, "client transactions without a final response (timers B, F)")                                      \
   X(ack_timeouts, "answers that were never acknowledged (timer H, or 64*T1 after a 2xx)")                        \

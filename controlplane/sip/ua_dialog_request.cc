@@ -78,6 +78,7 @@ void UserAgent::Impl::on_update(const Request& request, const Message& parsed, L
   } else if (!theirs.had_offer) {
     return answer_update(leg, {}, now);  // a target refresh or keep-alive: nothing to negotiate
   }
+  withdraw_waiting_update(leg);
   outbox_.event(core::LegUpdated{leg.key, theirs.had_offer ? std::string(scan.body) : std::string{}, true});
 }
 

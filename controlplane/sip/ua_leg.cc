@@ -121,7 +121,7 @@ void UserAgent::Impl::send_reinvite(Leg& leg, Instant now) {
   if (leg.ours != 0) return;
   ++statistics_.table_full;
   leg.ours_sdp.clear();
-  outbox_.event(core::LegUpdated{leg.key, {}, false});
+  outbox_.event(core::LegUpdated{leg.key, {}, false, 503, std::nullopt});
 }
 
 void UserAgent::Impl::send_bye(Leg& leg, Instant now) {

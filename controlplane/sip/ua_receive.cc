@@ -34,7 +34,18 @@ void UserAgent::Impl::on_request(const InboundMessage& message, const PreScan& s
     return server_.on_request(known, now);
   }
   const bool begins_call = scan.method == "INVITE" && scan.to_tag.empty();
-  if (begins_call && !admission_.admit(setups_in_flight_, now)) return shed(message, scan);
+  if (begins_call) {
+    const std::uint64_t invite = server_.hash_of(scan);
+    if (shed_invites_.contains(invite, now)) {
+      ++statistics_.request_retransmissions_received;
+      return shed(message, scan);
+    }
+    if (!admission_.admit(setups_in_flight_, now)) {
+      ++statistics_.calls_shed;
+      shed_invites_.add(invite, now);
+      return shed(message, scan);
+    }
+  }
 
   // From here on the message is kept; its views have to point into the copy.
   const auto bytes = std::make_shared<const std::string>(as_text(message.bytes));
@@ -78,6 +89,7 @@ void UserAgent::Impl::on_ack(const InboundMessage& message, const PreScan& scan,
     if (ack != ServerTransactions::Ack::OfAnswer) return record(owner, ack == ServerTransactions::Ack::Again);
   }
   Leg* leg = scan.defect == Defect::None ? find_dialog(scan) : nullptr;
+  if (leg == nullptr && shed_invites_.contains(server_.hash_of(scan), now)) return;
   if (leg == nullptr || !leg->repeated.unacknowledged() || leg->repeated.cseq != scan.cseq) {
     ++statistics_.stray_acks;
     return;
@@ -116,9 +128,8 @@ void UserAgent::Impl::on_response(const InboundMessage& message, const PreScan& 
   }
 }
 
-// The cheap refusal of a call under overload: no parsing, no state, no record.
+// The cheap refusal of a call under overload: no parsing, no transaction, no record. The same INVITE gets the same text.
 void UserAgent::Impl::shed(const InboundMessage& message, const PreScan& scan) {
-  ++statistics_.calls_shed;
   const core::Headers extra{{"Retry-After", std::to_string(config_.limits.retry_after_s)}};
   ResponseParts parts;
   parts.status = 503;

@@ -75,6 +75,7 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
   }
   if (server_.full() || legs_.full()) {
     ++statistics_.table_full;
+    shed_invites_.add(server_.hash_of(scan), now);
     return refuse(request, {503, {}, {{"Retry-After", std::to_string(config_.limits.retry_after_s)}}, false}, now);
   }
   Leg fresh;

@@ -3,6 +3,22 @@
 #include "controlplane/sip/user_agent_impl.h"
 
 namespace ifgw::sip {
+namespace {
+
+// Retry-After: delta-seconds, then a comment or parameters (section 20.33).
+std::optional<Duration> retry_after(const PreScan& scan) {
+  HeaderWalker walker(scan.headers);
+  HeaderField field;
+  while (walker.next(field)) {
+    if (!same(field.name, "Retry-After")) continue;
+    const std::string_view value = trim(field.value);
+    const auto seconds = parse_u32(value.substr(0, value.find_first_not_of("0123456789")));
+    return seconds ? std::optional<Duration>(std::chrono::seconds(*seconds)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 void UserAgent::Impl::on_invite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now) {
   Leg* leg = find_leg(owner.leg);
@@ -90,18 +106,19 @@ void UserAgent::Impl::on_reinvite_response(const InboundMessage& message, const 
   if (scan.status < 300) return on_reinvite_answer(message, scan, id, leg, now);
   if (leg == nullptr || leg->ours != id) return;
   leg->ours = 0;
+  leg->ours_sdp.clear();
   if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
   if (leg->state == LegState::Ending) return;
-  if (scan.status == 491) {
-    // Section 14.1: the owner of the Call-ID waits 2.1-4 s, the other 0-2 s, in steps of 10 ms.
-    const std::uint64_t steps = leg->is_uas ? randomness_.random() % 201 : 210 + randomness_.random() % 191;
-    leg->retry_at = now + std::chrono::milliseconds(10 * steps);
-    return rearm(*leg);
-  }
-  leg->ours_sdp.clear();
   if (scan.status == 408 || scan.status == 481)  // section 12.2.1.2: the dialog is gone
     return hang_up(*leg, core::EndCause::Rejected, scan.status, scan.reason, now);
-  outbox_.event(core::LegUpdated{leg->key, {}, false});
+  outbox_.event(core::LegUpdated{leg->key, {}, false, scan.status, scan.status == 491 ? glare_wait(*leg) : retry_after(scan)});
+}
+
+// Section 14.1: the owner of the Call-ID waits 2.1-4 s, the other 0-2 s, in steps of 10 ms. Only then may ours come again;
+// the party's is welcome before that.
+Duration UserAgent::Impl::glare_wait(const Leg& leg) {
+  const std::uint64_t steps = leg.is_uas ? randomness_.random() % 201 : 210 + randomness_.random() % 191;
+  return std::chrono::milliseconds(10 * steps);
 }
 
 void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const PreScan& scan, SlotId id, Leg* leg, Instant now) {

@@ -61,6 +61,15 @@ void UserAgent::Impl::update_retry(Leg& leg, Instant now) {
   send_reinvite(leg, now);
 }
 
+// The party was faster than an offer of ours that waits to be sent: as after a 491, core decides what to offer after this one.
+void UserAgent::Impl::withdraw_waiting_update(Leg& leg) {
+  if (leg.retry_at == kNever) return;
+  leg.retry_at = kNever;
+  leg.ours_sdp.clear();
+  rearm(leg);
+  outbox_.event(core::LegUpdated{leg.key, {}, false, 491, glare_wait(leg)});
+}
+
 void UserAgent::Impl::on_send_failed(std::uint64_t ticket, Instant now) {
   ++statistics_.send_failures;
   ClientFailure failure;

@@ -13,7 +13,8 @@ UserAgent::Impl::Impl(UserAgentConfig config, Randomness randomness)
       client_(config_.limits.transactions, config_.timers, randomness_.hash_key, outbox_),
       legs_(config_.limits.legs),
       leg_by_tag_(randomness_.hash_key),
-      admission_(config_.limits) {
+      admission_(config_.limits),
+      shed_invites_(config_.limits.shed_invites, 64 * config_.timers.t1) {
   IFGW_CHECK(!config_.addresses.empty());
   IFGW_CHECK(randomness_.random != nullptr && randomness_.next_leg != nullptr);
 }

@@ -64,7 +64,9 @@ class UserAgent {
   //   RingLeg     provisional response; 100 is not sent again. Ignored once answered.
   //   AnswerLeg   200 to the INVITE, to the pending re-INVITE or UPDATE; or the answer in a held ACK (see OfferLeg).
   //   UpdateLeg   re-INVITE. Its outcome is LegUpdated{is_offer = false}: `sdp` is the answer, or empty when the party
-  //               refused (the leg goes on as it was). 491 is retried as RFC 3261 section 14.1 says.
+  //               refused (the leg goes on as it was), with `status` and what its Retry-After said. Never repeated here: what
+  //               was offered may not hold any more. After 491, also when an offer of the party's came before ours was
+  //               sent, `retry_after` is the wait of RFC 3261 section 14.1.
   //   RefuseUpdate, EndLeg  as core/leg.h says. LegEnded follows when the signalling is over: at once for a refused
   //               caller, else with the answer to BYE or to the cancelled INVITE, or when their timers run out.
   // A command for a leg that is gone, or that does not fit its state, is ignored and counted (late_commands): core

@@ -14,6 +14,7 @@
 #include "controlplane/sip/reply.h"
 #include "controlplane/sip/request.h"
 #include "controlplane/sip/server_transactions.h"
+#include "controlplane/sip/shed_invites.h"
 #include "controlplane/sip/user_agent.h"
 
 namespace ifgw::sip {
@@ -89,6 +90,7 @@ class UserAgent::Impl {
   void on_first_answer(Leg& leg, const Message* parsed, const PreScan& scan, const Hop& seen, SlotId id, Instant now);
   void on_forked_answer(const Message& parsed, const Hop& seen, SlotId id, const Owner& owner, Instant now);
   void on_reinvite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now);
+  Duration glare_wait(const Leg& leg);
   void on_reinvite_answer(const InboundMessage& message, const PreScan& scan, SlotId id, Leg* leg, Instant now);
   void on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason, Instant now);
 
@@ -126,6 +128,7 @@ class UserAgent::Impl {
   void repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now);
   void on_leg_timer(Leg& leg, Instant now);
   void update_retry(Leg& leg, Instant now);
+  void withdraw_waiting_update(Leg& leg);
   std::string make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason, std::string_view sdp) const;
 
   // The address for what goes out from `local`: that one, else one of the same IP, else the transport's first. nullptr:
@@ -147,6 +150,7 @@ class UserAgent::Impl {
   std::unordered_map<std::uint64_t, SlotId> leg_by_key_;  // keys are our own numbers
   KeyedIndex leg_by_tag_;                                 // local tag
   Admission admission_;
+  ShedInvites shed_invites_;
   std::size_t setups_in_flight_ = 0;
   std::vector<ClientFailure> failures_;  // scratch of on_timer
 };

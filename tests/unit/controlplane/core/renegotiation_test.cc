@@ -48,13 +48,15 @@ TEST_F(Renegotiation, ResumeWorksWhateverTheHeldPartyAnswered) {
   for (const char* held : {"a=recvonly\r\n", "a=inactive\r\n", "refused"}) {
     w.give(LegUpdated{w.caller, audio_sdp("10.0.0.9", 4000, "0 8", "a=sendonly\r\n"), true});
     w.settle_media();
-    w.give(LegUpdated{w.callee, std::string{held} == "refused" ? "" : audio_sdp("192.0.2.7", 6000, "0", held), false});
+    const bool refused = std::string{held} == "refused";
+    w.give(LegUpdated{w.callee, refused ? "" : audio_sdp("192.0.2.7", 6000, "0", held), false, refused ? 488 : 0, std::nullopt});
     w.settle_media();
     w.give(LegUpdated{w.caller, kOffer, true});
     w.settle_media();
     EXPECT_EQ(w.only_call().state, CallState::Connected) << held;
     EXPECT_EQ(direction_in(w.last<AnswerLeg>()->sdp), Direction::SendRecv);
-    EXPECT_EQ(direction_in(w.last<UpdateLeg>()->sdp), Direction::SendRecv);
+    EXPECT_EQ(direction_in(w.last<UpdateLeg>()->sdp), refused ? Direction::SendOnly : Direction::SendRecv)
+        << "who refused the hold need not be told of its end";
     w.give(LegUpdated{w.callee, audio_sdp("192.0.2.7", 6000, "0"), false});
     w.settle_media();
     EXPECT_EQ(params(Party::Callee).receive, 1) << held;

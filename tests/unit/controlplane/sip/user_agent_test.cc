@@ -311,6 +311,8 @@ TEST_F(UserAgentTest, FullTablesRefuseAndRecover) {
   bye.branch = "z9hG4bKbye";
   bye.cseq = 2;
   EXPECT_EQ(status_of(bye.str()), "200");
+  EXPECT_EQ(status_of(second.str()), "503") << "a copy of what was refused begins no call";
+  second.branch = "z9hG4bKagain";
   EXPECT_EQ(exchange(second.str()).at(0).substr(8, 3), "100");
 }
 
