@@ -85,7 +85,7 @@ const std::vector<Column> kMatrix = {
     {"ns A PACKET", "/ns"},
     {"AT START", "/start_ns"},
     {"RUNNING", "/now_ns"},
-    {"STREAMS A CORE", "/streams"},
+    {"STREAMS A CORE (ENGINE ALONE)", "/streams"},
     {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {
