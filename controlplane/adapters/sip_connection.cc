@@ -50,7 +50,7 @@ void SipConnection::opened(Instant now) {
     tls_version_ = tls_->version();
     cipher_suite_ = tls_->cipher();
   }
-  for (const auto& [bytes, ticket] : early_) queue(bytes, ticket);
+  for (const sip::OutboundMessage& message : early_) queue(message);
   early_.clear();
   early_bytes_ = 0;
 }
@@ -116,7 +116,7 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
         message_by_ = setup_by_ = kNever;
         on_message(framer_.message());
         break;
-      case FrameEvent::Pong: queue("\r\n", 0); break;
+      case FrameEvent::Pong: write("\r\n"); break;
       case FrameEvent::KeepAlive: break;
       case FrameEvent::TooLarge:
       case FrameEvent::Bad:
@@ -128,28 +128,33 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
   }
 }
 
-void SipConnection::queue(std::string_view bytes, std::uint64_t ticket) {
-  if (tls_ == nullptr) {
-    output_.append(bytes);
-  } else {
-    if (!tls_->write(as_bytes(bytes))) return die("TLS: " + tls_->error());
-    tls_->take_output(output_);
-  }
-  if (ticket != 0) tickets_.push_back({ticket, flushed_total_ + output_.size()});
+void SipConnection::queue(const sip::OutboundMessage& message) {
+  write(*message.bytes);
+  if (message.ticket != 0) queued_.push_back({{message.ticket, message.trace_id}, flushed_total_ + output_.size()});
 }
 
-bool SipConnection::send(std::string_view message, std::uint64_t ticket, Instant now) {
+void SipConnection::write(std::string_view bytes) {
+  if (tls_ == nullptr) {
+    output_.append(bytes);
+    return;
+  }
+  if (!tls_->write(as_bytes(bytes))) return die("TLS: " + tls_->error());
+  tls_->take_output(output_);
+}
+
+bool SipConnection::send(const sip::OutboundMessage& message, Instant now) {
   if (state_ == State::Dead) return false;
-  if (output_.size() - sent_ + early_bytes_ + message.size() > limits_.send_queue_bytes) {
+  if (output_.size() - sent_ + early_bytes_ + message.bytes->size() > limits_.send_queue_bytes) {
+    early_.push_back(message);
     die("the peer does not read: " + std::to_string(limits_.send_queue_bytes) + " bytes wait for it");
     return false;
   }
   if (state_ == State::Connecting || state_ == State::Handshaking) {
-    early_.emplace_back(message, ticket);
-    early_bytes_ += message.size();
+    early_.push_back(message);
+    early_bytes_ += message.bytes->size();
     return true;
   }
-  queue(message, ticket);
+  queue(message);
   flush(now);
   return state_ != State::Dead;
 }
@@ -164,7 +169,7 @@ void SipConnection::flush(Instant now) {
     if (put <= 0) return die(std::string("send: ") + std::strerror(errno));
     sent_ += static_cast<std::size_t>(put);
     progress_by_ = kNever;
-    while (!tickets_.empty() && tickets_.front().end <= flushed_total_ + sent_) tickets_.pop_front();
+    while (!queued_.empty() && queued_.front().end <= flushed_total_ + sent_) queued_.pop_front();
   }
   if (sent_ == output_.size()) {
     flushed_total_ += sent_;
@@ -173,13 +178,13 @@ void SipConnection::flush(Instant now) {
   }
 }
 
-std::vector<std::uint64_t> SipConnection::take_unsent() {
-  std::vector<std::uint64_t> out;
-  for (const Ticket& ticket : tickets_) out.push_back(ticket.ticket);
-  for (const auto& [bytes, ticket] : early_) {
-    if (ticket != 0) out.push_back(ticket);
+std::vector<Undelivered> SipConnection::take_unsent() {
+  std::vector<Undelivered> out;
+  for (Queued& queued : queued_) out.push_back(std::move(queued.message));
+  for (const sip::OutboundMessage& message : early_) {
+    if (message.ticket != 0) out.push_back({message.ticket, message.trace_id});
   }
-  tickets_.clear();
+  queued_.clear();
   early_.clear();
   return out;
 }

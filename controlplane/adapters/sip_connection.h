@@ -28,6 +28,12 @@ struct ConnectionLimits {
   Duration linger = std::chrono::seconds(1);     // to send what is left before closing
 };
 
+// A message that did not leave.
+struct Undelivered {
+  std::uint64_t ticket = 0;  // OutboundMessage::ticket
+  sip::Wire trace_id;        // of the leg it belongs to; null: of none
+};
+
 class SipConnection {
  public:
   enum class State { Connecting, Handshaking, Open, Closing, Dead };
@@ -54,17 +60,17 @@ class SipConnection {
   // The descriptor is ready (epoll events). Whole messages go to `on_message`, during the call.
   void on_ready(std::uint32_t events, Instant now, const OnMessage& on_message);
   void on_deadline(Instant now);
-  // Queues a message; `ticket` != 0 is handed back by take_unsent() should it not leave. False: queue full, Dead now.
-  bool send(std::string_view message, std::uint64_t ticket, Instant now);
-  // Tickets of messages that have not been handed to the kernel whole. For when it is Dead.
-  std::vector<std::uint64_t> take_unsent();
+  // Queues a message; one with a ticket is handed back by take_unsent() should it not leave. False: it is Dead now.
+  bool send(const sip::OutboundMessage& message, Instant now);
+  // Messages with a ticket that have not been handed to the kernel whole. For when it is Dead.
+  std::vector<Undelivered> take_unsent();
   void close(Instant now);
   // Ends it now, and throws away what waits to be sent. Also from inside on_message.
   void abandon(std::string reason) { die(std::move(reason)); }
 
  private:
-  struct Ticket {
-    std::uint64_t ticket;
+  struct Queued {
+    Undelivered message;
     std::uint64_t end;  // offset in everything ever queued
   };
   void finish_connect(Instant now);
@@ -72,7 +78,8 @@ class SipConnection {
   bool decrypt(Bytes bytes, Instant now);
   void frame(Instant now, const OnMessage& on_message);
   void opened(Instant now);
-  void queue(std::string_view bytes, std::uint64_t ticket);
+  void queue(const sip::OutboundMessage& message);
+  void write(std::string_view bytes);  // into output_
   void flush(Instant now);
   void die(std::string reason);
 
@@ -88,9 +95,9 @@ class SipConnection {
   std::string plaintext_;  // decrypted, not yet framed
   std::string output_;     // for the socket; [0, sent_) has left
   std::size_t sent_ = 0;
-  std::uint64_t flushed_total_ = 0;  // bytes that left before output_[0]
-  std::deque<Ticket> tickets_;
-  std::deque<std::pair<std::string, std::uint64_t>> early_;  // sent before the handshake ended
+  std::uint64_t flushed_total_ = 0;         // bytes that left before output_[0]
+  std::deque<Queued> queued_;               // those with a ticket
+  std::deque<sip::OutboundMessage> early_;  // sent before the handshake ended
   std::size_t early_bytes_ = 0;
   Instant setup_by_ = kNever;
   Instant message_by_ = kNever;

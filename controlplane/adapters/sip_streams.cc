@@ -233,12 +233,12 @@ void SipStreams::bury(sip::ConnectionId id) {
   if (const auto newest = opened_.find(peer); newest != opened_.end() && newest->second == id) opened_.erase(newest);
   if (const auto count = per_source_.find(source_key(peer.second.ip)); count != per_source_.end() && --count->second == 0)
     per_source_.erase(count);
-  const std::vector<std::uint64_t> unsent = connection->take_unsent();
+  const std::vector<Undelivered> unsent = connection->take_unsent();
   const std::string reason = connection->reason();
   connections_.erase(id);
-  if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason, !unsent.empty());
+  if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason, unsent);
   handlers_.on_closed(id, now);
-  for (const std::uint64_t ticket : unsent) handlers_.on_send_failed(ticket, now);
+  for (const Undelivered& message : unsent) handlers_.on_send_failed(message.ticket, now);
 }
 
 void SipStreams::fail_later(std::uint64_t ticket) {
@@ -272,13 +272,14 @@ void SipStreams::send(const sip::OutboundMessage& message, Instant now) {
     const auto opened = connect(message, now);
     if (!opened) {
       ++statistics_.connect_failures;
-      if (handlers_.on_end) handlers_.on_end(message.destination, message.transport, opened.error().message, true);
+      if (handlers_.on_end)
+        handlers_.on_end(message.destination, message.transport, opened.error().message, {{message.ticket, message.trace_id}});
       return fail_later(message.ticket);
     }
     id = *opened;
   }
   SipConnection* connection = find(id);
-  if (!connection->send(*message.bytes, message.ticket, now)) {
+  if (!connection->send(message, now)) {
     fail_later(message.ticket);
   } else {
     ++statistics_.messages_sent;

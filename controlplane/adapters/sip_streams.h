@@ -55,9 +55,9 @@ class SipStreams final : public DeadlineSource {
     std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;
     // May this message of a connection that was made to us go on? Empty: all. No: the connection ends, without a word.
     std::function<bool(const Endpoint& source, sip::Transport, Instant)> message_filter;
-    // Why a connection ended or could not be had, for the log; `undelivered`: with messages that were to go over it. May be
-    // empty.
-    std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, bool undelivered)> on_end;
+    // Why a connection ended or could not be had, for the log, and the messages that were to go over it: those with a ticket,
+    // or the one it was wanted for. May be empty.
+    std::function<void(const Endpoint& peer, sip::Transport, const std::string& reason, const std::vector<Undelivered>&)> on_end;
     // A line for the log about connections that were refused because of `connections` or `connections_per_source`; at most
     // one in ten seconds. May be empty.
     std::function<void(const std::string& line)> on_refused;

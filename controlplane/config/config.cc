@@ -242,6 +242,8 @@ class Loader {
     if (!uri || sample.find_first_of("{} \"<>") != std::string::npos) {
       return r.problem("target", "value \"" + route.target + "\" is no SIP URI like \"sip:{user}@192.0.2.7:5060\"");
     }
+    if (uri->scheme.size() == std::string_view{"sips"}.size() && route.transport != "tls")
+      r.problem("target", "is a sips: URI, which wants TLS on every hop: set transport = \"tls\", or make it sip:");
     const auto from_uri = uri->endpoint();
     if (!next_hop && !from_uri) return r.problem("target", "names a host: set next_hop to its address (names are not resolved)");
     route.next_hop = next_hop ? *next_hop : *from_uri;

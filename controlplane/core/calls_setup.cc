@@ -3,6 +3,7 @@
 
 #include "controlplane/core/calls.h"
 #include "controlplane/core/routing.h"
+#include "controlplane/core/uri.h"
 
 namespace ifgw::core {
 namespace {
@@ -119,6 +120,28 @@ std::optional<Refusal> Calls::pass_headers(const LegOffered& e, Call& call) cons
   return std::nullopt;
 }
 
+namespace {
+
+// RFC 3261 section 26.2.2, RFC 5630: who calls a sips: URI wants TLS on every hop. Not 416: it asks for the
+// same again by sip:, in clear (RFC 3261 section 8.1.3.5).
+std::optional<Refusal> insecure_sips(const LegOffered& e, const Route& route) {
+  const auto uri = split_uri(e.request_uri);
+  if (!uri || uri->scheme.size() != std::string_view{"sips"}.size()) return std::nullopt;
+  Refusal refusal{403, "route", "sips-needs-tls", "", "TLS on every hop", "", 0};
+  if (e.security.transport != "tls") {
+    refusal.observed = "came over " + e.security.transport;
+    refusal.remedy = "call over TLS, or call a sip: URI";
+    return refusal;
+  }
+  if (route.transport == "tls") return std::nullopt;
+  refusal.observed = "route " + route.id + " goes on over " + route.transport;
+  refusal.remedy = "set transport = \"tls\" in the route, or call a sip: URI";
+  refusal.told = "sips needs tls: the way on has none";
+  return refusal;
+}
+
+}  // namespace
+
 void Calls::ask_guard(Call& call, const LegOffered& e, Instant now) {
   call.route = find_route(call.settings->routes, call.request_uri);
   const std::string route = call.route == nullptr ? "" : call.route->id;
@@ -137,6 +160,7 @@ void Calls::ask_guard(Call& call, const LegOffered& e, Instant now) {
     return refuse_later(call, Refusal{404, "route", "no-route", call.request_uri.substr(0, 120), "no [[route]] matches",
                                       "add a route for that user and host", 0});
   }
+  if (auto refusal = insecure_sips(e, *call.route)) return refuse_later(call, std::move(*refusal));
   call.target = target_uri(*call.route, call.request_uri);
   ports_.guard.decide(CallRequest{call.id, e, call.route->id, call.target}, now);
 }

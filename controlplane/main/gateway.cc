@@ -180,10 +180,14 @@ void Gateway::make_streams() {
   };
   handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
   handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
-  handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason, bool undelivered) {
+  handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason,
+                       const std::vector<adapters::Undelivered>& undelivered) {
     const std::string what = std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason;
-    if (undelivered) return log_line(LogSeverity::Warning, "a message could not be delivered: " + what);
-    log_line(LogSeverity::Debug, what);
+    if (undelivered.empty()) return log_line(LogSeverity::Debug, what);
+    for (const adapters::Undelivered& message : undelivered) {
+      const std::string trace = message.trace_id ? " trace=" + *message.trace_id : std::string{};
+      log_line(LogSeverity::Warning, "a message could not be delivered: " + what + trace);
+    }
   };
   handlers.on_refused = [](const std::string& line) { log_line(LogSeverity::Warning, line); };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));

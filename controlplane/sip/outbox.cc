@@ -43,7 +43,7 @@ void Outbox::send(const Hop& hop, const Wire& bytes, const Owner& owner, bool re
     ++statistics_.outputs_dropped;
     return;
   }
-  pending_.messages.push_back({hop.transport, hop.destination, hop.local, hop.connection, ticket, is_request, bytes});
+  pending_.messages.push_back({hop.transport, hop.destination, hop.local, hop.connection, ticket, is_request, bytes, owner.trace_id});
 }
 
 void Outbox::send_unrecorded(const Hop& hop, Wire bytes) {
@@ -52,7 +52,7 @@ void Outbox::send_unrecorded(const Hop& hop, Wire bytes) {
     ++statistics_.outputs_dropped;
     return;
   }
-  pending_.messages.push_back({hop.transport, hop.destination, hop.local, hop.connection, 0, false, std::move(bytes)});
+  pending_.messages.push_back({hop.transport, hop.destination, hop.local, hop.connection, 0, false, std::move(bytes), {}});
 }
 
 void Outbox::received(const InboundMessage& message, const PreScan& scan, Wire bytes, const Owner& owner, bool retransmission,

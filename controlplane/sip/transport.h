@@ -49,6 +49,7 @@ struct OutboundMessage {
   std::uint64_t ticket = 0;     // != 0: tell UserAgent::on_send_failed(ticket) when it cannot be sent
   bool is_request = false;
   Wire bytes;
+  Wire trace_id;  // of the leg it belongs to; null: of none
 };
 
 // What was on the wire, for the witness. One per message sent or received, retransmissions marked. Messages shed by

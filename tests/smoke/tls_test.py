@@ -244,6 +244,7 @@ class Callee(unittest.TestCase):
                 lab.wait_for(lambda: why in self.control.process.output()[before:], 5, "the log says why")
                 line = next(text for text in self.control.process.output()[before:].splitlines() if why in text)
                 self.assertIn(f"tls {address}:{PORT}", line)
+                self.assertIn(" trace=" + [r for r in self.control.records() if r["event"] == "REJECTED"][-1]["trace_id"], line)
                 self.assertEqual(server.wait(10), 0, server.output())
                 self.assertIn("handshake failed", server.output(), "nothing of the call reached it")
 

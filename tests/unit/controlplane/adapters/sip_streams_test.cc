@@ -40,7 +40,8 @@ struct End {
   std::vector<sip::ConnectionId> closed;
   std::vector<std::uint64_t> failed;
   std::vector<std::string> reasons;
-  std::vector<bool> lost;  // of each: with messages undelivered
+  std::vector<bool> lost;           // of each: with messages undelivered
+  std::vector<std::string> traces;  // of the messages undelivered
   std::vector<std::string> refused;
   std::function<bool(const Endpoint&, sip::Transport)> filter;
   std::unique_ptr<SipStreams> streams;
@@ -53,9 +54,10 @@ struct End {
     };
     handlers.on_closed = [this](sip::ConnectionId id, Instant) { closed.push_back(id); };
     handlers.on_send_failed = [this](std::uint64_t ticket, Instant) { failed.push_back(ticket); };
-    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason, bool undelivered) {
+    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason, const std::vector<Undelivered>& undelivered) {
       reasons.push_back(reason);
-      lost.push_back(undelivered);
+      lost.push_back(!undelivered.empty());
+      for (const Undelivered& message : undelivered) traces.push_back(message.trace_id ? *message.trace_id : "");
     };
     handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
     handlers.on_refused = [this](const std::string& line) { refused.push_back(line); };
@@ -102,6 +104,7 @@ class SipStreamsTest : public ::testing::Test {
     message.ticket = ticket;
     message.is_request = text.substr(0, 4) != "SIP/";
     message.bytes = std::make_shared<const std::string>(text);
+    if (ticket != 0) message.trace_id = std::make_shared<const std::string>("trace-" + std::to_string(ticket));
     from.streams->send(message, loop->now());
   }
   // A plain blocking socket to the server, for misbehaviour.
@@ -183,6 +186,7 @@ TEST_F(SipStreamsTest, RefusesACertificateForAnotherName) {
   EXPECT_EQ(client->failed[0], 42u);
   EXPECT_NE(client->reasons.at(0).find("hostname mismatch"), std::string::npos) << client->reasons.at(0);
   EXPECT_TRUE(client->lost.at(0));
+  EXPECT_EQ(client->traces, std::vector<std::string>{"trace-42"});
   EXPECT_TRUE(server->got.empty());
 }
 
@@ -218,6 +222,7 @@ TEST_F(SipStreamsTest, ReportsWhatCouldNotBeSent) {
   send(*client, options(1), 0, 6, &unreachable);
   ASSERT_TRUE(until([&] { return client->failed.size() == 2; }));
   EXPECT_EQ(client->streams->connections(), 0u);
+  EXPECT_EQ(client->traces, (std::vector<std::string>{"trace-5", "trace-6"})) << "whose calls they belong to";
 }
 
 TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
@@ -313,13 +318,16 @@ TEST_F(SipStreamsTest, DropsAPeerThatDoesNotRead) {
   const UniqueFd deaf = raw();
   ASSERT_EQ(::send(deaf.get(), options(1).data(), options(1).size(), MSG_NOSIGNAL), static_cast<ssize_t>(options(1).size()));
   ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
-  for (std::uint64_t i = 1; i < 2000 && server->closed.empty(); ++i) {
-    send(*server, options(1, 20000), server->got[0].connection, i);
+  std::uint64_t last = 0;
+  while (last < 2000 && server->closed.empty()) {
+    send(*server, options(1, 20000), server->got[0].connection, ++last);
     EXPECT_TRUE(loop->run_once(Duration::zero()));
   }
   ASSERT_FALSE(server->closed.empty());
   EXPECT_FALSE(server->failed.empty());
   EXPECT_NE(server->reasons.at(0).find("does not read"), std::string::npos);
+  ASSERT_FALSE(server->traces.empty());
+  EXPECT_EQ(server->traces.back(), "trace-" + std::to_string(last)) << "also the one that found the queue full";
 }
 
 TEST_F(SipStreamsTest, ListenErrorsSayWhatToDo) {

@@ -262,6 +262,8 @@ TEST(Config, EachMistakeNamesFileLineColumnKeyAndWhatWouldBeRight) {
       {"[log]\nlevel = \"loud\"\n", "log.level: value \"loud\" is none of debug, info, warning, error"},
       {"[[route]]\nid = \"a\"\ntarget = \"sip:x@192.0.2.7\"\n", "route[2].id: \"a\" is the id of another route"},
       {"[[route]]\nid = \"b\"\ntarget = \"sip:x@host.example\"\n", "route[2].target: names a host: set next_hop"},
+      {"[[route]]\nid = \"b\"\ntarget = \"sips:x@192.0.2.7\"\n",
+       "route[2].target: is a sips: URI, which wants TLS on every hop: set transport = \"tls\", or make it sip:"},
       {"[[route]]\nid = \"b\"\ntarget = \"http://x\"\n", "route[2].target: value \"http://x\" is no SIP URI"},
       {"[[route]]\nid = \"b\"\ntarget = \"sip:x@192.0.2.7\"\ntransport = \"tcp\"\n",
        "route[2].transport: \"tcp\" has no listener: set sip.tcp"},

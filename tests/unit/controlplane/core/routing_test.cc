@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controlplane/core/uri.h"
+#include "tests/support/call_world.h"
 
 namespace ifgw::core {
 namespace {
@@ -49,6 +50,52 @@ TEST(TargetUri, FillsInTheUserAndNothingElse) {
   EXPECT_EQ(target_uri(route, "sip:bob@gw"), "sip:bob@192.0.2.7:5060;transport=tcp");
   EXPECT_EQ(target_uri(route, "sip:gw"), "sip:192.0.2.7:5060;transport=tcp");
   EXPECT_EQ(target_uri(route, "sip:a b<>\"@gw"), "sip:ab@192.0.2.7:5060;transport=tcp");
+}
+
+TEST(Sips, WantsTlsOnEveryHop) {
+  const std::string sips = "sips:expert-safety@gw.example", sip = "sip:expert-safety@gw.example";
+  const struct {
+    std::string uri, over, on;
+    std::string observed, told;  // empty: the call goes on
+  } cases[] = {
+      {sips, "udp", "tls", "came over udp", "sips needs tls: came over udp; TLS on every hop"},
+      {sips, "tcp", "tls", "came over tcp", "sips needs tls: came over tcp; TLS on every hop"},
+      {"SIPS:expert-safety@gw.example", "udp", "udp", "came over udp", "sips needs tls: came over udp; TLS on every hop"},
+      {sips, "tls", "udp", "route experts goes on over udp", "sips needs tls: the way on has none"},
+      {sips, "tls", "tcp", "route experts goes on over tcp", "sips needs tls: the way on has none"},
+      {sips, "tls", "tls", "", ""},
+      {sip, "udp", "udp", "", ""},
+      {sip, "tls", "udp", "", ""},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.uri + " over " + c.over + ", on over " + c.on);
+    test::CallWorld w;
+    auto settings = std::make_shared<CallSettings>(*w.settings);
+    settings->routes.at(0).transport = c.on;
+    w.settings = settings;
+    LegOffered e;
+    e.leg = LegKey{w.next_leg++};
+    e.request_uri = e.to = c.uri;
+    e.from = "sip:agent@swarm.example";
+    e.security.source = *Endpoint::parse("10.0.0.9:5060");
+    e.security.local = *Endpoint::parse("10.0.0.1:5060");
+    e.security.transport = c.over;
+    e.sdp = test::audio_sdp("10.0.0.9", 4000, "0 8");
+    w.open.insert(e.leg.value);
+    w.give(e);
+    if (c.observed.empty()) {
+      EXPECT_EQ(w.last<EndLeg>(), nullptr);
+      EXPECT_EQ(w.guard.asked.size(), 1u);
+      continue;
+    }
+    ASSERT_NE(w.last<EndLeg>(), nullptr);
+    EXPECT_EQ(w.last<EndLeg>()->status, 403);
+    EXPECT_EQ(w.told(e.leg), c.told) << "nothing of what lies behind the gateway";
+    EXPECT_TRUE(w.guard.asked.empty());
+    ASSERT_NE(w.witness.last("REJECTED"), nullptr);
+    EXPECT_EQ(w.witness.last("REJECTED")->details.at("rule"), "sips-needs-tls");
+    EXPECT_EQ(w.witness.last("REJECTED")->details.at("observed"), c.observed);
+  }
 }
 
 }  // namespace

@@ -356,6 +356,29 @@ TEST_F(UserAgentTest, RefusesToCallWhatItCannotReach) {
   EXPECT_EQ(gw->ua->occupancy().legs, 0u);
 }
 
+TEST_F(UserAgentTest, WhatIsSentNamesTheTraceOfItsLeg) {
+  core::OfferLeg offer;
+  offer.leg = net->new_leg();
+  offer.trace_id = "trace-1";
+  offer.request_uri = offer.from = offer.to = "sip:peer@192.0.2.9:5080";
+  gw->ua->on_command(offer, net->now());
+  const std::string options = [] {
+    Text text;
+    text.method = "OPTIONS";
+    return text.str();
+  }();
+  InboundMessage message;
+  message.source = *Endpoint::parse(kPeer);
+  message.bytes = as_bytes(options);
+  gw->ua->on_message(message, net->now());
+  Outputs outputs;
+  gw->ua->drain(outputs);
+  ASSERT_EQ(outputs.messages.size(), 2u);
+  ASSERT_NE(outputs.messages[0].trace_id, nullptr);
+  EXPECT_EQ(*outputs.messages[0].trace_id, "trace-1");
+  EXPECT_EQ(outputs.messages[1].trace_id, nullptr) << "belongs to no call";
+}
+
 TEST_F(UserAgentTest, FallsBackWhenAConnectionCloses) {
   Text invite;
   invite.extra = "Contact: <sip:peer@192.0.2.9:5080;transport=tcp>\r\n";
