@@ -117,6 +117,7 @@ void DataplaneClient::adopt(std::unique_ptr<DataplaneLink> link, Instant now) {
 void DataplaneClient::detach(const std::string& why, Instant now) {
   loop_.remove_fd(link_->connection_fd());
   loop_.remove_fd(link_->doorbell_fd());
+  state_.invalid_messages += link_->invalid_messages();
   link_.reset();
   state_.attached = false;
   state_.source_limits.reset();
@@ -137,7 +138,6 @@ void DataplaneClient::pump(Instant now) {
   bool more = false;
   for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w) more |= pump_worker(w, now);
   if (!link_) return;
-  state_.invalid_messages = link_->invalid_messages();
   if (link_->corrupt()) return detach("it wrote an impossible ring index", now);
   if (more || !link_->arm()) loop_.defer([](Instant) {});  // no sleep: another round at once
 }
@@ -189,7 +189,6 @@ void DataplaneClient::on_event(std::uint32_t worker, const api::Event& event, In
     case api::EventType::SourceRow: return on_row(worker, event.source_row.request_id, event);
     case api::EventType::PrefixRow: return on_row(worker, event.prefix_row.request_id, event);
   }
-  ++state_.invalid_messages;
 }
 
 // Answers come in the order of the requests: one that was passed over is lost.

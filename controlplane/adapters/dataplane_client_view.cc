@@ -55,6 +55,7 @@ struct DataplaneClient::Broadcast {
 core::AttachState DataplaneClient::attach_state() const {
   core::AttachState state = state_;
   if (!link_) return state;
+  state.invalid_messages += link_->invalid_messages();
   const api::ProcessBlock& process = link_->process();
   state.version = text_of(process.version);
   state.dataplane_uptime = loop_.now() - from_ns(static_cast<std::int64_t>(process.started_ns.get()));
@@ -68,7 +69,7 @@ std::vector<api::LegInfo> DataplaneClient::leg_table() const {
   std::vector<api::LegInfo> legs;
   for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w)
     for (const api::LegRow& row : link_->legs(w))
-      if (const auto info = api::read_leg(row)) legs.push_back(*info);
+      if (const auto info = link_->read(row)) legs.push_back(*info);
   return legs;
 }
 
@@ -77,14 +78,14 @@ std::vector<core::LegView> DataplaneClient::legs(std::size_t limit) const {
   for (std::uint32_t w = 0; link_ && w < workers_.size(); ++w)
     for (const api::LegRow& row : link_->legs(w)) {
       if (views.size() == limit) return views;
-      if (const auto info = api::read_leg(row)) views.push_back(core::snapshot(*info, row));
+      if (const auto info = link_->read(row)) views.push_back(core::snapshot(*info, row));
     }
   return views;
 }
 
 std::optional<core::LegView> DataplaneClient::leg(api::LegId id) const {
   const api::LegRow* row = link_ ? link_->leg(id) : nullptr;
-  const auto info = row == nullptr ? std::nullopt : api::read_leg(*row);
+  const auto info = row == nullptr ? std::nullopt : link_->read(*row);
   if (!info || info->id != id) return std::nullopt;
   return core::snapshot(*info, *row);
 }

@@ -7,8 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "dataplane/api/checks.h"
 
 namespace ifgw::adapters {
 namespace {
@@ -109,14 +112,30 @@ bool DataplaneLink::send_datagram(std::uint32_t worker, const api::DatagramHeade
 
 std::size_t DataplaneLink::receive(std::uint32_t worker, std::span<api::Event> out) noexcept {
   IFGW_CHECK(worker < workers_.size());
-  return workers_[worker].events.pop(out);
+  for (std::size_t popped = 0; (popped = workers_[worker].events.pop(out)) != 0;) {
+    const auto first = out.begin();
+    const auto end = std::remove_if(first, first + static_cast<std::ptrdiff_t>(popped), [](const api::Event& e) { return !api::valid(e); });
+    const auto kept = static_cast<std::size_t>(end - first);
+    invalid_messages_ += popped - kept;
+    if (kept != 0) return kept;
+  }
+  return 0;
+}
+
+std::optional<api::LegInfo> DataplaneLink::read(const api::LegRow& row) noexcept {
+  const std::optional<api::LegInfo> info = api::read_leg(row);
+  if (!info || (api::valid(*info) && leg(info->id) == &row)) return info;
+  ++invalid_messages_;
+  return std::nullopt;
 }
 
 const api::Datagram* DataplaneLink::receive_datagram(std::uint32_t worker) noexcept {
   IFGW_CHECK(worker < workers_.size());
   while (workers_[worker].datagrams_up.pop(*datagram_in_)) {
     const std::size_t length = datagram_in_->header.length;
-    if (length >= 1 && length <= api::kMaxDatagramPayload && datagram_in_->header.remote.present()) return datagram_in_.get();
+    if (length >= 1 && length <= api::kMaxDatagramPayload && api::given(datagram_in_->header.remote.ip) &&
+        api::given(datagram_in_->header.local.ip))
+      return datagram_in_.get();
     ++invalid_messages_;
   }
   return nullptr;

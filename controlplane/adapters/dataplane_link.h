@@ -38,7 +38,8 @@ class DataplaneLink {
   // False when the ring is full or the payload is empty or larger than kMaxDatagramPayload.
   [[nodiscard]] bool send_datagram(std::uint32_t worker, const api::DatagramHeader& header, std::span<const std::uint8_t> payload) noexcept;
 
-  // Up to out.size() messages of worker `w`, oldest first.
+  // Up to out.size() valid messages of worker `w`, oldest first; 0: there are no more. One that is left out is missing in
+  // the sequence, as if it had been lost.
   std::size_t receive(std::uint32_t worker, std::span<api::Event> out) noexcept;
   // One datagram whose length is in range, or nothing. The reference is good until the next call.
   const api::Datagram* receive_datagram(std::uint32_t worker) noexcept;
@@ -60,6 +61,10 @@ class DataplaneLink {
   std::span<const api::LegRow> legs(std::uint32_t w) const noexcept;
   const api::LegRow* leg(api::LegId id) const noexcept;  // nullptr when the id names no row
 
+  // The leg of `row`, which is the row its id names; nothing when there is none, or when its values are impossible.
+  std::optional<api::LegInfo> read(const api::LegRow& row) noexcept;
+
+  // Messages and leg rows that were left out because no dataplane writes such values.
   std::uint64_t invalid_messages() const noexcept { return invalid_messages_; }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controlplane/adapters/destination_check.h"
 #include "controlplane/adapters/listener_check.h"
 #include "controlplane/adapters/socket_address.h"
 #include "controlplane/main/version.h"
@@ -259,20 +260,29 @@ bool Gateway::pump_once(Instant now) {
 
 void Gateway::send(const sip::OutboundMessage& message, Instant now) {
   if (message.transport != sip::Transport::Udp) return streams_->send(message, now);
-  if (send_udp(message)) return;
+  const Endpoint local = udp_local(message);
+  const std::string_view fault =
+      dataplane_->owns(local) ? adapters::destination_fault(local, message.destination, dataplane_->local_addresses()) : std::string_view{};
+  if (fault.empty() && send_udp(message, local)) return;
   ++udp_failed_;
+  if (message.is_request && !fault.empty()) {
+    log_line(LogSeverity::Warning, "a SIP request to " + message.destination.text() + ", which the party's Contact or the route names, " +
+                                       "cannot be sent: " + std::string{fault});
+  }
   if (message.ticket != 0) fail_later(message.ticket);
 }
 
+// What the user agent named, else the first listener of the destination's IP version; absent: there is none.
+Endpoint Gateway::udp_local(const sip::OutboundMessage& message) const {
+  if (message.local.present()) return message.local;
+  const auto& all = config_.sip.udp;
+  const auto it = std::find_if(all.begin(), all.end(), [&](const Endpoint& e) { return e.ip.family == message.destination.ip.family; });
+  return it != all.end() ? *it : Endpoint{};
+}
+
 // Through the dataplane when it owns the address and the datagram fits a packet, else through the kernel.
-bool Gateway::send_udp(const sip::OutboundMessage& message) {
+bool Gateway::send_udp(const sip::OutboundMessage& message, const Endpoint& local) {
   const Bytes bytes = as_bytes(*message.bytes);
-  Endpoint local = message.local;
-  if (!local.present()) {
-    const auto& all = config_.sip.udp;
-    const auto it = std::find_if(all.begin(), all.end(), [&](const Endpoint& e) { return e.ip.family == message.destination.ip.family; });
-    if (it != all.end()) local = *it;
-  }
   if (dataplane_->owns(local) && dataplane_->fits(message.destination, bytes.size()) &&
       dataplane_->send_datagram(local, message.destination, bytes, kSignallingDscp)) {
     ++udp_ring_;

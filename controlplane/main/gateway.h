@@ -69,7 +69,8 @@ class Gateway {
   void pump(Instant now);
   bool pump_once(Instant now);
   void send(const sip::OutboundMessage& message, Instant now);
-  bool send_udp(const sip::OutboundMessage& message);
+  Endpoint udp_local(const sip::OutboundMessage& message) const;
+  bool send_udp(const sip::OutboundMessage& message, const Endpoint& local);
   void fail_later(std::uint64_t ticket);
   void on_datagram(const api::Datagram& datagram, Instant now);
   void on_udp(const Endpoint& source, const Endpoint& local, Bytes payload, Instant now);

@@ -111,10 +111,9 @@ void Engine::build_datagram(Packet& packet, const api::DatagramHeader& header, N
   const bool ours = classifier_.local_address(header.local.ip) >= 0 && classifier_.is_sip_udp_port(header.local.port);
   const bool remote_ok = header.remote.ip.family == header.local.ip.family && !is_martian(header.remote.ip) && header.remote.port != 0 &&
                          classifier_.local_address(header.remote.ip) < 0;
-  if (!ours || !remote_ok || header.dscp > 63 || header.length == 0 || header.length != packet.length) {
-    block_.invalid_messages.add(1);
-    return drop(packet, api::DropReason::MalformedUdp);
-  }
+  const bool valid = ours && header.dscp <= 63 && header.length != 0 && header.length == packet.length;
+  if (!valid) block_.invalid_messages.add(1);
+  if (!valid || !remote_ok) return drop(packet, api::DropReason::RefusedDatagram);
   if (!fits_mtu(header.remote, header.length)) return drop(packet, api::DropReason::OversizedDatagram);
   const NextHopIndex index = next_hops.lookup(header.remote.ip);
   const auto table = next_hops.table();

@@ -9,9 +9,9 @@
 
 namespace ifgw::sip::test {
 
+using ifgw::test::audio_sdp;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using ifgw::test::audio_sdp;
 
 inline const std::string kCallerSdp = audio_sdp("10.0.0.9", 4000, "0 8 101", "a=rtpmap:101 telephone-event/8000\r\n");
 inline const std::string kCalleeSdp = audio_sdp("192.0.2.7", 6000, "0");

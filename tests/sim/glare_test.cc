@@ -52,7 +52,7 @@ class Glare : public ::testing::Test {
   Sim sim;
   core::LegKey leg, far;
   std::string answer = audio_sdp("192.0.2.7", 6000, "0", "a=recvonly\r\n");
-  std::vector<Direction> offered;         // to the callee
+  std::vector<Direction> offered;          // to the callee
   std::vector<core::LegUpdated> outcomes;  // of its own offers
 };
 

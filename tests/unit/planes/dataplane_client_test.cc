@@ -188,5 +188,72 @@ TEST(LimiterAtAttach, ABudgetThatFindsNoRoomIsNamedWithWhatToRaise) {
   EXPECT_TRUE(roomy.reports.empty());
 }
 
+// ---- a dataplane that writes what no dataplane writes ---------------------------------------------------------------
+
+api::LegInfo leg_at(std::uint32_t index) {
+  api::LegInfo leg;
+  leg.id = api::LegId::make(0, index, 1);
+  leg.local = *Endpoint::parse("192.0.2.1:20000");
+  return leg;
+}
+
+TEST(HostileDataplane, ImpossibleLegRowsAreLeftOutAndCounted) {
+  test::Plane plane;
+  const std::span<api::LegRow> rows = plane.counters->legs(0);
+  api::LegInfo codec = leg_at(0);
+  codec.media.codec = static_cast<api::Codec>(200);
+  api::write_leg(rows[0], codec);
+  api::LegInfo family = leg_at(1);
+  family.current_remote.ip.family = static_cast<IpFamily>(9);
+  api::write_leg(rows[1], family);
+  api::write_leg(rows[2], leg_at(3));  // the id names another row
+  api::write_leg(rows[3], leg_at(3));
+  plane.start();
+  auto loop = std::move(EventLoop::create()).value();
+  std::vector<api::LegInfo> table;
+  DataplaneClientHandlers handlers;
+  handlers.on_media = [&](const core::MediaEvent& event, Instant) {
+    if (const auto* attached = std::get_if<core::MediaAttached>(&event)) table = attached->legs;
+  };
+  handlers.on_report = [](const std::string&, bool) {};
+  DataplaneClient client(*loop, DataplaneClientConfig{plane.path(), {}}, std::move(handlers));
+  client.start(read_clock());
+  for (const Instant end = read_clock() + 10s; table.empty() && read_clock() < end;) ASSERT_TRUE(loop->run_once(100ms).ok());
+  ASSERT_EQ(table.size(), 1u);
+  EXPECT_EQ(table[0].id, leg_at(3).id);
+  EXPECT_EQ(client.attach_state().invalid_messages, 3u);
+  EXPECT_EQ(client.legs(100).size(), 1u);
+  EXPECT_FALSE(client.leg(leg_at(0).id));
+  EXPECT_TRUE(client.leg(leg_at(3).id));
+  EXPECT_EQ(client.attach_state().invalid_messages, 7u) << "each reading counts: the table's three, and the one asked for";
+}
+
+TEST(HostileDataplane, AnImpossibleAnswerIsLostAndCounted) {
+  test::Plane plane({64, 64, 8, 8});
+  plane.on_command = [](const api::Command& command) {
+    return command.type == api::CommandType::UnblockSource ? static_cast<api::CommandStatus>(200) : api::CommandStatus::Ok;
+  };
+  plane.start();
+  auto loop = std::move(EventLoop::create()).value();
+  DataplaneClientHandlers handlers;
+  handlers.on_media = [](const core::MediaEvent&, Instant) {};
+  handlers.on_report = [](const std::string&, bool) {};
+  DataplaneClient client(*loop, DataplaneClientConfig{plane.path(), {}}, std::move(handlers));
+  client.start(read_clock());
+  std::vector<std::string> answers;
+  const auto until = [&](const auto& done) {
+    for (const Instant end = read_clock() + 10s; !done() && read_clock() < end;) EXPECT_TRUE(loop->run_once(100ms).ok());
+    ASSERT_TRUE(done());
+  };
+  until([&] { return client.attached(); });
+  const auto take = [&](const std::string& error) { answers.push_back(error); };
+  client.unblock_source(*IpAddress::parse("192.0.2.1"), take);
+  client.block_source(*IpAddress::parse("192.0.2.2"), 1s, take);
+  until([&] { return answers.size() == 2; });
+  EXPECT_NE(answers[0], "") << "no answer that can be believed";
+  EXPECT_EQ(answers[1], "");
+  EXPECT_EQ(client.attach_state().invalid_messages, 1u);
+}
+
 }  // namespace
 }  // namespace ifgw::adapters

@@ -385,12 +385,17 @@ TEST_F(SignallingTest, DatagramsDownGetTheirHeaders) {
     EXPECT_EQ(q.verdict, PacketVerdict::Drop);
     EXPECT_EQ(api::info(q.drop).label, api::info(reason).label);
   };
-  refused([](auto& h, auto&) { h.local.port = 5062; }, DropReason::MalformedUdp);
-  refused([](auto& h, auto&) { h.local.ip = kPeer.ip; }, DropReason::MalformedUdp);
-  refused([](auto& h, auto&) { h.remote = kSip6; }, DropReason::MalformedUdp);
-  refused([](auto& h, auto&) { h.remote.port = 0; }, DropReason::MalformedUdp);
-  refused([](auto& h, auto&) { h.dscp = 64; }, DropReason::MalformedUdp);
-  refused([](auto& h, auto&) { h.length = 1; }, DropReason::MalformedUdp);
+  const auto invalid = [this] { return plane.block->invalid_messages.get(); };
+  refused([](auto& h, auto&) { h.local.port = 5062; }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.local.ip = kPeer.ip; }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.dscp = 64; }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.length = 1; }, DropReason::RefusedDatagram);
+  EXPECT_EQ(invalid(), 4u);
+  refused([](auto& h, auto&) { h.remote = kSip6; }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.remote.port = 0; }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.remote.ip = *IpAddress::parse("127.0.0.1"); }, DropReason::RefusedDatagram);
+  refused([](auto& h, auto&) { h.remote.ip = kSip.ip; }, DropReason::RefusedDatagram);
+  EXPECT_EQ(invalid(), 4u) << "a Contact that cannot be used is no fault of the control plane";
   refused([](auto&, auto& q) { q.headroom = 41; }, DropReason::NoBuffer);
   refused([](auto& h, auto& q) { h.length = q.length = 1473; }, DropReason::OversizedDatagram);
 }
