@@ -20,6 +20,9 @@ constexpr int kPumpRounds = 16;               // then the loop's other work gets
 
 std::string host_text(const IpAddress& ip) { return ip.is_v6() ? "[" + ip.text() + "]" : ip.text(); }
 
+// Of the call that a line of the log is about; empty: of none.
+std::string trace_of(const sip::Wire& trace_id) { return trace_id ? " trace=" + *trace_id : std::string{}; }
+
 sip::AdvertisedAddress advertise(sip::Transport transport, const Endpoint& local, const std::string& host) {
   sip::AdvertisedAddress address;
   address.transport = transport;
@@ -185,10 +188,8 @@ void Gateway::make_streams() {
                        const std::vector<adapters::Undelivered>& undelivered) {
     const std::string what = std::string{sip::transport_name(transport)} + " " + peer.text() + ": " + reason;
     if (undelivered.empty()) return log_line(LogSeverity::Debug, what);
-    for (const adapters::Undelivered& message : undelivered) {
-      const std::string trace = message.trace_id ? " trace=" + *message.trace_id : std::string{};
-      log_line(LogSeverity::Warning, "a message could not be delivered: " + what + trace);
-    }
+    for (const adapters::Undelivered& message : undelivered)
+      log_line(LogSeverity::Warning, "a message could not be delivered: " + what + trace_of(message.trace_id));
   };
   handlers.on_refused = [](const std::string& line) { log_line(LogSeverity::Warning, line); };
   streams_ = std::make_unique<adapters::SipStreams>(loop_, std::move(streams), std::move(handlers));
@@ -267,7 +268,7 @@ void Gateway::send(const sip::OutboundMessage& message, Instant now) {
   ++udp_failed_;
   if (message.is_request && !fault.empty()) {
     log_line(LogSeverity::Warning, "a SIP request to " + message.destination.text() + ", which the party's Contact or the route names, " +
-                                       "cannot be sent: " + std::string{fault});
+                                       "cannot be sent: " + std::string{fault} + trace_of(message.trace_id));
   }
   if (message.ticket != 0) fail_later(message.ticket);
 }

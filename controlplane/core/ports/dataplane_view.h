@@ -31,7 +31,7 @@ struct AttachState {
   std::string last_error;               // why it is not attached; empty when it is
   std::uint32_t attaches = 0;           // since start
   std::uint64_t events_lost = 0;        // sequence gaps seen
-  std::uint64_t invalid_messages = 0;   // ring elements that failed our validation
+  std::uint64_t invalid_messages = 0;   // ring elements and leg rows that failed our validation
   std::uint64_t commands_refused = 0;   // command ring full
   std::uint64_t datagrams_refused = 0;  // datagram ring (down) full
   std::vector<Endpoint> signalling;     // SIP/UDP endpoints the dataplane owns
