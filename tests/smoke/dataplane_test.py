@@ -89,15 +89,16 @@ class Media(unittest.TestCase):
         types = {"PCMU": 0, "PCMA": 8}
         remote_a, remote_b = f"{address_a}:4000", f"{address_b}:4002"
         legs = self.dataplane.call(remote_a, codec_a, remote_b, codec_b)
-        a = gateway.start_rtp(self.lab, "party_a", "caller", remote_a, legs["a"], types[codec_a], seconds, "--tone", 440)
-        b = gateway.start_rtp(self.lab, "party_b", "callee", remote_b, legs["b"], types[codec_b], seconds, "--tone", 620)
+        with gateway.Start(self.lab) as together:
+            a = gateway.start_rtp(self.lab, "party_a", "caller", remote_a, legs["a"], types[codec_a], seconds, "--tone", 440, *together.options)
+            b = gateway.start_rtp(self.lab, "party_b", "callee", remote_b, legs["b"], types[codec_b], seconds, "--tone", 620, *together.options)
         heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
         self.check(heard_a, types[codec_a], 620)
         self.check(heard_b, types[codec_b], 440)
         return heard_a, heard_b
 
     def check(self, heard, payload_type, frequency):
-        # The parties start one after the other; everything sent after the later one had bound must arrive.
+        # What comes while next hops are looked for may be lost; everything after it must arrive.
         packets = heard["packets"]
         self.assertGreater(len(packets), 30)
         sequence = [p[1] for p in packets]
@@ -182,8 +183,9 @@ s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
             self.dataplane.route("add", "10.3.0.0/24", "via", gateway.CALLEE)
         remote_a, remote_b = f"{gateway.CALLER}:4000", "10.3.0.2:4002"
         legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
-        b = gateway.start_rtp(self.lab, "behind_b", "behind", remote_b, legs["b"], 8, 1, "--tone", 620)
-        a = gateway.start_rtp(self.lab, "front_a", "caller", remote_a, legs["a"], 0, 1, "--tone", 440)
+        with gateway.Start(self.lab) as together:
+            b = gateway.start_rtp(self.lab, "behind_b", "behind", remote_b, legs["b"], 8, 1, "--tone", 620, *together.options)
+            a = gateway.start_rtp(self.lab, "front_a", "caller", remote_a, legs["a"], 0, 1, "--tone", 440, *together.options)
         heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
         self.check(heard_b, 8, 440)
         self.check(heard_a, 0, 620)

@@ -87,6 +87,21 @@ def start_rtp(the_lab, name, ns, local, remote, payload_type, seconds, *options)
     return process
 
 
+class Start:
+    """RTP parties that are started inside begin to talk together, when it ends: pass them its options."""
+
+    def __init__(self, the_lab):
+        self.file = the_lab.dir / "go"
+        self.options = ("--go", self.file)
+
+    def __enter__(self):
+        self.file.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_):
+        self.file.touch()
+
+
 def rtp_result(process, seconds=60):
     if process.wait(seconds) != 0:
         raise lab.LabError(f"{process.name}: {process.output()}")

@@ -2,8 +2,8 @@
 """One party's RTP, 20 ms G.711: sends a tone (or a WAV) and records what comes back. For smoke tests and the demo.
 
 Usage: rtp_peer.py LOCAL REMOTE PAYLOAD_TYPE SECONDS [--tone HZ | --wav FILE] [--ssrc N] [--linger S]
-                   [--until FILE] --out FILE.json
-With --until it stops sending early, once that file exists.
+                   [--go FILE] [--until FILE] --out FILE.json
+With --go it begins once that file exists, with --until it stops sending early, once that one does.
 Prints "ready" once its socket is bound. FILE.json: sent, packets [[time_ns, seq, timestamp, pt, marker, ssrc]], and
 audio: base64 of all received payloads in order of arrival.
 """
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--wav")
     parser.add_argument("--ssrc", type=int, default=0x1F6)
     parser.add_argument("--linger", type=float, default=0.3)
+    parser.add_argument("--go", type=pathlib.Path)
     parser.add_argument("--until", type=pathlib.Path)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
@@ -51,6 +52,8 @@ def main():
     print("ready", flush=True)
 
     packets, heard = [], bytearray()
+    while args.go and not args.go.exists():
+        time.sleep(0.001)
     start = time.monotonic()
     end = start + args.seconds + args.linger
     sent = 0
