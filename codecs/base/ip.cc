@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -95,6 +96,24 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
 bool IpPrefix::contains(const IpAddress& address) const noexcept { return address.family == ip.family && mask(address, length) == ip; }
 
 std::string IpPrefix::text() const { return ip.text() + "/" + std::to_string(length); }
+
+namespace {
+bool zero_from(const IpAddress& address, std::size_t first) noexcept {
+  return std::all_of(address.bytes.begin() + static_cast<std::ptrdiff_t>(first), address.bytes.end(),
+                     [](std::uint8_t b) { return b == 0; });
+}
+}  // namespace
+
+bool is_unspecified(const IpAddress& address) noexcept { return zero_from(address, 0); }
+
+bool is_well_formed(const IpAddress& address) noexcept {
+  switch (address.family) {
+    case IpFamily::None: return zero_from(address, 0);
+    case IpFamily::V4: return zero_from(address, 4);
+    case IpFamily::V6: return true;
+  }
+  return false;
+}
 
 bool is_martian(const IpAddress& address) noexcept {
   const std::uint8_t first = address.bytes[0];

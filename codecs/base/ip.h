@@ -60,6 +60,10 @@ struct IpPrefix {
   friend auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
 };
 
+// 0.0.0.0 or ::, which as a listener's address means every one; also of an absent address.
+bool is_unspecified(const IpAddress& address) noexcept;
+// For values that crossed a ring or shared memory: its family is one of the three, and bytes that the family does not use are zero.
+bool is_well_formed(const IpAddress& address) noexcept;
 // No packet of a network comes from it, and no media goes there: unspecified, loopback, multicast, class E, broadcast; for
 // IPv6 everything in 0000::/8 but the two translation prefixes (RFC 6052, RFC 8215).
 bool is_martian(const IpAddress& address) noexcept;

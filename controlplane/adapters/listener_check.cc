@@ -17,10 +17,6 @@ std::string list(Ports ports, std::string_view gap) {
   return text;
 }
 
-bool is_any(const IpAddress& ip) {
-  return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
-}
-
 class Check {
  public:
   Check(const api::AttachReply& plane, const std::function<bool(const IpAddress&)>& here)
@@ -58,7 +54,7 @@ class Check {
   // Whether packets for it may come by the dataplane.
   bool by_dataplane(const IpAddress& ip) const {
     return std::any_of(addresses_.begin(), addresses_.end(),
-                       [&](const IpAddress& theirs) { return theirs == ip || (is_any(ip) && theirs.family == ip.family); });
+                       [&](const IpAddress& theirs) { return theirs == ip || (is_unspecified(ip) && theirs.family == ip.family); });
   }
   void complain(const char* setting, const Endpoint& local, const std::string& what) {
     lines_.push_back(std::string{"[sip] "} + setting + ": " + local.text() + what);

@@ -33,7 +33,7 @@ bool is_host_name(std::string_view name) noexcept {
 
 std::optional<std::string> advertised_host(std::string_view text) {
   if (const auto ip = IpAddress::parse(text)) {
-    if (*ip == IpAddress{{}, ip->family}) return std::nullopt;
+    if (is_unspecified(*ip)) return std::nullopt;
     return ip->is_v6() ? "[" + ip->text() + "]" : ip->text();
   }
   return is_host_name(text) ? std::optional<std::string>{text} : std::nullopt;

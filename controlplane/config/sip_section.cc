@@ -1,6 +1,5 @@
 #include "controlplane/config/sip_section.h"
 
-#include <algorithm>
 #include <array>
 
 #include "controlplane/config/advertised.h"
@@ -14,15 +13,11 @@ using std::chrono::seconds;
 
 constexpr std::array<std::uint8_t, 16> kLoopbackV6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
-bool is_any(const IpAddress& ip) noexcept {
-  return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
-}
-
 bool is_loopback(const IpAddress& ip) noexcept { return ip.is_v4() ? ip.bytes[0] == 127 : ip.bytes == kLoopbackV6; }
 
 void check_pair(Reader& r, const Listener& later, const Listener& earlier) {
   if (later.stream != earlier.stream || later.at.port != earlier.at.port) return;
-  if (later.at.ip != earlier.at.ip && !is_any(later.at.ip) && !is_any(earlier.at.ip)) return;
+  if (later.at.ip != earlier.at.ip && !is_unspecified(later.at.ip) && !is_unspecified(earlier.at.ip)) return;
   r.problem(later.key, std::string{"uses the "} + (later.stream ? "TCP" : "UDP") + " port " + later.at.text() + " that " +
                            r.name_of(earlier.key) + " uses already (" + earlier.at.text() + "): give them different ports");
 }
@@ -31,10 +26,10 @@ void check_listeners(Reader& r, const Sip& s) {
   const std::vector<Listener> all = listeners(s);
   if (all.empty()) r.problem("", "needs at least one of udp, tcp, tls");
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (s.advertised.empty() && is_any(all[i].at.ip)) {
+    if (s.advertised.empty() && is_unspecified(all[i].at.ip)) {
       r.problem(all[i].key, "listens on every address: set sip.advertised to the one others shall use");
     }
-    if (!s.advertised.empty() && !is_any(all[0].at.ip) && !is_any(all[i].at.ip) && all[i].at.ip != all[0].at.ip &&
+    if (!s.advertised.empty() && !is_unspecified(all[0].at.ip) && !is_unspecified(all[i].at.ip) && all[i].at.ip != all[0].at.ip &&
         all[i].at.ip.family == all[0].at.ip.family) {
       r.problem("advertised", "stands for one address, but the listeners use " + all[0].at.ip.text() + " and " + all[i].at.ip.text());
     }
@@ -91,7 +86,7 @@ std::vector<Listener> listeners(const Sip& s) {
 
 bool takes(const Listener& listener, const Endpoint& to) noexcept {
   if (listener.at.port != to.port) return false;
-  return listener.at.ip == to.ip || (is_any(listener.at.ip) && listener.at.ip.family == to.ip.family && is_loopback(to.ip));
+  return listener.at.ip == to.ip || (is_unspecified(listener.at.ip) && listener.at.ip.family == to.ip.family && is_loopback(to.ip));
 }
 
 }  // namespace ifgw::config

@@ -65,10 +65,6 @@ void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
 
 bool plain_rtp(const sdp::Media& m) noexcept { return m.protocol == "RTP/AVP" || m.protocol == "RTP/AVPF"; }
 
-bool unspecified(const IpAddress& ip) noexcept {
-  return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t b) { return b == 0; });
-}
-
 Refusal refusal(std::string rule, std::string observed, std::string limit, std::string remedy) {
   return Refusal{488, "negotiation", std::move(rule), std::move(observed), std::move(limit), std::move(remedy), 0};
 }
@@ -152,7 +148,7 @@ std::variant<Agreement, Refusal> read_stream(const sdp::Session& session, const 
   }
   Agreement a;
   a.direction = session.direction_of(m);
-  if (unspecified(where->ip)) {  // hold as RFC 2543 wrote it
+  if (is_unspecified(where->ip)) {  // hold as RFC 2543 wrote it
     a.direction = sdp::make_direction(sdp::sends(a.direction), false);
     return a;
   }

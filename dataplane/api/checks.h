@@ -4,7 +4,6 @@
 // Pure; any thread. Nothing allocates.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -12,19 +11,7 @@
 
 namespace ifgw::api {
 
-// One of the families, and nothing in the bytes that its family does not use. Absent is valid.
-inline bool valid(const IpAddress& address) noexcept {
-  const auto zero_from = [&](std::size_t first) {
-    return std::all_of(address.bytes.begin() + static_cast<std::ptrdiff_t>(first), address.bytes.end(),
-                       [](std::uint8_t b) { return b == 0; });
-  };
-  switch (address.family) {
-    case IpFamily::None: return zero_from(0);
-    case IpFamily::V4: return zero_from(4);
-    case IpFamily::V6: return true;
-  }
-  return false;
-}
+inline bool valid(const IpAddress& address) noexcept { return is_well_formed(address); }  // absent is valid
 inline bool given(const IpAddress& address) noexcept { return address.present() && valid(address); }
 
 // Times and durations become signed 64-bit nanoseconds.

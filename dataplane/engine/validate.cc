@@ -8,11 +8,7 @@
 namespace ifgw::engine {
 namespace {
 
-bool canonical(const IpAddress& address) noexcept {
-  if (address.is_v6()) return true;
-  if (!address.is_v4()) return false;
-  return std::all_of(address.bytes.begin() + 4, address.bytes.end(), [](std::uint8_t b) { return b == 0; });
-}
+bool canonical(const IpAddress& address) noexcept { return address.present() && is_well_formed(address); }
 
 // 64..95 cannot be told from RTCP (RFC 5761 section 4).
 bool valid_payload_type(std::uint8_t type) noexcept { return type <= 127 && (type < 64 || type > 95); }

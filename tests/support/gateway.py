@@ -186,4 +186,6 @@ class ControlPlane:
         return lab.run(*prefix, self.build / "tools/ifgw/ifgw", "-s", self.SOCKET, *args, check=False)
 
     def records(self):
-        return [json.loads(line) for line in pathlib.Path("/run/ifgw/witness.jsonl").read_text().splitlines()]
+        """The records that are whole: a reader may meet the file while the last is being written."""
+        *lines, _ = pathlib.Path("/run/ifgw/witness.jsonl").read_text().split("\n")
+        return [json.loads(line) for line in lines]

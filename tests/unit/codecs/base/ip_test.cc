@@ -20,6 +20,24 @@ TEST(IpAddress, V4IsHostOrderInAndOut) {
   EXPECT_EQ(IpAddress{}.text(), "-");
 }
 
+TEST(IpAddress, UnspecifiedIsAllZero) {
+  for (const char* text : {"0.0.0.0", "::"}) EXPECT_TRUE(is_unspecified(*IpAddress::parse(text))) << text;
+  for (const char* text : {"0.0.0.1", "::1", "192.0.2.1"}) EXPECT_FALSE(is_unspecified(*IpAddress::parse(text))) << text;
+}
+
+TEST(IpAddress, ValuesFromElsewhereMayBeNone) {
+  IpAddress address = IpAddress::v4(0xC0000201);
+  EXPECT_TRUE(is_well_formed(address));
+  EXPECT_TRUE(is_well_formed(IpAddress{}));
+  EXPECT_TRUE(is_well_formed(*IpAddress::parse("2001:db8::1")));
+  address.bytes[15] = 1;
+  EXPECT_FALSE(is_well_formed(address)) << "an address has one representation";
+  address.family = IpFamily::None;
+  EXPECT_FALSE(is_well_formed(address));
+  address.family = static_cast<IpFamily>(5);
+  EXPECT_FALSE(is_well_formed(address));
+}
+
 TEST(IpAddress, MartiansAreWhatNoNetworkCarries) {
   for (const char* text :
        {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "ff02::1", "::ffff:10.0.0.9"})
