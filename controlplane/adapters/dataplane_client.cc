@@ -264,14 +264,17 @@ std::uint8_t DataplaneClient::choose_worker(core::CallWeight weight) {
 }
 
 bool DataplaneClient::has_headroom(std::uint8_t worker, api::Codec a, api::Codec b) const {
-  if (!link_ || worker >= workers_.size() || a == b) return true;
+  if (!link_ || worker >= workers_.size()) return true;
   const api::WorkerBlock& block = link_->worker(worker);
+  const std::uint64_t limit = block.load_limit_ppm.get(), ports = 2 * block.ports_cost_now_ns.get() / kNsPerPpm;
+  if (limit == 0) return true;
+  if (a == b) return block.load_ports_ppm.get() + ports <= limit;
   const auto of = [&block](std::uint8_t pair) {
     const std::uint64_t now = block.pair_cost_now_ns[pair].get();
     return now != 0 ? now : block.pair_cost_ns[pair].get();
   };
   const std::uint64_t cost = of(api::codec_pair(a, b)) + of(api::codec_pair(b, a));
-  return block.load_booked_ppm.get() + cost / kNsPerPpm <= block.load_limit_ppm.get();
+  return block.load_booked_ppm.get() + cost / kNsPerPpm + ports <= limit;
 }
 
 void DataplaneClient::add_leg(core::MediaRequestId request, std::uint8_t worker, const api::AddLeg& leg) {

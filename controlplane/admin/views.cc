@@ -175,6 +175,8 @@ void add_pair_rows(const core::WorkerView& worker, Json& rows) {
   }
 }
 
+Json ports_ns(const core::WorkerView& worker) { return worker.ports_cost_ns == 0 ? Json(nullptr) : Json(worker.ports_cost_ns); }
+
 void add_cost_rows(const core::WorkerView& worker, Json& rows) {
   for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
     if (worker.cost_start_ns[pair] == 0) continue;
@@ -183,6 +185,7 @@ void add_cost_rows(const core::WorkerView& worker, Json& rows) {
     add_pair(pair, row);
     row["start_ns"] = worker.cost_start_ns[pair];
     row["now_ns"] = worker.cost_now_ns[pair] == 0 ? Json(nullptr) : Json(worker.cost_now_ns[pair]);
+    row["ports_ns"] = ports_ns(worker);
     rows.push_back(std::move(row));
   }
 }
@@ -194,8 +197,11 @@ Json worker_row(const core::WorkerView& w, Instant now) {
   row["polls"] = w.polls;
   // The CPU of a poll-mode core says nothing; this does.
   row["busy_percent"] = w.polls == 0 ? Json(nullptr) : Json(static_cast<double>(w.busy_polls * 10000 / w.polls) / 100.0);
-  row["booked_percent"] = static_cast<double>(w.load_booked_ppm / 100) / 100.0;
-  row["booked_limit_percent"] = static_cast<double>(w.load_limit_ppm / 100) / 100.0;
+  const auto percent = [](std::uint64_t ppm) { return static_cast<double>(ppm / 100) / 100.0; };
+  row["booked_percent"] = percent(w.load_booked_ppm);
+  row["booked_ports_percent"] = percent(w.load_ports_ppm);
+  row["booked_limit_percent"] = w.load_limit_ppm == 0 ? Json(nullptr) : Json(percent(w.load_limit_ppm));
+  row["ports_ns"] = ports_ns(w);
   row["sleeps"] = w.sleeps;
   row["rx_packets"] = w.rx_packets;
   row["tx_packets"] = w.tx_packets;

@@ -73,7 +73,9 @@ WorkerView snapshot(unsigned worker, const api::WorkerBlock& block) {
   view.limiter_admitted = block.limiter_admitted.get();
   view.heartbeat_ns = block.heartbeat_ns.get();
   view.load_booked_ppm = block.load_booked_ppm.get();
+  view.load_ports_ppm = block.load_ports_ppm.get();
   view.load_limit_ppm = block.load_limit_ppm.get();
+  view.ports_cost_ns = block.ports_cost_now_ns.get();
   for (std::size_t pair = 0; pair < api::kCodecPairs; ++pair) {
     view.cost_start_ns[pair] = block.pair_cost_ns[pair].get();
     view.cost_now_ns[pair] = block.pair_cost_now_ns[pair].get();

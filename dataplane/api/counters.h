@@ -193,10 +193,13 @@ struct alignas(64) WorkerBlock {
   Counter limiter_blocked;
   Counter limiter_admitted;
   Counter heartbeat_ns;  // time of the last iteration
-  // What calls were promised of this worker's time, and the most they may be; parts per million. By what 20 ms of audio of
-  // each codec_pair() cost now, where that is known, else at start.
+  // What calls were promised of this worker's time, what of it is their packets' way through the ports, and the most they may be (0:
+  // anything); parts per million. By what 20 ms of audio of each codec_pair() cost now, where that is known, else at start, and a
+  // packet's way each 20 ms.
   Counter load_booked_ppm;
+  Counter load_ports_ppm;
   Counter load_limit_ppm;
+  Counter ports_cost_now_ns;                          // of a packet, out of one queue and into one, measured while running; 0: not yet
   std::array<Counter, kCodecPairs> pair_cost_ns;      // measured at start
   std::array<Counter, kCodecPairs> pair_cost_now_ns;  // measured while running; 0: nothing was transcoded yet
   std::array<Counter, kMaxPorts> capture_lost;        // packets of each network port that a capture had no room for

@@ -23,7 +23,7 @@
 namespace ifgw::api {
 
 // Raised by any change to a layout or to the meaning of a field in this folder. The handshake refuses a mismatch.
-inline constexpr std::uint32_t kContractVersion = 9;
+inline constexpr std::uint32_t kContractVersion = 10;
 
 // Network ports of a dataplane, at most.
 inline constexpr std::size_t kMaxPorts = 8;

@@ -85,6 +85,8 @@ class Engine {
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept { return media_.next_frame(time, spare); }
   // How long next_frame() took, and what was done with its packets: what pairs of codecs cost is learned from it.
   void frame_took(Duration time) noexcept { media_.frame_took(time); }
+  // How long one packet took to come out of a port's queue and to go into one: the same for what every direction costs beside its codecs.
+  void ports_took(Duration time) noexcept { media_.ports_took(time); }
   // All of it at once, any number of packets, and nothing is given up.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
@@ -179,7 +181,7 @@ class Engine {
   void publish_limiter() noexcept;
   void publish_legs() noexcept {
     block_.legs_in_use.set(legs_.in_use());
-    block_.load_booked_ppm.set(media_.headroom().booked_ppm());
+    media_.publish_load();
   }
 
   EngineConfig config_;

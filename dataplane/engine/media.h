@@ -49,6 +49,9 @@ class Media {
   bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
   Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
   void frame_took(Duration time) noexcept;
+  void ports_took(Duration time) noexcept;
+  // To the worker's counters.
+  void publish_load() noexcept;
 
   // Visits the next `slots` slots: tells of silent legs, and sends the reports that are due, in packets from `spare`.
   // `unix_ns`: the time of day, in nanoseconds since 1970.

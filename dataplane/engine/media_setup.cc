@@ -113,16 +113,15 @@ void Media::connect(std::uint32_t leg, std::uint32_t peer) noexcept {
 }
 
 bool Media::affords(std::uint32_t a, const api::MediaParams& at_a, std::uint32_t b, const api::MediaParams& at_b) noexcept {
-  // A relay takes next to nothing, and is what everything else is given up for.
-  if (path_between(at_a, at_b) != AudioPath::Transcode) return true;
-  std::uint64_t freed = 0;
+  Headroom::Call freed, added;
   for (const auto& [leg, other] : {std::pair{a, b}, std::pair{b, a}}) {
     const std::uint32_t peer = legs_.rx(leg).peer;
-    freed += headroom_.load_ppm(legs_.rx(leg).codec_pair);
-    if (peer != kNoLeg && peer != other) freed += headroom_.load_ppm(legs_.rx(peer).codec_pair);
+    headroom_.add(freed, legs_.rx(leg).codec_pair);
+    if (peer != kNoLeg && peer != other) headroom_.add(freed, legs_.rx(peer).codec_pair);
   }
-  const std::uint64_t added = std::uint64_t{headroom_.load_ppm(pair_between(at_a, at_b))} + headroom_.load_ppm(pair_between(at_b, at_a));
-  return headroom_.fits(freed, added);
+  headroom_.add(added, pair_between(at_a, at_b));
+  headroom_.add(added, pair_between(at_b, at_a));
+  return headroom_.fits(freed, added, path_between(at_a, at_b) != AudioPath::Transcode);
 }
 
 void Media::connect_events(std::uint32_t leg, std::uint32_t peer) noexcept {

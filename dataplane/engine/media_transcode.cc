@@ -74,7 +74,18 @@ void Media::frame_took(Duration time) noexcept {
   const std::int64_t of_20_ms = std::clamp<std::int64_t>(time.count() * 20 / timed_.ptime_ms, 0, 1'000'000'000);
   if (!headroom_.took(timed_.pair, static_cast<std::uint32_t>(of_20_ms))) return;
   block_.pair_cost_now_ns[timed_.pair].set(headroom_.cost(timed_.pair).now_ns());
+  publish_load();
+}
+
+void Media::ports_took(Duration time) noexcept {
+  if (!headroom_.ports_took(static_cast<std::uint32_t>(std::clamp<std::int64_t>(time.count(), 0, 1'000'000'000)))) return;
+  block_.ports_cost_now_ns.set(headroom_.ports_ns());
+  publish_load();
+}
+
+void Media::publish_load() noexcept {
   block_.load_booked_ppm.set(headroom_.booked_ppm());
+  block_.load_ports_ppm.set(headroom_.booked_ports_ppm());
 }
 
 // Another SSRC is another stream.

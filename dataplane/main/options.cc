@@ -139,8 +139,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->check(CLI::Range(0, 65'536))
       ->capture_default_str();
   app.add_option("--max-load", o.engine.max_load_percent,
-                 "percent of a worker's time that calls between codecs may be promised; more are refused")
-      ->check(CLI::Range(1, 100))
+                 "percent of a worker's time that calls may be promised; more are refused. 0: none is refused for it")
+      ->check(CLI::Range(0, 100))
       ->capture_default_str();
   app.add_flag("!--no-measure", o.measure_costs,
                "do not measure at start what each pair of codecs costs: go by figures of another machine");

@@ -34,7 +34,10 @@ void Tx::send(std::uint16_t device) noexcept {
   if (queue.tagged) [[unlikely]]
     for (std::uint16_t i = 0; i < queue.size; ++i)
       if (Vlans::is_vlan(queue.ports[i])) vlans_.tag(queue.buffers[i], queue.ports[i]);
+  const bool timed = time_.measuring() && queue.received[0] != kNever;
+  const Instant before = timed ? clock_() : Instant{};
   const std::uint16_t sent = rte_eth_tx_burst(device, queue_, queue.buffers.data(), queue.size);
+  if (timed) time_.sent(clock_() - before, queue.size);
   record(queue, sent);
   block_.tx_packets.add(sent);
   if (sent < queue.size) {

@@ -8,6 +8,7 @@
 #include "codecs/base/time.h"
 #include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/packets.h"
+#include "dataplane/nodes/ports_time.h"
 #include "dataplane/nodes/vlans.h"
 
 namespace ifgw::nodes {
@@ -15,8 +16,8 @@ namespace ifgw::nodes {
 class Tx {
  public:
   // `queue` of every device is this worker's alone.
-  Tx(std::uint16_t queue, const Vlans& vlans, api::WorkerBlock& block, Clock clock, Capture& capture) noexcept
-      : queue_(queue), vlans_(vlans), block_(block), clock_(clock), capture_(capture) {}
+  Tx(std::uint16_t queue, const Vlans& vlans, api::WorkerBlock& block, Clock clock, Capture& capture, PortsTime& time) noexcept
+      : queue_(queue), vlans_(vlans), block_(block), clock_(clock), capture_(capture), time_(time) {}
 
   // Takes the buffer over; `port`: a port's number. For RTP, whose time inside is measured: when it was received, the row of the leg it
   // goes to, and its pair of WorkerBlock::inside.
@@ -43,6 +44,7 @@ class Tx {
   api::WorkerBlock& block_;
   Clock clock_;
   Capture& capture_;
+  PortsTime& time_;
   std::array<Queue, kMaxDevices> queues_{};
 };
 

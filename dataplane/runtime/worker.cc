@@ -48,7 +48,7 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       handover_(handover, setup.engine.worker, block_, capture_),
       engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this, &handover_),
       capture_(engine_, block_, setup.engine.worker, setup.numbers, monotonic_now),
-      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now, capture_),
+      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now, capture_, ports_time_),
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
@@ -81,6 +81,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
   now_ = now;
   block_.polls.add(1);
   block_.heartbeat_ns.set(static_cast<std::uint64_t>(to_ns(now)));
+  ports_time_.begin(last_busy_ != kNever);
   relink();
   media_hops_.apply();
   signalling_hops_.apply();
@@ -93,6 +94,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
   }
   hand_over();
   tx_.flush();
+  if (const auto took = ports_time_.of_a_packet()) engine_.ports_took(*took);
   if (capture_.on()) [[unlikely]] {
     settle_capture();
     engine_.check_capture(now);
@@ -126,12 +128,14 @@ std::size_t Worker::receive_ports() noexcept {
   rte_mbuf* buffers[nodes::kBurst];
   for (std::size_t p = 0; p < setup_.ports.size(); ++p) {
     const std::uint16_t port = setup_.ports[p];
+    const Instant before = ports_time_.measuring() ? monotonic_now() : Instant{};
     const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
     if (count == 0) {
       backlogs_[p].empty();
       continue;
     }
     const Instant received = monotonic_now();
+    if (ports_time_.measuring()) ports_time_.received(received - before, count);
     const Instant due = backlogs_[p].burst(count == nodes::kBurst, received);
     total += count;
     block_.rx_packets.add(count);

@@ -83,6 +83,7 @@ class Worker final : private engine::EventSink {
   nodes::Handover handover_;
   engine::Engine engine_;
   nodes::Capture capture_;
+  nodes::PortsTime ports_time_;
   nodes::Tx tx_;
   nodes::Exception exception_;
   nodes::Signalling signalling_;

@@ -29,6 +29,13 @@ time.sleep(300)
 
 
 class Overload(unittest.TestCase):
+    def ways_are_booked(self, dataplane, calls):
+        """What the drivers take for a packet is measured, and promised to each direction of each call."""
+        worker = lambda: dataplane.legs()["workers"][0]  # noqa: E731
+        self.assertGreater(lab.wait_for(lambda: worker()["ports_ns"], 60, "the way through the ports is known"), 200, "a packet socket makes system calls")
+        as_known = lambda now: now["booked_ports_ppm"] == 2 * calls * -(-now["ports_ns"] // 20)  # noqa: E731
+        lab.wait_for(lambda: as_known(worker()), 10, "and booked")  # it may change between the two readings
+
     def test_newest_heavy_calls_lose_frames_and_relays_none(self):
         with lab.Lab() as the_lab:
             gateway.Network(the_lab)
@@ -43,6 +50,7 @@ class Overload(unittest.TestCase):
             talking = gateway.start_talkers(the_lab, "caller", gateway.CALLER, FIRST_PORT, locals_a, until)
             received = lambda: min(leg["rx"] for leg in dataplane.legs()["legs"] if leg["local"] in locals_a)  # noqa: E731
             lab.wait_for(lambda: received() >= 25, 20, "all talk")
+            self.ways_are_booked(dataplane, len(locals_a))
             given_up = lambda: dataplane.legs()["drops"]["overloaded"]  # noqa: E731
             for _ in range(5):
                 before = given_up()

@@ -198,9 +198,10 @@ void legs(Tool& tool) {
   comma = "";
   for (std::uint32_t i = 0; i < tool.link().welcome().workers; ++i) {
     const api::WorkerBlock& each = tool.link().worker(i);
-    std::printf("%s{\"rx\": %llu, \"handed_over\": %llu, \"taken_over\": %llu}", comma,
+    std::printf("%s{\"rx\": %llu, \"handed_over\": %llu, \"taken_over\": %llu, \"ports_ns\": %llu, \"booked_ports_ppm\": %llu}", comma,
                 static_cast<unsigned long long>(each.rx_packets.get()), static_cast<unsigned long long>(each.handed_over.get()),
-                static_cast<unsigned long long>(each.taken_over.get()));
+                static_cast<unsigned long long>(each.taken_over.get()), static_cast<unsigned long long>(each.ports_cost_now_ns.get()),
+                static_cast<unsigned long long>(each.load_ports_ppm.get()));
     comma = ", ";
   }
   const api::ProcessBlock& process = tool.link().process();

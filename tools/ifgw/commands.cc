@@ -54,6 +54,7 @@ const std::vector<Column> kWorkers = {
     {"WORKER", "/worker"},
     {"BUSY %", "/busy_percent"},
     {"BOOKED %", "/booked_percent"},
+    {"PORTS ns", "/ports_ns"},
     {"CARRIES", "/carries"},
     {"RX", "/rx_packets"},
     {"TX", "/tx_packets"},
@@ -85,7 +86,9 @@ const std::vector<Column> kMatrix = {
     {"ns A PACKET", "/ns"},
     {"AT START", "/start_ns"},
     {"RUNNING", "/now_ns"},
+    {"PORTS", "/ports_ns"},
     {"STREAMS A CORE (ENGINE ALONE)", "/streams"},
+    {"WITH PORTS", "/streams_with_ports"},
     {"INSTRUCTIONS", "/instructions"},
 };
 const std::vector<Column> kPorts = {

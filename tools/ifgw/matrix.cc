@@ -84,8 +84,10 @@ Json codec_matrix(unsigned rounds, const Json& costs) {
     row["to"] = api::facts(api::pair_to(pair)).name;
     row["path"] = api::path_name(pair);
     row["ns"] = static_cast<double>(static_cast<std::int64_t>(ns[pair] * 10)) / 10;
-    for (const char* key : {"start_ns", "now_ns"}) row[key] = dearest(costs, row, key);
-    row["streams"] = static_cast<std::uint64_t>(kPacketNs / ns[pair]);
+    for (const char* key : {"start_ns", "now_ns", "ports_ns"}) row[key] = dearest(costs, row, key);
+    const auto streams = [](double packet_ns) { return static_cast<std::uint64_t>(kPacketNs / packet_ns); };
+    row["streams"] = streams(ns[pair]);
+    row["streams_with_ports"] = row["ports_ns"].is_null() ? Json(nullptr) : Json(streams(ns[pair] + row["ports_ns"].get<double>()));
     row["instructions"] = instructions[pair] > 0 ? Json(static_cast<std::uint64_t>(instructions[pair])) : Json(nullptr);
     rows.push_back(std::move(row));
   }

@@ -85,7 +85,7 @@ class Ours(Gateway):
         self.process = self.lab.start(self.gate, [
             self.build / "dataplane/main/ifgw-dataplane", "--port", f"out=net_af_packet0,iface=d0,{ring}", "--port", f"in=net_af_packet1,iface=d1,{ring}",
             "--address", "out=10.1.0.1/24", "--address", "in=10.2.0.1/24", "--exception-netns", f"/run/netns/{self.exception}", "--socket", self.socket,
-            "--user", "64101", "--media-ports", "16384-65535", "--transcoding-mb", "256", "--cpus", GATEWAY_CPU, *(["--busy-poll"] if self.busy_poll else [])], ns=self.gate)
+            "--user", "64101", "--media-ports", "16384-65535", "--transcoding-mb", "256", "--max-load", "0", "--cpus", GATEWAY_CPU, *(["--busy-poll"] if self.busy_poll else [])], ns=self.gate)
         lab.wait_for(lambda: "ready:" in self.process.output() or not self.process.running(), 60, "dataplane ready")
         if not self.process.running():
             raise lab.LabError("the dataplane ended:\n" + self.process.output())

@@ -115,7 +115,9 @@ struct WorkerView {
   std::uint64_t limiter_admitted = 0;
   std::uint64_t heartbeat_ns = 0;
   std::uint64_t load_booked_ppm = 0;  // of the worker's time, promised to calls
-  std::uint64_t load_limit_ppm = 0;
+  std::uint64_t load_ports_ppm = 0;   // what of it is the way of their packets through the ports
+  std::uint64_t load_limit_ppm = 0;   // 0: none
+  std::uint64_t ports_cost_ns = 0;    // of a packet; 0: not known
   std::array<std::uint64_t, api::kDropReasonCount> drops{};
   LatencyView inside;           // of all pairs
   std::vector<PairView> pairs;  // those that had packets

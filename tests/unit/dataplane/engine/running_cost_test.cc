@@ -57,6 +57,16 @@ TEST(RunningCost, StaysWithinItsBounds) {
   EXPECT_LT(cost.ns(), 13'000U);
 }
 
+TEST(RunningCost, MayBeUnknownAtStart) {
+  RunningCost cost(0, 1000);
+  EXPECT_EQ(cost.ns(), 0U);
+  feed(cost, 300, RunningCost::kWindow);
+  EXPECT_EQ(cost.ns(), 300U);
+  feed(cost, 50'000, 100 * RunningCost::kWindow);
+  EXPECT_LE(cost.ns(), 1000U);
+  EXPECT_GT(cost.ns(), 990U);
+}
+
 // One party speaks, in frames whose time the test decides.
 class Frames : public testing::Test {
  protected:
@@ -185,6 +195,62 @@ TEST_F(Frames, WhatIsBookedFollowsAndAdmissionWithIt) {
   for (const api::LegId leg : more) plane.remove(leg);
   plane.remove(alice.leg);
   EXPECT_EQ(plane.block->load_booked_ppm.get(), 0U) << "what was booked at one cost is given back at another";
+}
+
+// Of 1 % of a worker; 50 us for a packet's way make 2500 ppm of each direction.
+class Ways : public Frames {
+ protected:
+  void packets_take(Duration each) {
+    for (unsigned i = 0; i < 40 * RunningCost::kWindow; ++i) plane.engine.ports_took(each);
+  }
+  // Adds two legs; remembers them in `a` and `b`.
+  api::CommandStatus call(Codec far) {
+    a = plane.add(media_to("198.51.100.12:40000")).leg;
+    b = plane.add(media_to("203.0.113.22:50000", far)).leg;
+    return plane.join(a, b).status;
+  }
+  api::LegId a, b;
+};
+
+TEST_F(Ways, ThroughThePortsAreBookedForEachDirection) {
+  ASSERT_EQ(call(Codec::Pcmu), api::CommandStatus::Ok);
+  const std::uint64_t codecs = plane.block->load_booked_ppm.get();
+  EXPECT_EQ(plane.block->load_ports_ppm.get(), 0U) << "nothing is known";
+  packets_take(std::chrono::microseconds(50));
+  EXPECT_EQ(plane.block->ports_cost_now_ns.get(), 50'000U);
+  EXPECT_EQ(plane.block->load_ports_ppm.get(), 5000U);
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), codecs + 5000);
+  plane.join(a, {});
+  EXPECT_EQ(plane.block->load_booked_ppm.get(), 0U);
+}
+
+TEST_F(Ways, ThatDoNotFitRefuseRelaysToo) {
+  packets_take(std::chrono::microseconds(50));
+  ASSERT_EQ(call(Codec::Pcmu), api::CommandStatus::Ok);
+  EXPECT_EQ(call(Codec::G722), api::CommandStatus::NoHeadroom) << "with its codecs it is more than all";
+  plane.remove(a);
+  plane.remove(b);
+  ASSERT_EQ(call(Codec::Pcmu), api::CommandStatus::Ok);
+  const api::LegId near = a, far = b;
+  EXPECT_EQ(call(Codec::Pcmu), api::CommandStatus::NoHeadroom);
+  EXPECT_EQ(plane.join(near, b).status, api::CommandStatus::Ok) << "in place of the other";
+  EXPECT_EQ(plane.join(near, far).status, api::CommandStatus::Ok);
+  EXPECT_EQ(plane.update(far, media_to("203.0.113.22:50000", Codec::Pcma)).status, api::CommandStatus::Ok) << "as many packets as before";
+  packets_take(std::chrono::microseconds(25));
+  EXPECT_EQ(plane.join(a, b).status, api::CommandStatus::Ok);
+}
+
+TEST_F(Ways, AreNoReasonWhereNothingIsRefused) {
+  plane.config.max_load_percent = 0;
+  Plane unlimited(plane.config);
+  for (unsigned i = 0; i < RunningCost::kWindow; ++i) unlimited.engine.ports_took(std::chrono::milliseconds(1));
+  for (int i = 0; i < 12; ++i) {
+    const api::LegId from = unlimited.add(media_to("198.51.100.12:40000")).leg,
+                     to = unlimited.add(media_to("203.0.113.22:50000", Codec::G722)).leg;
+    ASSERT_EQ(unlimited.join(from, to).status, api::CommandStatus::Ok);
+  }
+  EXPECT_GT(unlimited.block->load_booked_ppm.get(), 1'000'000U);
+  EXPECT_EQ(unlimited.block->load_limit_ppm.get(), 0U);
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ class ExceptionStage : public ::testing::Test {
   std::array<std::uint16_t, 1> ports{0};
   nodes::Vlans vlans;
   nodes::Capture capture{plane.engine, *plane.block, 0, ports, no_time};
-  nodes::Tx tx{0, vlans, *plane.block, no_time, capture};
+  nodes::PortsTime time;
+  nodes::Tx tx{0, vlans, *plane.block, no_time, capture, time};
   nodes::Exception exception{no_kernel(), *plane.block, tx};
   nodes::Signalling signalling{plane.engine, plane.hops, *plane.block, exception, tx, nullptr};
 };
