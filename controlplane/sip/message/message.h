@@ -25,7 +25,7 @@ struct MessageLimits {
 class Message {
  public:
   // `bytes` is shared and kept. The error is a reason phrase for a 400 ("Bad Contact header").
-  // Cost: 0.1-0.3 ms, by the number of addresses in it.
+  // Cost: some 50 us for each address in it, at most 19, and 0.25 us for each byte of them.
   static Result<Message> parse(Wire bytes, const MessageLimits& limits = {});
 
   bool is_request() const noexcept { return scan_.start == StartLine::Request; }

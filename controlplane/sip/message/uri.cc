@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "controlplane/sip/message/belle.h"
+#include "controlplane/sip/message/shape.h"
 #include "controlplane/sip/text.h"
 
 namespace ifgw::sip {
@@ -38,19 +39,19 @@ bool uri_characters_ok(std::string_view text) noexcept {
   return !bracket;
 }
 
-Result<Uri> take_uri(const belle_sip_uri_t* parsed, std::string_view text, Scheme scheme) {
+// `parsed`: what belle-sip read of the shape.
+Result<Uri> take_uri(const belle_sip_uri_t* parsed, Shape shape, std::string_view text, Scheme scheme) {
   const int port = belle_sip_uri_get_port(parsed);
   if (port < 0 || port > 65535) return Error{"port of a SIP URI outside 1..65535"};
   Uri uri;
   uri.text = std::string(text);
   uri.scheme = scheme;
-  uri.user = text_or_empty(belle_sip_uri_get_user(parsed));
-  uri.host = text_or_empty(belle_sip_uri_get_host(parsed));
+  uri.user = std::move(shape.user);
+  uri.host = std::move(shape.host);
   uri.port = static_cast<std::uint16_t>(port);
   uri.transport = text_or_empty(belle_sip_uri_get_transport_param(parsed));
   uri.maddr = text_or_empty(belle_sip_uri_get_maddr_param(parsed));
   uri.loose_route = belle_sip_uri_has_lr_param(parsed) != 0;
-  if (uri.host.empty()) return Error{"SIP URI without a host"};
   return uri;
 }
 
@@ -110,10 +111,12 @@ Result<Uri> parse_uri(std::string_view text) {
   const Scheme scheme = uri_scheme(text);
   if (scheme == Scheme::Other) return Error{"not a sip or sips URI"};
   if (!uri_characters_ok(text)) return Error{"white space or brackets in a SIP URI"};
+  auto shape = shape_of_sip_uri(text);
+  if (!shape) return shape.error();
   const belle::Scope scope;
-  const auto parsed = belle::Ref<belle_sip_uri_t>::share(belle_sip_uri_parse(std::string(text).c_str()));
+  const auto parsed = belle::Ref<belle_sip_uri_t>::share(belle_sip_uri_parse(shape->text.c_str()));
   if (!parsed) return Error{"unreadable SIP URI"};
-  return take_uri(parsed.get(), text, scheme);
+  return take_uri(parsed.get(), *std::move(shape), text, scheme);
 }
 
 Result<NameAddr> parse_name_addr(std::string_view value) {
@@ -128,7 +131,6 @@ Result<NameAddr> parse_name_addr(std::string_view value) {
   address.tag = std::string(parameter(parameters, "tag", &tags).value_or(std::string_view{}));
   if (tags > 1 || (tags == 1 && !is_token(address.tag))) return Error{"bad or repeated tag parameter"};
 
-  const belle::Scope scope;
   const Scheme scheme = uri_scheme(uri_text);
   if (uri_text.data() == flat.data() && scheme != Scheme::Other) {
     // addr-spec form: belle-sip's address rule reads it as some absolute URI, so the URI is parsed by itself.
@@ -137,7 +139,12 @@ Result<NameAddr> parse_name_addr(std::string_view value) {
     address.uri = *std::move(uri);
     return address;
   }
-  const auto parsed = belle::Ref<belle_sip_header_address_t>::share(belle_sip_header_address_parse(flat.c_str()));
+  auto shape = scheme == Scheme::Other ? shape_of_other_uri(uri_text) : shape_of_sip_uri(uri_text);
+  if (!shape) return shape.error();
+  std::string shaped = flat;
+  shaped.replace(static_cast<std::size_t>(uri_text.data() - flat.data()), uri_text.size(), shape->text);
+  const belle::Scope scope;
+  const auto parsed = belle::Ref<belle_sip_header_address_t>::share(belle_sip_header_address_parse(shaped.c_str()));
   if (!parsed) return Error{"unreadable address"};
   address.display = text_or_empty(belle_sip_header_address_get_displayname(parsed.get()));
   const belle_sip_uri_t* uri = belle_sip_header_address_get_uri(parsed.get());
@@ -147,7 +154,7 @@ Result<NameAddr> parse_name_addr(std::string_view value) {
     return address;
   }
   if (uri == nullptr) return Error{"unreadable SIP URI in an address"};
-  auto taken = take_uri(uri, uri_text, scheme);
+  auto taken = take_uri(uri, *std::move(shape), uri_text, scheme);
   if (!taken) return taken.error();
   address.uri = *std::move(taken);
   return address;

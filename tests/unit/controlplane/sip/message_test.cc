@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "controlplane/sip/message/shape.h"
+
 namespace ifgw::sip {
 namespace {
 
@@ -46,6 +48,47 @@ TEST(Uri, RefusesTheRest) {
        {"", "sip:", "sip:@host.example", "tel:+1", "http://x", "sip:x@host.example junk", "sip:x@host.example:99999", "sip:x@host.example>",
         "<sip:x@host.example>", "sip:x@\thost.example", "sip:x@host.example\"", "bob", "sip:[2001:db8::1", "sip:2001:db8::1]"})
     EXPECT_FALSE(parse_uri(bad)) << bad;
+}
+
+TEST(Uri, UserAsRfc3261WritesIt) {
+  EXPECT_EQ(parse_uri("sip:+1-234;phone-context=x.example?y/z@host.example")->user, "+1-234;phone-context=x.example?y/z");
+  EXPECT_EQ(parse_uri("sip:%61%c3%a4~!*'()&=+$,@host.example")->user, "a\xc3\xa4~!*'()&=+$,");
+  EXPECT_EQ(parse_uri("sip:host.example")->user, "");
+  EXPECT_EQ(parse_uri("sip:host.example;x=a@b")->host, "b") << "no parameter holds an '@'";
+  for (const char* bad : {"sip::secret@host.example", "sip:a#b@host.example", "sip:a%4@host.example", "sip:a%zz@host.example",
+                          "sip:a@b@host.example", "sip:a%00b@host.example", "sip:a%0d%0ab@host.example", "sip:a%7f@host.example",
+                          "sip:a:b/c@host.example", "sip:a:%1@host.example", "sip:\xc3\xa4@host.example"})
+    EXPECT_FALSE(parse_uri(bad)) << bad;
+}
+
+TEST(Uri, HostIsANameOrAnAddress) {
+  const std::string label(63, 'a');
+  const std::string longest = label + "." + label + "." + label + "." + std::string(61, 'a');
+  for (const std::string& good : {std::string("b"), std::string("host."), std::string("a-b.c-d.xn--p1ai"), std::string("3f2a1b9c"),
+                                  std::string("1.2.3.4"), std::string("[2001:db8::1]"), std::string("[::ffff:192.0.2.1]"), label, longest})
+    EXPECT_TRUE(parse_uri("sip:x@" + good + ":5060;lr")) << good;
+  for (const std::string& bad :
+       {std::string(""), std::string("."), std::string("a..b"), std::string("-a.example"), std::string("a-.example"),
+        std::string("a_b.example"), std::string("1.2.3"), std::string("1.2.3.400"), std::string("12"), std::string("[192.0.2.1]"),
+        std::string("[1234]"), std::string("[::g]"), std::string("[::1]x"), std::string("::1"), label + "a", longest + "a"})
+    EXPECT_FALSE(parse_uri("sip:x@" + bad + ";lr")) << bad;
+}
+
+// belle-sip takes minutes for these, as they are.
+TEST(Uri, LongPartsAreNotForTheGrammar) {
+  const std::string user(1900, 'u'), name = "sip:" + user + "@host.example;lr?x=y";
+  EXPECT_EQ(parse_uri(name)->user, user);
+  const auto shape = shape_of_sip_uri(name);
+  ASSERT_TRUE(shape);
+  EXPECT_EQ(shape->text, "sip:user@host.invalid;lr?x=y");
+  EXPECT_FALSE(shape_of_sip_uri("sip:" + std::string(2048, 'u') + "@host.example"));
+  EXPECT_EQ(shape_of_sip_uri("sips:" + std::string(63, 'h') + ":70;transport=tcp")->text, "sips:host.invalid:70;transport=tcp");
+  const std::string other = "http://" + std::string(1900, 'h') + "/";
+  EXPECT_EQ(parse_name_addr("\"A\" <" + other + ">;tag=1")->uri.text, other);
+  EXPECT_LT(shape_of_other_uri(other)->text.size(), 16U);
+  for (const char* bad : {":x", "1a:x", "a:", "foo", "a b:x", "tel:+1%2", "tel:\xc3\xa4", "http://[::1]/"})
+    EXPECT_FALSE(shape_of_other_uri(bad)) << bad;
+  EXPECT_FALSE(shape_of_other_uri("tel:" + std::string(2048, '1')));
 }
 
 TEST(NameAddr, TakesApart) {
