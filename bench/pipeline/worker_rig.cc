@@ -70,6 +70,7 @@ void WorkerRig::make_worker(bool hugepages) {
   setup.pool = pool_;
   doorbell_ = runtime::Fd(eventfd(0, EFD_NONBLOCK));
   setup.main_doorbell = doorbell_.get();
+  setup.shared = &shared_;
   const std::uint32_t rows = engine::Engine::leg_rows(config_);
   counters_ = std::make_unique<runtime::CounterRegion>(std::move(runtime::CounterRegion::create(1, rows, hugepages)).value());
   links_.push_back(std::make_unique<runtime::WorkerLink>());

@@ -55,6 +55,7 @@ class WorkerRig {
   rte_ring* out_ = nullptr;
   std::uint16_t port_ = 0;
   runtime::Fd doorbell_;
+  nodes::SharedQueues shared_;
   std::unique_ptr<runtime::CounterRegion> counters_;
   std::vector<std::unique_ptr<runtime::WorkerLink>> links_;
   std::unique_ptr<nodes::HandoverRings> handover_;

@@ -109,7 +109,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   const std::map<std::string, runtime::MemoryChoice> memory{
       {"auto", runtime::MemoryChoice::Auto}, {"hugepages", runtime::MemoryChoice::HugePages}, {"none", runtime::MemoryChoice::None}};
   app.add_option("--memory", o.memory, "auto, hugepages or none")->transform(CLI::CheckedTransformer(memory));
-  app.add_option("--packet-buffers", o.packet_buffers, "packet buffers in all")->check(CLI::Range(1'023, 4'194'303))->capture_default_str();
+  app.add_option("--packet-buffers", o.packet_buffers, "packet buffers in all; without it as many as ports and workers can hold at once")
+      ->check(CLI::Range(1'023, 4'194'303));
   app.add_option("--workers", o.workers, "poll loops, each with a queue of every port")->check(CLI::Range(1, 32))->capture_default_str();
   app.add_option("--cpus", o.cpus, "CPU of each worker, as in 2,3 (default: not pinned)")->delimiter(',');
   app.add_flag("--busy-poll", o.busy_poll, "never sleep: lowest latency, one whole CPU per worker");

@@ -25,7 +25,7 @@ struct Options {
   bool exception = true;        // taps named ifgw-<port>
   std::string exception_netns;  // network namespace file the taps are moved to; empty: ours
   runtime::MemoryChoice memory = runtime::MemoryChoice::Auto;
-  std::uint32_t packet_buffers = 16'383;
+  std::uint32_t packet_buffers = 0;  // 0: as many as are needed
   std::uint16_t workers = 1;
   std::vector<int> cpus;  // one per worker; empty: not pinned
   bool busy_poll = false;

@@ -4,6 +4,15 @@
 
 namespace ifgw::nodes {
 
+Tx::Tx(std::uint16_t worker, const SharedQueues& shared, const Vlans& vlans, api::WorkerBlock& block, Clock clock, Capture& capture,
+       PortsTime& time) noexcept
+    : vlans_(vlans), block_(block), clock_(clock), capture_(capture), time_(time) {
+  for (std::uint16_t device = 0; device < kMaxDevices; ++device) {
+    queues_[device].number = shared.queue(device, worker);
+    queues_[device].taken = shared.taken(device, worker);
+  }
+}
+
 void Tx::add(rte_mbuf* buffer, std::uint16_t port, Instant received, api::LegRow* leg, std::uint8_t codec_pair) noexcept {
   const bool tagged = Vlans::is_vlan(port);
   if (tagged && !Vlans::has_room(buffer)) [[unlikely]] {
@@ -22,12 +31,31 @@ void Tx::add(rte_mbuf* buffer, std::uint16_t port, Instant received, api::LegRow
 }
 
 void Tx::flush() noexcept {
+  waiting_ = false;
   for (std::uint16_t device = 0; device < kMaxDevices; ++device)
     if (queues_[device].size != 0) send(device);
 }
 
+// A full one that another worker is in the way of is given up: the next packet needs its place.
+bool Tx::take(Queue& queue) noexcept {
+  if (!queue.taken->test_and_set(std::memory_order_acquire)) return true;
+  if (queue.size == kBurst)
+    drop_from(queue, 0);
+  else
+    waiting_ = true;
+  return false;
+}
+
+void Tx::drop_from(Queue& queue, std::uint16_t first) noexcept {
+  block_.drops[static_cast<std::size_t>(api::DropReason::TxQueueFull)].add(queue.size - first);
+  rte_pktmbuf_free_bulk(&queue.buffers[first], queue.size - first);
+  queue.size = 0;
+  queue.tagged = false;
+}
+
 void Tx::send(std::uint16_t device) noexcept {
   Queue& queue = queues_[device];
+  if (queue.taken != nullptr && !take(queue)) return;
   const bool captured = capture_.on();
   if (captured) [[unlikely]]
     capture_.sending({queue.ports.data(), queue.size}, {queue.buffers.data(), queue.size}, {queue.legs.data(), queue.size});
@@ -36,14 +64,14 @@ void Tx::send(std::uint16_t device) noexcept {
       if (Vlans::is_vlan(queue.ports[i])) vlans_.tag(queue.buffers[i], queue.ports[i]);
   const bool timed = time_.measuring() && queue.received[0] != kNever;
   const Instant before = timed ? clock_() : Instant{};
-  const std::uint16_t sent = rte_eth_tx_burst(device, queue_, queue.buffers.data(), queue.size);
+  const std::uint16_t sent = rte_eth_tx_burst(device, queue.number, queue.buffers.data(), queue.size);
+  if (queue.taken != nullptr) queue.taken->clear(std::memory_order_release);
   if (timed) time_.sent(clock_() - before, queue.size);
   record(queue, sent);
   block_.tx_packets.add(sent);
   if (sent < queue.size) {
     if (captured) capture_.not_sent(sent);
-    block_.drops[static_cast<std::size_t>(api::DropReason::TxQueueFull)].add(queue.size - sent);
-    rte_pktmbuf_free_bulk(&queue.buffers[sent], queue.size - sent);
+    drop_from(queue, sent);
   }
   queue.size = 0;
   queue.tagged = false;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "codecs/base/check.h"
@@ -25,10 +26,34 @@ std::uint16_t buffer_bytes(const DataplaneSetup& setup) {
   return static_cast<std::uint16_t>(std::max<unsigned>(RTE_MBUF_DEFAULT_BUF_SIZE, RTE_PKTMBUF_HEADROOM + 64u + mtu));
 }
 
+std::uint16_t tap_queues(const DataplaneSetup& setup) { return std::min<std::uint16_t>(setup.engine.worker_count, kMaxTapQueues); }
+
+// What all devices can hold at once in their rings and workers in their caches, one full ring between workers for each, and some on their
+// way.
+std::uint32_t buffers_needed(const DataplaneSetup& setup) {
+  constexpr std::uint32_t kOnTheirWay = 4096;
+  const std::uint32_t workers = setup.engine.worker_count;
+  std::uint32_t needed = kOnTheirWay + workers * (kPoolCache * 3 / 2 + nodes::HandoverRings::kCapacity);
+  for (std::size_t i = 0; i < setup.ports.size(); ++i) {
+    const PortConfig& port = setup.ports[i];
+    const std::uint32_t descriptors = port.rx_descriptors + port.tx_descriptors;
+    if (setup.exception) needed += tap_queues(setup) * descriptors;
+    const auto same_device = [&](const PortConfig& other) { return device_name(other.device) == device_name(port.device); };
+    if (std::none_of(setup.ports.begin(), setup.ports.begin() + static_cast<std::ptrdiff_t>(i), same_device))
+      needed += workers * descriptors;
+  }
+  return needed;
+}
+
 }  // namespace
 
+std::uint32_t Dataplane::packet_buffers(const DataplaneSetup& setup) {
+  constexpr std::uint32_t kLeast = 16'384;
+  return setup.packet_buffers != 0 ? setup.packet_buffers : std::max(kLeast, std::bit_ceil(buffers_needed(setup) + 1)) - 1;
+}
+
 std::uint32_t Dataplane::required_memory_mb(const DataplaneSetup& setup) {
-  const std::size_t pool = std::size_t{setup.packet_buffers} * (buffer_bytes(setup) + kSparePerBuffer);
+  const std::size_t pool = std::size_t{packet_buffers(setup)} * (buffer_bytes(setup) + kSparePerBuffer);
   const std::size_t engines = engine::Engine::required_bytes(setup.engine) * setup.engine.worker_count;
   constexpr std::size_t kDevicesAndRings = 32u << 20;
   const std::size_t handover = nodes::HandoverRings::bytes(setup.engine.worker_count);
@@ -52,8 +77,12 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(DataplaneSetup setup) {
 }
 
 Status Dataplane::open_ports() {
-  pool_ = rte_pktmbuf_pool_create("packets", setup_.packet_buffers, kPoolCache, 0, buffer_bytes(setup_), static_cast<int>(rte_socket_id()));
-  if (pool_ == nullptr) return Error{"no memory for --packet-buffers " + std::to_string(setup_.packet_buffers)};
+  const std::uint32_t buffers = packet_buffers(setup_), needed = buffers_needed(setup_);
+  if (buffers < needed)
+    setup_.log("packet buffers: " + std::to_string(buffers) + ", but ports and workers can hold " + std::to_string(needed) +
+               " at once; while they do, packets are lost (rx_no_buffer): leave --packet-buffers out, or raise it");
+  pool_ = rte_pktmbuf_pool_create("packets", buffers, kPoolCache, 0, buffer_bytes(setup_), static_cast<int>(rte_socket_id()));
+  if (pool_ == nullptr) return Error{"no memory for --packet-buffers " + std::to_string(buffers)};
   for (const PortConfig& config : setup_.ports) {
     auto port = open_device_of(config);
     if (!port) return port.error();
@@ -91,8 +120,9 @@ Result<std::vector<PortInterface>> Dataplane::bring_up_exceptions() {
   if (!setup_.exception) return interfaces;
   for (const Port& port : ports_) {
     const std::string name = "ifgw-" + port.name;
-    auto exception = open_exception_port(port, name, setup_.engine.worker_count, pool_);
+    auto exception = open_exception_port(port, name, tap_queues(setup_), pool_);
     if (!exception) return exception.error();
+    if (exception->queues < setup_.engine.worker_count) shared_queues_.add(exception->id, exception->queues);
     exceptions_.push_back(std::move(exception).value());
     if (!setup_.exception_netns.empty())
       if (const Status moved = Netlink::move_interface(name, setup_.exception_netns); !moved) return moved.error();
@@ -120,15 +150,17 @@ WorkerSetup Dataplane::worker_setup(std::uint8_t worker) const {
   setup.vlans = vlans_;
   for (const Port& device : devices_) setup.ports.push_back(device.id);
   for (const Port& port : ports_) setup.numbers.push_back(port.number);
+  setup.shared = &shared_queues_;
   for (std::size_t i = 0; i < exceptions_.size(); ++i) {
-    setup.exceptions.push_back(exceptions_[i].id);
+    if (worker < exceptions_[i].queues) setup.exceptions.push_back(exceptions_[i].id);
     setup.exception.peer[ports_[i].number] = exceptions_[i].id;
     setup.exception.peer[exceptions_[i].id] = ports_[i].number;
   }
   const auto add_fds = [&](const Port& port) {
     setup.pollable_only |= port.wake_fds.empty();
     // One descriptor per queue, in queue order; a device with another number wakes every worker.
-    if (port.wake_fds.size() == setup_.engine.worker_count)
+    if (worker >= port.queues) return;
+    if (port.wake_fds.size() == port.queues)
       setup.wake_fds.push_back(port.wake_fds[worker]);
     else
       setup.wake_fds.insert(setup.wake_fds.end(), port.wake_fds.begin(), port.wake_fds.end());
@@ -234,7 +266,7 @@ void Dataplane::fill_port_blocks() {
   process.pid.set(static_cast<std::uint64_t>(getpid()));
   process.started_ns.set(static_cast<std::uint64_t>(to_ns(monotonic_now())));
   process.hugepages.set(setup_.hugepages ? 1 : 0);
-  process.mempool_size.set(setup_.packet_buffers);
+  process.mempool_size.set(packet_buffers(setup_));
   refresh_port_blocks();
 }
 

@@ -29,7 +29,7 @@ struct DataplaneSetup {
   std::vector<ExceptionAddress> addresses;
   bool exception = true;
   std::string exception_netns;
-  std::uint32_t packet_buffers = 16'383;
+  std::uint32_t packet_buffers = 0;  // 0: as many as ports and workers can hold at once
   std::vector<int> cpus;
   bool busy_poll = false;
   bool syscall_filter = true;
@@ -44,6 +44,8 @@ struct DataplaneSetup {
 
 class Dataplane {
  public:
+  // How many packet buffers are made for `setup`.
+  static std::uint32_t packet_buffers(const DataplaneSetup& setup);
   // What the EAL must provide for `setup`, in megabytes.
   static std::uint32_t required_memory_mb(const DataplaneSetup& setup);
 
@@ -72,6 +74,7 @@ class Dataplane {
   std::vector<Port> devices_;  // each once, whatever ports are VLANs of it
   std::vector<Port> ports_;    // as configured: ports_[i] is setup_.ports[i]
   nodes::Vlans vlans_;
+  nodes::SharedQueues shared_queues_;
   std::vector<Port> exceptions_;  // exceptions_[i] is the kernel's side of ports_[i]; empty without
   CounterRegion counters_;
   std::unique_ptr<nodes::HandoverRings> handover_;

@@ -19,7 +19,9 @@
 namespace ifgw::runtime {
 namespace {
 
-// Descriptors a sleeping worker can wait on: packet sockets and taps. DPDK 22.11 does not tell them, so they are
+bool is_tap(const PortConfig& config) { return config.device.rfind("net_tap", 0) == 0; }
+
+// Descriptors a sleeping worker can wait on: packet sockets and taps. DPDK 22.11 tells those of taps only, by queue, so the others are
 // found by what starting the port added to /proc/self/fd.
 std::set<int> packet_fds() {
   std::set<int> found;
@@ -69,7 +71,12 @@ Status configure(const PortConfig& config, std::uint16_t id, const rte_eth_dev_i
                  std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) + " queue pairs, but " + std::to_string(config.queues) +
                  " workers need one each: lower --workers" +
                  (config.device.rfind("net_af_packet", 0) == 0 ? " or add qpairs=" + std::to_string(config.queues) : "")};
+  // DPDK 22.11 writes the descriptors of a tap's queues, two for each, into an array of eight, whatever their number.
+  if (is_tap(config) && config.queues > kMaxTapQueues)
+    return Error{"--port " + config.name + "=" + config.device + ": a tap has " + std::to_string(kMaxTapQueues) + " queue pairs, but " +
+                 std::to_string(config.queues) + " workers need one each: lower --workers, or use net_af_packet"};
   rte_eth_conf conf{};
+  conf.intr_conf.rxq = is_tap(config) ? 1 : 0;
   if (config.queues > 1 && info.flow_type_rss_offloads != 0) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
@@ -120,6 +127,12 @@ Result<Port> open_device(const PortConfig& config, rte_mempool* pool) {
   rte_eth_macaddr_get(port.id, &mac);
   std::memcpy(port.mac.data(), mac.addr_bytes, port.mac.size());
   rte_eth_dev_get_mtu(port.id, &port.mtu);
+  port.queues = config.queues;
+  if (is_tap(config)) {
+    for (std::uint16_t q = 0; q < config.queues; ++q) port.wake_fds.push_back(rte_eth_dev_rx_intr_ctl_q_get_fd(port.id, q));
+    if (std::find(port.wake_fds.begin(), port.wake_fds.end(), -1) == port.wake_fds.end()) return port;
+    port.wake_fds.clear();
+  }
   const std::set<int> after = packet_fds();
   std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(port.wake_fds));
   return port;

@@ -35,7 +35,8 @@ struct Port {
   std::uint16_t mtu = 1500;
   bool checks_ip = false;     // the device verifies IPv4 header checksums on receipt
   bool checks_udp = false;    // and UDP's
-  std::vector<int> wake_fds;  // readable when packets wait; empty: the device can only be polled
+  std::vector<int> wake_fds;  // readable when packets wait, by queue where there is one for each; empty: the device can only be polled
+  std::uint16_t queues = 1;   // of each direction
 };
 
 // The PCI address in full, as DPDK names it ("17:00.0" and "0000:17:00.0" are the same device); none: not a PCI address.
@@ -47,7 +48,10 @@ std::string device_name(const std::string& device);
 // Creates (unless PCI), configures and starts the port. An error names the port, the device and the remedy.
 Result<Port> open_port(const PortConfig& config, rte_mempool* pool);
 
-// The kernel's side of a port: a tap named `interface` with the port's MAC address.
+// Queues of each direction that a tap can have.
+inline constexpr std::uint16_t kMaxTapQueues = 4;
+
+// The kernel's side of a port: a tap named `interface` with the port's MAC address. `queues`: 1..kMaxTapQueues.
 Result<Port> open_exception_port(const Port& port, const std::string& interface, std::uint16_t queues, rte_mempool* pool);
 
 // Stops and closes: af_packet, tap and the like free their kernel objects. A card is only stopped; vfio resets it when

@@ -48,7 +48,7 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       handover_(handover, setup.engine.worker, block_, capture_),
       engine_(setup.engine, memory, counters.legs(setup.engine.worker), block_, media_hops_, *this, &handover_),
       capture_(engine_, block_, setup.engine.worker, setup.numbers, monotonic_now),
-      tx_(setup.engine.worker, setup_.vlans, block_, monotonic_now, capture_, ports_time_),
+      tx_(setup.engine.worker, *setup.shared, setup_.vlans, block_, monotonic_now, capture_, ports_time_),
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
@@ -271,7 +271,7 @@ void Worker::ring_client() noexcept {
 }
 
 bool Worker::something_waits() noexcept {
-  if (link_.offered.load(std::memory_order_acquire) != linked_) return true;
+  if (link_.offered.load(std::memory_order_acquire) != linked_ || tx_.waiting()) return true;
   if (rings_ != nullptr && ((engine_.accepts_commands() && !rings_->commands.empty()) || !rings_->datagrams_down.empty())) return true;
   return media_hops_.updates_waiting() || signalling_hops_.updates_waiting() || handover_.waiting();
 }

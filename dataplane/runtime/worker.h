@@ -23,7 +23,8 @@ struct WorkerSetup {
   engine::EngineConfig engine;
   std::vector<std::uint16_t> ports;       // DPDK ids to receive from: this worker's queue of each
   std::vector<std::uint16_t> numbers;     // of the ports as configured (nodes/vlans.h)
-  std::vector<std::uint16_t> exceptions;  // exception devices, likewise
+  std::vector<std::uint16_t> exceptions;  // exception devices of which queue `worker` is there, and this worker's
+  const nodes::SharedQueues* shared = nullptr;
   nodes::ExceptionConfig exception;
   std::vector<int> wake_fds;
   bool pollable_only = false;

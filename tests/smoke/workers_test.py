@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Two workers, one of them set apart for heavy codecs: a call that turns out to be one moves there when it is answered, and its
-packets with it; relays stay. The parties are SIPp and baresip."""
+packets with it; relays stay. And more workers than the kernel's interfaces have queues. The parties are SIPp and baresip."""
 import pathlib
+import re
 import sys
 import unittest
 
@@ -143,6 +144,33 @@ class Workers(unittest.TestCase):
         first_phone.wait(20)
         lab.wait_for(lambda: not control.ctl("legs show")["rows"], 15, "no leg is left")
         self.assertEqual(sum(worker["booked_percent"] for worker in control.ctl("core show")["rows"]), 0)
+
+    def test_more_workers_than_the_kernels_interfaces_have_queues(self):
+        """What comes from the kernel goes to the first four, each its own; all send to it: pings, and calls over TCP."""
+        workers = 6
+        gateway.Dataplane(self.lab, "--workers", str(workers), "--no-measure", queues=workers)
+        control = gateway.ControlPlane(self.lab, gateway.basic_config(**{"[pike.exempt]": f'prefix = "{gateway.CALLER}/32"'}))
+        state = control.ctl("status")["dataplane"]
+        # Rings of 1024 each way: 6 queues of two ports, 4 of their interfaces.
+        self.assertGreater(state["buffers"], (6 + 4) * 2 * 2 * 1024)
+        self.assertLess(state["buffers_in_use"], state["buffers"] // 2)
+        self.lab.run_in("caller", "ping", "-c", "2", "-i", "0.2", gateway.OUTSIDE)  # addresses are learned
+        polls = lambda: [row["polls"] for row in control.ctl("core show")["rows"]]  # noqa: E731
+        before, pings = polls(), 200
+        answer = self.lab.run_in("caller", "ping", "-c", str(pings), "-i", "0.01", gateway.OUTSIDE).stdout
+        self.assertEqual(re.search(r"(\d+) received", answer)[1], str(pings), answer)
+        looked = sorted(now - then for then, now in zip(before, polls()))
+        self.assertLess(looked[-1], 5 * looked[0], "one that was woken for what it cannot read would look without end")
+        calls = 12
+        steps = callee("expect INVITE", "answer", "expect ACK", "expect BYE", "ok")
+        served = peers.Sipp(self.lab, "callee", steps, f"{gateway.CALLEE}:5060", "-m", calls, "-timeout", "60", name="served")
+        dialled = caller("invite", "recv? 100", "recv 200", "ack", "pause 300", "bye", "recv 200")
+        # Every call has a connection of its own, and so ports that lead to one worker or another.
+        peers.Sipp(self.lab, "caller", dialled, f"{gateway.CALLER}:5070", "-m", calls, "-r", "6", "-s", "expert", "-timeout", "60", "-t", "tn", "-max_socket", calls + 2, target=GATEWAY,
+                   name="over-tcp").wait(60)
+        served.wait(30)
+        self.assertNotIn("tx_queue_full", {row["reason"] for row in control.ctl("drops show")["rows"]})
+        self.assertGreater(sum(row["rx_packets"] > 0 for row in control.ctl("core show")["rows"]), 2, "the wire's packets are spread")
 
     def phone(self, name, payload_type):
         answer = callee("expect INVITE", "answer", "expect ACK", "expect BYE", "ok", types=(payload_type,))

@@ -38,6 +38,7 @@ class AttachedWorker {
     setup_.exception.burst = 100;
     setup_.busy_poll = true;
     setup_.main_doorbell = main_doorbell_.get();
+    setup_.shared = &shared_;
     links_.push_back(std::make_unique<runtime::WorkerLink>());
     links_[0]->doorbell = runtime::Fd(eventfd(0, EFD_NONBLOCK));
     const std::uint32_t rows = engine::Engine::leg_rows(setup_.engine);
@@ -94,6 +95,7 @@ class AttachedWorker {
   }
 
   runtime::WorkerSetup setup_;
+  nodes::SharedQueues shared_;
   runtime::Fd main_doorbell_{eventfd(0, EFD_NONBLOCK)};
   AlignedBytes memory_{engine::Engine::required_bytes(small_engine())};
   std::vector<std::unique_ptr<runtime::WorkerLink>> links_;

@@ -61,7 +61,8 @@ class ExceptionStage : public ::testing::Test {
   nodes::Vlans vlans;
   nodes::Capture capture{plane.engine, *plane.block, 0, ports, no_time};
   nodes::PortsTime time;
-  nodes::Tx tx{0, vlans, *plane.block, no_time, capture, time};
+  nodes::SharedQueues shared;
+  nodes::Tx tx{0, shared, vlans, *plane.block, no_time, capture, time};
   nodes::Exception exception{no_kernel(), *plane.block, tx};
   nodes::Signalling signalling{plane.engine, plane.hops, *plane.block, exception, tx, nullptr};
 };
