@@ -39,4 +39,9 @@ std::optional<std::string> advertised_host(std::string_view text) {
   return is_host_name(text) ? std::optional<std::string>{text} : std::nullopt;
 }
 
+bool stands_for(std::string_view advertised, IpFamily family) {
+  if (!advertised.empty() && advertised.front() == '[') return family == IpFamily::V6;
+  return !IpAddress::parse(advertised) || family == IpFamily::V4;
+}
+
 }  // namespace ifgw::config

@@ -1,5 +1,6 @@
 #include "controlplane/config/sip_section.h"
 
+#include <algorithm>
 #include <array>
 
 #include "controlplane/config/advertised.h"
@@ -26,6 +27,9 @@ void check_listeners(Reader& r, const Sip& s) {
   const std::vector<Listener> all = listeners(s);
   if (all.empty()) r.problem("", "needs at least one of udp, tcp, tls");
   for (std::size_t i = 0; i < all.size(); ++i) {
+    if (is_unspecified(all[i].at.ip) && !s.advertised.empty() && !stands_for(s.advertised, all[i].at.ip.family)) {
+      r.problem(all[i].key, "listens on every address of a family that sip.advertised (" + s.advertised + ") is not of: name the address");
+    }
     if (s.advertised.empty() && is_unspecified(all[i].at.ip)) {
       r.problem(all[i].key, "listens on every address: set sip.advertised to the one others shall use");
     }
@@ -34,6 +38,10 @@ void check_listeners(Reader& r, const Sip& s) {
       r.problem("advertised", "stands for one address, but the listeners use " + all[0].at.ip.text() + " and " + all[i].at.ip.text());
     }
     for (std::size_t j = 0; j < i; ++j) check_pair(r, all[i], all[j]);
+  }
+  const auto stood_for = [&](const Listener& l) { return stands_for(s.advertised, l.at.ip.family); };
+  if (!s.advertised.empty() && std::none_of(all.begin(), all.end(), stood_for)) {
+    r.problem("advertised", "value " + s.advertised + " is of another family of addresses than every listener");
   }
   if (!s.tls.empty() && (s.tls_certificate.empty() || s.tls_key.empty())) {
     r.problem("tls", "needs sip.tls_certificate and sip.tls_key (PEM files)");
@@ -46,7 +54,7 @@ void read_advertised(Reader& r, Sip& s) {
   r.text("advertised", 255, text);
   if (text.empty()) return;
   const auto host = advertised_host(text);
-  s.advertised = host.value_or(text);  // a wrong one counts as set: one mistake is one line
+  s.advertised = host.value_or("?");  // a wrong one counts as set: one mistake is one line
   if (!host) {
     r.problem("advertised",
               "value \"" + printable(text) +

@@ -7,6 +7,7 @@
 #include "controlplane/adapters/destination_check.h"
 #include "controlplane/adapters/listener_check.h"
 #include "controlplane/adapters/socket_address.h"
+#include "controlplane/config/advertised.h"
 #include "controlplane/main/version.h"
 
 namespace ifgw::control {
@@ -26,7 +27,7 @@ std::string trace_of(const sip::Wire& trace_id) { return trace_id ? " trace=" + 
 sip::AdvertisedAddress advertise(sip::Transport transport, const Endpoint& local, const std::string& host) {
   sip::AdvertisedAddress address;
   address.transport = transport;
-  address.host = host.empty() ? host_text(local.ip) : host;
+  address.host = host.empty() || !config::stands_for(host, local.ip.family) ? host_text(local.ip) : host;
   address.port = local.port;
   address.local = local;
   return address;

@@ -40,8 +40,8 @@ inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant
 
 // `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent,
 // handed over or freed; `spare` is left empty. What is done is handed to the ports before frames are transcoded, and before each heavy one,
-// so that no relay waits for any; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and wakes who
-// gets it.
+// so that no relay of theirs waits for any; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and
+// wakes who gets it.
 template <typename HandOver>
 void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare, Tx& tx,
            Handover& handover, const HandOver& hand_over) noexcept {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "controlplane/config/advertised.h"
 #include "controlplane/config/reader.h"
 
 namespace ifgw::config {
@@ -146,9 +147,25 @@ std::string in_sip(const std::string& lines) {
 TEST(Config, AdvertisesAnAddressOrAHostName) {
   const auto host = [](const std::string& text) { return good(in_sip("advertised = \"" + text + "\"\n")).sip.advertised; };
   EXPECT_EQ(host("198.51.100.7"), "198.51.100.7");
-  EXPECT_EQ(host("2001:db8::1"), "[2001:db8::1]") << "a Via or Contact has a port behind it";
-  EXPECT_EQ(host("2001:DB8:0:0::1"), "[2001:db8::1]");
+  const auto host6 = [](const std::string& text) {
+    return good(in_sip("tcp = \"[2001:db8::7]:5060\"\nadvertised = \"" + text + "\"\n")).sip.advertised;
+  };
+  EXPECT_EQ(host6("2001:db8::1"), "[2001:db8::1]") << "a Via or Contact has a port behind it";
+  EXPECT_EQ(host6("2001:DB8:0:0::1"), "[2001:db8::1]");
   for (const std::string name : {"gw", "gw1.example", "a.b-c.1.xn--p1ai", "sbc.Example.ORG"}) EXPECT_EQ(host(name), name);
+}
+
+TEST(Config, AdvertisesAnAddressForListenersOfItsFamily) {
+  EXPECT_TRUE(stands_for("192.0.2.1", IpFamily::V4));
+  EXPECT_FALSE(stands_for("192.0.2.1", IpFamily::V6));
+  EXPECT_TRUE(stands_for("[2001:db8::1]", IpFamily::V6));
+  EXPECT_FALSE(stands_for("[2001:db8::1]", IpFamily::V4));
+  for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) EXPECT_TRUE(stands_for("gw.example", family));
+  EXPECT_EQ(only_problem(in_sip("advertised = \"2001:db8::1\"\n")),
+            "x.toml:3:14: sip.advertised: value [2001:db8::1] is of another family of addresses than every listener");
+  EXPECT_NE(only_problem(in_sip("advertised = \"198.51.100.7\"\ntcp = \"[::]:5060\"\n"))
+                .find("sip.tcp: listens on every address of a family that sip.advertised (198.51.100.7) is not of: name the address"),
+            std::string::npos);
 }
 
 TEST(Config, AdvertisesNothingElse) {
