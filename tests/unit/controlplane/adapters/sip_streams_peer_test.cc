@@ -1,0 +1,37 @@
+// TCP and TLS peers that do not read, say nothing, or are gone.
+#include <gtest/gtest.h>
+
+#include "tests/unit/controlplane/adapters/sip_streams_fixture.h"
+
+namespace ifgw::adapters {
+namespace {
+
+TEST_F(SipStreamsTest, ListensAgainToAPeerThatTakesItsAnswersAtLast) {
+  open();
+  const UniqueFd slow = raw();
+  const auto hears = [&] {
+    const std::size_t before = server->got.size();
+    say(slow, options(1));
+    const Instant asked = read_clock();
+    while (server->got.size() == before) {
+      EXPECT_TRUE(loop->run_once(milliseconds(100)));
+      if (server->got.size() == before && read_clock() >= asked + milliseconds(90)) return false;  // slept, though there is something to read
+    }
+    return true;
+  };
+  int answers = 0;
+  for (; hears() && answers < 1000; ++answers) send(*server, options(1, 20000), server->got[0].connection);
+  EXPECT_LT(answers, 1000) << "what was asked meanwhile waits with the peer, and the loop sleeps";
+  EXPECT_TRUE(server->closed.empty());
+  const std::size_t heard = server->got.size();
+  std::string buffer(1 << 20, '\0');
+  ASSERT_TRUE(until([&] {
+    while (::recv(slow.get(), buffer.data(), buffer.size(), 0) > 0) {
+    }
+    return server->got.size() > heard;
+  }));
+  EXPECT_TRUE(hears());
+}
+
+}  // namespace
+}  // namespace ifgw::adapters
