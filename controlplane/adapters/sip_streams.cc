@@ -237,7 +237,6 @@ void SipStreams::bury(sip::ConnectionId id) {
   const std::string reason = connection->reason();
   connections_.erase(id);
   if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason, unsent);
-  handlers_.on_closed(id, now);
   for (const Undelivered& message : unsent) handlers_.on_send_failed(message.ticket, now);
 }
 

@@ -49,7 +49,6 @@ class SipStreams final : public DeadlineSource {
  public:
   struct Handlers {
     std::function<void(const sip::InboundMessage&, Instant)> on_message;
-    std::function<void(sip::ConnectionId, Instant)> on_closed;
     std::function<void(std::uint64_t ticket, Instant)> on_send_failed;
     // May this source connect? Empty: anyone. Called before anything is read or allocated.
     std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;

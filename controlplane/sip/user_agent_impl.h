@@ -31,7 +31,6 @@ class UserAgent::Impl {
   void on_timer(Instant now);
   Instant next_deadline() const;
   void on_send_failed(std::uint64_t ticket, Instant now);
-  void on_connection_closed(ConnectionId connection);
   Occupancy occupancy() const;
   std::vector<LegView> legs();
 

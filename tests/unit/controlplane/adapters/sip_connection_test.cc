@@ -69,7 +69,8 @@ class SipConnectionTest : public ::testing::TestWithParam<sip::Transport> {
       session = TlsSession::create(*TlsContext::create(TlsContext::Role::Server, files), {});
       peer.tls = TlsSession::create(*TlsContext::create(TlsContext::Role::Client, files), "127.0.0.1");
     }
-    connection = std::make_unique<SipConnection>(UniqueFd(pair[0]), GetParam(), Endpoint{}, Endpoint{}, std::move(session), false, limits, now);
+    connection =
+        std::make_unique<SipConnection>(UniqueFd(pair[0]), GetParam(), Endpoint{}, Endpoint{}, std::move(session), false, limits, now);
     if (peer.tls == nullptr) return;
     std::string out, in;
     peer.tls->feed({}, in);

@@ -34,7 +34,6 @@ struct End {
     sip::ConnectionId connection;
   };
   std::vector<Got> got;
-  std::vector<sip::ConnectionId> closed;
   std::vector<std::uint64_t> failed;
   std::vector<std::string> reasons;
   std::vector<bool> lost;           // of each: with messages undelivered
@@ -43,13 +42,14 @@ struct End {
   std::function<bool(const Endpoint&, sip::Transport)> filter;
   std::unique_ptr<SipStreams> streams;
 
+  std::uint64_t closed() const { return streams->statistics().closed; }
+
   End(EventLoop& loop, SipStreamsConfig config) {
     SipStreams::Handlers handlers;
     handlers.on_message = [this](const sip::InboundMessage& m, Instant) {
       got.push_back({std::string(as_text(m.bytes)), std::string(sip::transport_name(m.transport)), std::string(m.tls_version),
                      std::string(m.cipher_suite), m.source, m.local, m.connection});
     };
-    handlers.on_closed = [this](sip::ConnectionId id, Instant) { closed.push_back(id); };
     handlers.on_send_failed = [this](std::uint64_t ticket, Instant) { failed.push_back(ticket); };
     handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason, const std::vector<Undelivered>& undelivered) {
       reasons.push_back(reason);
