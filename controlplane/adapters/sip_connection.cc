@@ -168,6 +168,7 @@ bool SipConnection::send(const sip::OutboundMessage& message, Instant now) {
     early_bytes_ += message.bytes->size();
     return check_room(0);
   }
+  if (state_ == State::Open) idle_at_ = now + limits_.idle;
   queue(message);
   flush(now);
   return state_ != State::Dead;
@@ -215,7 +216,7 @@ void SipConnection::close(Instant now) {
   close_by_ = now + limits_.linger;
 }
 
-void SipConnection::on_deadline(Instant now) {
+void SipConnection::on_deadline(Instant now, bool in_use) {
   if (now >= close_by_) {
     if (tls_ != nullptr) {
       tls_->close();
@@ -231,7 +232,9 @@ void SipConnection::on_deadline(Instant now) {
   }
   if (now >= message_by_) return die("a message was begun and not finished in time");
   if (now >= progress_by_) return die("the peer does not read");
-  if (now >= idle_at_) return die("idle");
+  if (now < idle_at_) return;
+  if (!in_use) return die("idle");
+  idle_at_ = now + limits_.idle;
 }
 
 }  // namespace ifgw::adapters

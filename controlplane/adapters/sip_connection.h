@@ -25,7 +25,7 @@ struct ConnectionLimits {
   Duration setup = std::chrono::seconds(5);      // connect and TLS handshake together; of an accepted one, until its first whole message
   Duration message = std::chrono::seconds(10);   // from the first byte of a message to its last
   Duration progress = std::chrono::seconds(10);  // something waits to be sent and the peer takes nothing
-  Duration idle = std::chrono::minutes(10);      // no byte from the peer
+  Duration idle = std::chrono::minutes(10);      // no byte from the peer and no message to it, while no call uses the connection
   Duration linger = std::chrono::seconds(1);     // to send what is left before closing
 };
 
@@ -63,7 +63,8 @@ class SipConnection {
 
   // The descriptor is ready (epoll events). Whole messages go to `on_message`, during the call.
   void on_ready(std::uint32_t events, Instant now, const OnMessage& on_message);
-  void on_deadline(Instant now);
+  // `in_use`: a call needs it, so that silence does not end it.
+  void on_deadline(Instant now, bool in_use);
   // Queues a message; one with a ticket is handed back by take_unsent() should it not leave. False: it is Dead now.
   bool send(const sip::OutboundMessage& message, Instant now);
   // Messages with a ticket that have not been handed to the kernel whole. For when it is Dead.

@@ -27,6 +27,7 @@ void UserAgent::on_message(const InboundMessage& message, Instant now) { impl_->
 void UserAgent::on_command(const core::LegCommand& command, Instant now) { impl_->on_command(command, now); }
 void UserAgent::on_timer(Instant now) { impl_->on_timer(now); }
 Instant UserAgent::next_deadline() const { return impl_->next_deadline(); }
+bool UserAgent::uses_connection(ConnectionId connection) const { return impl_->uses_connection(connection); }
 void UserAgent::on_send_failed(std::uint64_t ticket, Instant now) { impl_->on_send_failed(ticket, now); }
 void UserAgent::drain(Outputs& outputs) { impl_->drain(outputs); }
 void UserAgent::set_draining(bool draining) { impl_->set_draining(draining); }

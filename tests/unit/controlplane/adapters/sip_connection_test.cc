@@ -190,5 +190,27 @@ TEST_P(SipConnectionTest, WhatHasLeftTakesNoMemory) {
   EXPECT_LT(resident_bytes(), before + (8 << 20));
 }
 
+TEST_P(SipConnectionTest, EndsWhenNobodyHasAnythingToSayAndNoCallUsesIt) {
+  peer.say(options(1));
+  ready(EPOLLIN);
+  const Instant begun = now;
+  ASSERT_EQ(connection->deadline(), begun + limits.idle);
+  connection->on_deadline(now += limits.idle, true);
+  EXPECT_EQ(connection->state(), SipConnection::State::Open) << "a call uses it";
+  EXPECT_EQ(connection->deadline(), begun + 2 * limits.idle);
+  peer.say("\r\n");
+  now += seconds(1);
+  ready(EPOLLIN);
+  EXPECT_EQ(connection->deadline(), now + limits.idle) << "since the peer's last byte";
+  now += seconds(1);
+  ASSERT_TRUE(send(options(1)));
+  EXPECT_EQ(connection->deadline(), now + limits.idle) << "who was asked may answer";
+  connection->on_deadline(now += limits.idle - seconds(1), false);
+  EXPECT_EQ(connection->state(), SipConnection::State::Open);
+  connection->on_deadline(now += seconds(1), false);
+  EXPECT_EQ(connection->state(), SipConnection::State::Dead);
+  EXPECT_EQ(connection->reason(), "idle");
+}
+
 }  // namespace
 }  // namespace ifgw::adapters

@@ -40,6 +40,7 @@ struct End {
   std::vector<std::string> traces;  // of the messages undelivered
   std::vector<std::string> refused;
   std::function<bool(const Endpoint&, sip::Transport)> filter;
+  std::function<bool(sip::ConnectionId)> in_use;
   std::unique_ptr<SipStreams> streams;
 
   std::uint64_t closed() const { return streams->statistics().closed; }
@@ -57,6 +58,7 @@ struct End {
       for (const Undelivered& message : undelivered) traces.push_back(message.trace_id ? *message.trace_id : "");
     };
     handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
+    handlers.in_use = [this](sip::ConnectionId id) { return in_use && in_use(id); };
     handlers.on_refused = [this](const std::string& line) { refused.push_back(line); };
     streams = std::make_unique<SipStreams>(loop, std::move(config), std::move(handlers));
   }
