@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ifgw::adapters {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 // One connection may keep the loop this long per round: 4 reads of 16 KiB.
 constexpr int kReadsPerRound = 4;
 constexpr std::size_t kReadBytes = 16 * 1024;
+// An empty queue keeps this much memory.
+constexpr std::size_t kKeptBytes = 16 * 1024;
 
 bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
@@ -50,9 +53,8 @@ void SipConnection::opened(Instant now) {
     tls_version_ = tls_->version();
     cipher_suite_ = tls_->cipher();
   }
-  for (const sip::OutboundMessage& message : early_) queue(message);
-  early_.clear();
   early_bytes_ = 0;
+  for (const sip::OutboundMessage& message : std::exchange(early_, {})) queue(message);
 }
 
 void SipConnection::finish_connect(Instant now) {
@@ -92,7 +94,8 @@ bool SipConnection::decrypt(Bytes bytes, Instant now) {
   }
   const bool was_open = state_ != State::Handshaking;
   const TlsSession::State tls_state = tls_->feed(bytes, plaintext_);
-  tls_->take_output(output_);
+  take_tls_output();
+  if (state_ == State::Dead) return false;
   if (!was_open && tls_state == TlsSession::State::Open) opened(now);
   if (tls_state == TlsSession::State::Handshaking || tls_state == TlsSession::State::Open) return true;
   flush(now);  // the alert
@@ -104,6 +107,7 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
   using sip::FrameEvent;
   framer_.feed(as_bytes(plaintext_));
   plaintext_.clear();
+  bool pinged = false;  // one pong for all pings of a read: a peer has one outstanding (RFC 5626 section 4.4.1)
   while (state_ == State::Open) {
     switch (framer_.next()) {
       case FrameEvent::NeedMore:
@@ -111,12 +115,13 @@ void SipConnection::frame(Instant now, const OnMessage& on_message) {
           message_by_ = kNever;
         else if (message_by_ == kNever)
           message_by_ = now + limits_.message;
+        if (pinged) write("\r\n");
         return;
       case FrameEvent::Message:
         message_by_ = setup_by_ = kNever;
         on_message(framer_.message());
         break;
-      case FrameEvent::Pong: write("\r\n"); break;
+      case FrameEvent::Pong: pinged = true; break;
       case FrameEvent::KeepAlive: break;
       case FrameEvent::TooLarge:
       case FrameEvent::Bad:
@@ -134,48 +139,63 @@ void SipConnection::queue(const sip::OutboundMessage& message) {
 }
 
 void SipConnection::write(std::string_view bytes) {
+  if (state_ == State::Dead || !check_room(bytes.size())) return;
   if (tls_ == nullptr) {
     output_.append(bytes);
     return;
   }
   if (!tls_->write(as_bytes(bytes))) return die("TLS: " + tls_->error());
+  take_tls_output();
+}
+
+// Also what TLS says by itself: alerts, and answers to key updates.
+void SipConnection::take_tls_output() {
   tls_->take_output(output_);
+  (void)check_room(0);
+}
+
+// False: there is none for `bytes` more, and it is Dead now.
+bool SipConnection::check_room(std::size_t bytes) {
+  if (unsent() + early_bytes_ + bytes <= limits_.send_queue_bytes) return true;
+  die("the peer does not read: " + std::to_string(limits_.send_queue_bytes) + " bytes wait for it");
+  return false;
 }
 
 bool SipConnection::send(const sip::OutboundMessage& message, Instant now) {
   if (state_ == State::Dead) return false;
-  if (output_.size() - sent_ + early_bytes_ + message.bytes->size() > limits_.send_queue_bytes) {
-    early_.push_back(message);
-    die("the peer does not read: " + std::to_string(limits_.send_queue_bytes) + " bytes wait for it");
-    return false;
-  }
   if (state_ == State::Connecting || state_ == State::Handshaking) {
     early_.push_back(message);
     early_bytes_ += message.bytes->size();
-    return true;
+    return check_room(0);
   }
+  if (state_ == State::Open) idle_at_ = now + limits_.idle;
   queue(message);
   flush(now);
   return state_ != State::Dead;
 }
 
 void SipConnection::flush(Instant now) {
-  while (state_ != State::Dead && sent_ < output_.size()) {
-    const ssize_t put = ::send(fd_.get(), output_.data() + sent_, output_.size() - sent_, MSG_NOSIGNAL);
+  while (state_ != State::Dead && unsent() > 0) {
+    const ssize_t put = ::send(fd_.get(), output_.data() + sent_, unsent(), MSG_NOSIGNAL);
     if (put < 0 && would_block(errno)) {
       if (progress_by_ == kNever) progress_by_ = now + limits_.progress;
-      return;
+      break;
     }
     if (put <= 0) return die(std::string("send: ") + std::strerror(errno));
     sent_ += static_cast<std::size_t>(put);
     progress_by_ = kNever;
     while (!queued_.empty() && queued_.front().end <= flushed_total_ + sent_) queued_.pop_front();
   }
-  if (sent_ == output_.size()) {
-    flushed_total_ += sent_;
-    output_.clear();
-    sent_ = 0;
-  }
+  give_back_sent();
+}
+
+// Once it is the larger part of output_, so that moving the rest costs no more than sending it did.
+void SipConnection::give_back_sent() {
+  if (sent_ < unsent()) return;
+  flushed_total_ += sent_;
+  output_.erase(0, sent_);
+  sent_ = 0;
+  if (output_.empty() && output_.capacity() > kKeptBytes) output_.shrink_to_fit();
 }
 
 std::vector<Undelivered> SipConnection::take_unsent() {
@@ -196,7 +216,7 @@ void SipConnection::close(Instant now) {
   close_by_ = now + limits_.linger;
 }
 
-void SipConnection::on_deadline(Instant now) {
+void SipConnection::on_deadline(Instant now, bool in_use) {
   if (now >= close_by_) {
     if (tls_ != nullptr) {
       tls_->close();
@@ -212,7 +232,9 @@ void SipConnection::on_deadline(Instant now) {
   }
   if (now >= message_by_) return die("a message was begun and not finished in time");
   if (now >= progress_by_) return die("the peer does not read");
-  if (now >= idle_at_) return die("idle");
+  if (now < idle_at_) return;
+  if (!in_use) return die("idle");
+  idle_at_ = now + limits_.idle;
 }
 
 }  // namespace ifgw::adapters

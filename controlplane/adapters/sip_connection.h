@@ -21,10 +21,11 @@ namespace ifgw::adapters {
 struct ConnectionLimits {
   std::size_t message_bytes = 32 * 1024;
   std::size_t send_queue_bytes = 256 * 1024;     // beyond: the peer does not read, and is closed
+  std::size_t read_pause_bytes = 64 * 1024;      // while more than this waits to be sent, nothing is read from the peer
   Duration setup = std::chrono::seconds(5);      // connect and TLS handshake together; of an accepted one, until its first whole message
   Duration message = std::chrono::seconds(10);   // from the first byte of a message to its last
   Duration progress = std::chrono::seconds(10);  // something waits to be sent and the peer takes nothing
-  Duration idle = std::chrono::minutes(10);      // no byte from the peer
+  Duration idle = std::chrono::minutes(10);      // no byte from the peer and no message to it, while no call uses the connection
   Duration linger = std::chrono::seconds(1);     // to send what is left before closing
 };
 
@@ -53,13 +54,17 @@ class SipConnection {
   const std::string& cipher_suite() const noexcept { return cipher_suite_; }
   // Why it is Dead; for the log.
   const std::string& reason() const noexcept { return reason_; }
-  bool wants_write() const noexcept { return state_ == State::Connecting || sent_ < output_.size(); }
-  bool wants_read() const noexcept { return state_ == State::Handshaking || state_ == State::Open; }
+  bool wants_write() const noexcept { return state_ == State::Connecting || unsent() > 0; }
+  // Not while much waits for the peer: who does not take our answers gets no further questions in.
+  bool wants_read() const noexcept {
+    return (state_ == State::Handshaking || state_ == State::Open) && unsent() <= limits_.read_pause_bytes;
+  }
   Instant deadline() const noexcept;
 
   // The descriptor is ready (epoll events). Whole messages go to `on_message`, during the call.
   void on_ready(std::uint32_t events, Instant now, const OnMessage& on_message);
-  void on_deadline(Instant now);
+  // `in_use`: a call needs it, so that silence does not end it.
+  void on_deadline(Instant now, bool in_use);
   // Queues a message; one with a ticket is handed back by take_unsent() should it not leave. False: it is Dead now.
   bool send(const sip::OutboundMessage& message, Instant now);
   // Messages with a ticket that have not been handed to the kernel whole. For when it is Dead.
@@ -79,8 +84,12 @@ class SipConnection {
   void frame(Instant now, const OnMessage& on_message);
   void opened(Instant now);
   void queue(const sip::OutboundMessage& message);
-  void write(std::string_view bytes);  // into output_
+  void write(std::string_view bytes);  // into output_; what finds no room there ends the connection
+  void take_tls_output();
+  std::size_t unsent() const noexcept { return output_.size() - sent_; }
+  bool check_room(std::size_t bytes);
   void flush(Instant now);
+  void give_back_sent();
   void die(std::string reason);
 
   UniqueFd fd_;

@@ -15,6 +15,9 @@ namespace ifgw::adapters {
 namespace {
 
 constexpr int kBacklog = 512;
+constexpr int kProbeAfterSeconds = 60;  // of silence
+constexpr int kProbeIntervalSeconds = 15;
+constexpr int kProbes = 4;
 constexpr Duration kRefusalLineInterval = std::chrono::seconds(10);
 
 Endpoint local_of(int fd) noexcept {
@@ -24,6 +27,16 @@ Endpoint local_of(int fd) noexcept {
 }
 
 void set_option(int fd, int level, int name, int value) noexcept { (void)setsockopt(fd, level, name, &value, sizeof value); }
+
+// The kernel asks a silent peer whether it is there, which also keeps the bindings of NATs and firewalls on the way, and ends
+// the connection when the peer acknowledges nothing for two minutes.
+void watch_peer(int fd) noexcept {
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, kProbeAfterSeconds);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, kProbeIntervalSeconds);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 1000 * (kProbeAfterSeconds + kProbes * kProbeIntervalSeconds));
+}
 
 IpAddress source_key(const IpAddress& ip) noexcept { return ip.is_v6() ? mask(ip, 64) : ip; }
 
@@ -169,6 +182,7 @@ Result<sip::ConnectionId> SipStreams::connect(const sip::OutboundMessage& messag
 
 sip::ConnectionId SipStreams::add(std::unique_ptr<SipConnection> connection, Instant now) {
   set_option(connection->fd(), IPPROTO_TCP, TCP_NODELAY, 1);
+  watch_peer(connection->fd());
   const int fd = connection->fd();
   const Peer peer{connection->transport(), connection->peer()};
   const sip::ConnectionId id = connections_.insert(std::move(connection));
@@ -237,7 +251,6 @@ void SipStreams::bury(sip::ConnectionId id) {
   const std::string reason = connection->reason();
   connections_.erase(id);
   if (handlers_.on_end) handlers_.on_end(peer.second, peer.first, reason, unsent);
-  handlers_.on_closed(id, now);
   for (const Undelivered& message : unsent) handlers_.on_send_failed(message.ticket, now);
 }
 
@@ -289,7 +302,7 @@ void SipStreams::send(const sip::OutboundMessage& message, Instant now) {
 
 void SipStreams::on_deadline(Instant now) {
   while (const sip::ConnectionId id = connections_.pop_due(now)) {
-    if (SipConnection* connection = find(id)) connection->on_deadline(now);
+    if (SipConnection* connection = find(id)) connection->on_deadline(now, handlers_.in_use && handlers_.in_use(id));
     settle(id, now);
   }
 }

@@ -49,8 +49,9 @@ class SipStreams final : public DeadlineSource {
  public:
   struct Handlers {
     std::function<void(const sip::InboundMessage&, Instant)> on_message;
-    std::function<void(sip::ConnectionId, Instant)> on_closed;
     std::function<void(std::uint64_t ticket, Instant)> on_send_failed;
+    // Does a call need this connection? Asked when it has been idle; then it stays for as long again. Empty: none does.
+    std::function<bool(sip::ConnectionId)> in_use;
     // May this source connect? Empty: anyone. Called before anything is read or allocated.
     std::function<bool(const Endpoint& source, sip::Transport)> accept_filter;
     // May this message of a connection that was made to us go on? Empty: all. No: the connection ends, without a word.

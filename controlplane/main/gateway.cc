@@ -183,7 +183,7 @@ void Gateway::make_streams() {
   handlers.message_filter = [this](const Endpoint& source, sip::Transport, Instant now) {
     return within_budget(source, "messages in connections", now);
   };
-  handlers.on_closed = [this](sip::ConnectionId id, Instant now) { user_agent_->on_connection_closed(id, now); };
+  handlers.in_use = [this](sip::ConnectionId id) { return user_agent_->uses_connection(id); };
   handlers.on_send_failed = [this](std::uint64_t ticket, Instant now) { user_agent_->on_send_failed(ticket, now); };
   handlers.on_end = [](const Endpoint& peer, sip::Transport transport, const std::string& reason,
                        const std::vector<adapters::Undelivered>& undelivered) {

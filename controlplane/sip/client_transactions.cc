@@ -120,11 +120,4 @@ bool ClientTransactions::on_send_failed(SlotId id, ClientFailure& failure) {
   return true;
 }
 
-void ClientTransactions::on_connection_closed(ConnectionId connection) {
-  table_.for_each([connection](SlotId, Transaction& transaction) {
-    if (transaction.hop.connection == connection) transaction.hop.connection = 0;
-    if (transaction.ack_hop.connection == connection) transaction.ack_hop.connection = 0;
-  });
-}
-
 }  // namespace ifgw::sip

@@ -60,7 +60,6 @@ class ClientTransactions {
   void on_timer(Instant now, std::vector<ClientFailure>& failures);
   // The transport could not send; empty purpose when `id` is gone. True and `failure` set when it was there.
   bool on_send_failed(SlotId id, ClientFailure& failure);
-  void on_connection_closed(ConnectionId connection);
 
  private:
   struct Transaction {

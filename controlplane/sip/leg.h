@@ -52,6 +52,7 @@ struct Leg {
   bool ringing = false;
   Dialog dialog;
   Owner owner;
+  ConnectionId heard_on = 0;  // the last one that a message of the party's came over; 0: none
 
   SlotId invite = 0;       // server or client transaction of the first INVITE
   std::string stem;        // UAS: of its responses, until answered

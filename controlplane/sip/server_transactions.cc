@@ -126,10 +126,4 @@ std::size_t ServerTransactions::on_timer(Instant now) {
   return unacknowledged;
 }
 
-void ServerTransactions::on_connection_closed(ConnectionId connection) {
-  table_.for_each([connection](SlotId, Transaction& transaction) {
-    if (transaction.reply_to.connection == connection) transaction.reply_to.connection = 0;
-  });
-}
-
 }  // namespace ifgw::sip

@@ -48,7 +48,6 @@ class ServerTransactions {
   Instant next_deadline() const noexcept { return table_.next_deadline(); }
   // Runs due timers. Returns how many non-2xx answers were never acknowledged (timer H).
   std::size_t on_timer(Instant now);
-  void on_connection_closed(ConnectionId connection);
 
  private:
   struct Transaction {

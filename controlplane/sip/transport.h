@@ -27,7 +27,8 @@ bool parse_transport(std::string_view text, Transport& transport) noexcept;
 // Message text that a transaction may have to send again. Shared, never changed after it was made.
 using Wire = std::shared_ptr<const std::string>;
 
-// A connection of the shell's, unique in the process, never reused. 0: none (UDP, or "any").
+// A connection of the shell's, unique in the process, never reused: one that is gone may still be named, and means "any".
+// 0: none (UDP, or "any").
 using ConnectionId = std::uint64_t;
 
 // One datagram, or one message that StreamFramer cut from a connection. `bytes` are borrowed for the call only.

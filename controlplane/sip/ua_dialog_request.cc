@@ -20,6 +20,7 @@ void UserAgent::Impl::on_dialog_request(const Request& request, const Message& p
   // The answers above stay what they are however often the request comes. Those below depend on the moment, so from here
   // on a transaction repeats them, and what outlives the transaction is out of order.
   leg->dialog.remote_cseq = scan.cseq;
+  heard(*leg, request.message);
   if (const auto refusal = content_refusal(scan, parsed)) {
     ++statistics_.unsupported_requests;
     return refuse_in_dialog(request, *leg, *refusal, now);
@@ -70,7 +71,6 @@ void UserAgent::Impl::on_update(const Request& request, const Message& parsed, L
   theirs.had_offer = has_sdp(scan);
   theirs.cseq = scan.cseq;
   if (parsed.contact() && parsed.contact()->uri.scheme != Scheme::Other) theirs.target = parsed.contact()->uri;
-  if (reliable(request.message.transport)) leg.dialog.hop.connection = request.message.connection;
   if (theirs.is_invite) {
     ResponseParts trying;
     trying.status = 100;

@@ -36,6 +36,21 @@ void UserAgent::Impl::rearm(const Leg& leg) {
   if (found != leg_by_key_.end()) legs_.set_deadline(found->second, leg.deadline());
 }
 
+void UserAgent::Impl::heard(Leg& leg, const InboundMessage& message) {
+  if (!reliable(message.transport)) return;
+  set_heard_on(leg, message.connection);
+  // Only where its requests would go by that transport anyway: never from TLS to a connection without it.
+  if (message.transport == leg.dialog.hop.transport) leg.dialog.hop.connection = message.connection;
+}
+
+void UserAgent::Impl::set_heard_on(Leg& leg, ConnectionId connection) {
+  if (leg.heard_on == connection) return;
+  if (const auto before = legs_heard_on_.find(leg.heard_on); before != legs_heard_on_.end() && --before->second == 0)
+    legs_heard_on_.erase(before);
+  leg.heard_on = connection;
+  if (connection != 0) ++legs_heard_on_[connection];
+}
+
 const AdvertisedAddress* UserAgent::Impl::address_for(Transport transport, const Endpoint& local) const {
   const AdvertisedAddress* first = nullptr;
   const AdvertisedAddress* same_ip = nullptr;  // a connection of ours has a port of its own
@@ -182,6 +197,7 @@ void UserAgent::Impl::finish(Leg& leg, core::EndCause cause, int status, std::st
   const SlotId id = found->second;
   leg_by_tag_.erase(leg.dialog.local_tag, id);
   leg_by_key_.erase(found);
+  set_heard_on(leg, 0);
   legs_.erase(id);
 }
 

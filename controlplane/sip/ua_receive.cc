@@ -95,6 +95,7 @@ void UserAgent::Impl::on_ack(const InboundMessage& message, const PreScan& scan,
     return;
   }
   record(leg->owner, false);
+  heard(*leg, message);
   on_dialog_ack(*leg, scan, now);
 }
 

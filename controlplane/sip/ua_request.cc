@@ -92,6 +92,7 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
   outbox_.received(request.message, scan, request.bytes, fresh.owner, false, now);
   fresh.invite = server_.start(scan, reply_hop(request.message, scan), fresh.owner, now);
   Leg& leg = add_leg(std::move(fresh));
+  heard(leg, request.message);
   ++setups_in_flight_;
   ++statistics_.calls_offered;
 

@@ -24,6 +24,7 @@ void UserAgent::Impl::on_invite_response(const InboundMessage& message, const Pr
   Leg* leg = find_leg(owner.leg);
   if (scan.status >= 200 && scan.status < 300) return on_answer(message, scan, id, owner, now);
   if (leg == nullptr) return;
+  if (leg->dialog.remote_tag.empty()) heard(*leg, message);
   if (scan.status < 200) return on_provisional(*leg, scan, now);
   if (leg->state == LegState::Ending) return finish(*leg, leg->cause, scan.status, leg->reason, now);
   finish(*leg, core::EndCause::Rejected, scan.status, scan.reason, now);
@@ -49,6 +50,7 @@ void UserAgent::Impl::on_answer(const InboundMessage& message, const PreScan& sc
   const auto parsed = Message::parse(std::make_shared<const std::string>(as_text(message.bytes)), {config_.limits.header_value_bytes});
   const Hop seen = seen_hop(message);
   const bool first = leg != nullptr && leg->invite == id && leg->dialog.remote_tag.empty();
+  if (first) heard(*leg, message);
   if (first) return on_first_answer(*leg, parsed ? &*parsed : nullptr, scan, seen, id, now);
   if (!parsed) {
     ++statistics_.malformed_responses;
@@ -102,6 +104,7 @@ void UserAgent::Impl::on_forked_answer(const Message& parsed, const Hop& seen, S
 
 void UserAgent::Impl::on_reinvite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now) {
   Leg* leg = find_leg(owner.leg);
+  if (leg != nullptr && leg->ours == id) heard(*leg, message);
   if (scan.status < 200) return;
   if (scan.status < 300) return on_reinvite_answer(message, scan, id, leg, now);
   if (leg == nullptr || leg->ours != id) return;

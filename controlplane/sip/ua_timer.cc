@@ -77,15 +77,6 @@ void UserAgent::Impl::on_send_failed(std::uint64_t ticket, Instant now) {
     on_client_failure(failure, core::EndCause::Transport, 503, "the party cannot be reached", now);
 }
 
-void UserAgent::Impl::on_connection_closed(ConnectionId connection) {
-  if (connection == 0) return;
-  server_.on_connection_closed(connection);
-  client_.on_connection_closed(connection);
-  legs_.for_each([connection](SlotId, Leg& leg) {
-    if (leg.dialog.hop.connection == connection) leg.dialog.hop.connection = 0;
-  });
-}
-
 Occupancy UserAgent::Impl::occupancy() const { return {client_.size(), server_.size(), legs_.size(), setups_in_flight_}; }
 
 std::vector<LegView> UserAgent::Impl::legs() {

@@ -27,8 +27,8 @@ void UserAgent::on_message(const InboundMessage& message, Instant now) { impl_->
 void UserAgent::on_command(const core::LegCommand& command, Instant now) { impl_->on_command(command, now); }
 void UserAgent::on_timer(Instant now) { impl_->on_timer(now); }
 Instant UserAgent::next_deadline() const { return impl_->next_deadline(); }
+bool UserAgent::uses_connection(ConnectionId connection) const { return impl_->uses_connection(connection); }
 void UserAgent::on_send_failed(std::uint64_t ticket, Instant now) { impl_->on_send_failed(ticket, now); }
-void UserAgent::on_connection_closed(ConnectionId connection, Instant) { impl_->on_connection_closed(connection); }
 void UserAgent::drain(Outputs& outputs) { impl_->drain(outputs); }
 void UserAgent::set_draining(bool draining) { impl_->set_draining(draining); }
 const Statistics& UserAgent::statistics() const { return impl_->statistics(); }

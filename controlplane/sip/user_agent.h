@@ -80,8 +80,9 @@ class UserAgent {
 
   // OutboundMessage::ticket could not be sent (no route, connection refused, queue full). RFC 3261 section 8.1.3.1.
   void on_send_failed(std::uint64_t ticket, Instant now);
-  // The connection is gone; legs that used it fall back to a new one to the peer's Contact (RFC 3261 section 18).
-  void on_connection_closed(ConnectionId connection, Instant now);
+
+  // A leg lives whose party was last heard on this connection: its next request may come, and has to go, over it. O(1).
+  bool uses_connection(ConnectionId connection) const;
 
   // Moves what is pending into `outputs` (its old content is dropped).
   void drain(Outputs& outputs);

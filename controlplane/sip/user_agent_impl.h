@@ -31,7 +31,7 @@ class UserAgent::Impl {
   void on_timer(Instant now);
   Instant next_deadline() const;
   void on_send_failed(std::uint64_t ticket, Instant now);
-  void on_connection_closed(ConnectionId connection);
+  bool uses_connection(ConnectionId connection) const { return legs_heard_on_.count(connection) != 0; }
   Occupancy occupancy() const;
   std::vector<LegView> legs();
 
@@ -112,6 +112,9 @@ class UserAgent::Impl {
   Leg* find_dialog(const PreScan& request);
   Leg& add_leg(Leg leg);
   void rearm(const Leg& leg);
+  // The party of a leg in legs_ has shown itself: what is sent to it from now on goes over the connection it used.
+  void heard(Leg& leg, const InboundMessage& message);
+  void set_heard_on(Leg& leg, ConnectionId connection);
   std::string send_in_dialog_text(Leg& leg, std::string_view method, std::string_view sdp, std::uint32_t cseq);
   void send_ack(Leg& leg, SlotId client, std::string_view sdp, Instant now);
   void send_reinvite(Leg& leg, Instant now);
@@ -149,6 +152,7 @@ class UserAgent::Impl {
   SlotTable<Leg> legs_;
   std::unordered_map<std::uint64_t, SlotId> leg_by_key_;  // keys are our own numbers
   KeyedIndex leg_by_tag_;                                 // local tag
+  std::unordered_map<ConnectionId, std::size_t> legs_heard_on_;
   Admission admission_;
   ShedInvites shed_invites_;
   std::size_t setups_in_flight_ = 0;

@@ -123,8 +123,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         world.message(text, type % 2 == 1);
       else if (type < 32)
         world.command(type, text);
-      else if (type == 32)
-        world.ua->on_connection_closed(5, world.now);
       else if (type == 33)
         world.ua->on_send_failed(text.size(), world.now);
       else

@@ -22,7 +22,7 @@ TLS_OPTIONS = """
 import socket, ssl, sys, time
 start = time.monotonic()
 context = ssl.create_default_context(cafile=sys.argv[3])
-s = context.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10), server_hostname=sys.argv[1])
+s = context.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20), server_hostname=sys.argv[1])
 s.sendall(b"OPTIONS sip:x@10.1.0.1 SIP/2.0\\r\\nVia: SIP/2.0/TLS 10.1.0.2:5999;branch=z9hG4bKa\\r\\nMax-Forwards: 70\\r\\nFrom: <sip:a@b.example>;tag=1\\r\\n"
           b"To: <sip:x@10.1.0.1>\\r\\nCall-ID: options-%d\\r\\nCSeq: 1 OPTIONS\\r\\nContent-Length: 0\\r\\n\\r\\n" % time.monotonic_ns())
 answer = s.recv(4096)
@@ -174,6 +174,43 @@ class Tls(unittest.TestCase):
         lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=stranger", "-keyout", self.lab.dir / "stranger.key", "-out", stranger)
         done = self.lab.run_in("caller", gateway.PYTHON, "-c", TLS_OPTIONS, gateway.OUTSIDE, PORT, stranger, check=False)
         self.assertIn("CERTIFICATE_VERIFY_FAILED", done.stderr)
+
+
+class Idle(unittest.TestCase):
+    """A call whose signalling is silent for longer than a connection may be idle."""
+
+    def test_call_keeps_its_connection_and_another_is_closed(self):
+        with lab.Lab() as the_lab:
+            gateway.Network(the_lab)
+            ca = Authority(the_lab)
+            certificate, key = ca.issue("gateway", f"IP:{gateway.OUTSIDE}")
+            gateway.Dataplane(the_lab)
+            control = gateway.ControlPlane(the_lab, gateway.basic_config(**{
+                "sip": f'udp = ["{gateway.OUTSIDE}:5060", "{gateway.INSIDE}:5060"]\ntls = ["{gateway.OUTSIDE}:{PORT}"]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n'
+                       'connection_idle = "10s"',
+                "[pike.exempt]": EXEMPT}))
+            for name, frequency in (("caller", 440), ("callee", 620)):
+                audio.write_wav(the_lab.dir / f"{name}.wav", audio.tone(frequency, 6))
+            inside = peers.Baresip(the_lab, "callee", gateway.CALLEE, "PCMA", the_lab.dir / "callee.wav", seconds=60, name="inside")
+            outside = peers.Baresip(the_lab, "caller", gateway.CALLER, "PCMU", the_lab.dir / "caller.wav", seconds=60, name="outside", transport="tls", ca=ca.certificate,
+                                    dial=f"sip:expert@{gateway.OUTSIDE}:{PORT};transport=tls")
+            lab.wait_for(lambda: any(c["state"] == "CONNECTED" for c in control.ctl("calls show")["rows"]), 20, f"connected\n{outside.process.output()[-1500:]}")
+            listed = ["ss", "-Htno", "state", "established", f"( sport = :{PORT} )"]
+            of_the_call = the_lab.run_in("gw", *listed).stdout.split()
+            self.assertEqual(of_the_call.count(f"{gateway.OUTSIDE}:{PORT}"), 1, of_the_call)
+            self.assertIn("timer:(keepalive", " ".join(of_the_call))
+            # Idle from now on, so later than the call's: once it is closed, the call's has been silent for longer.
+            idle = the_lab.start("idle", [gateway.PYTHON, "-c", TLS_OPTIONS + "print('closed' if s.recv(4096) == b'' else 'more', flush=True)", gateway.OUTSIDE, PORT, ca.certificate],
+                                 ns="caller")
+            self.assertEqual(idle.wait(20), 0, idle.output())
+            self.assertIn("closed", idle.output())
+            after = the_lab.run_in("gw", *listed).stdout.split()
+            self.assertEqual(after[2:4], of_the_call[2:4], "the same connection, and no other")
+            inside.stop()
+            lab.wait_for(lambda: "session closed" in outside.process.output().lower() or "terminated" in outside.process.output().lower(), 10, "the caller heard BYE over its connection")
+            lab.wait_for(lambda: not control.ctl("calls show")["rows"] and not control.ctl("legs show")["rows"], 15, "every table empty")
+            lab.wait_for(lambda: control.ctl("status")["sip"]["connections"] == 0, 20, "the connection of the call that is over is closed as well")
+            outside.stop()
 
 
 class Callee(unittest.TestCase):

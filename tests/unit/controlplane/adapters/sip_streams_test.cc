@@ -1,135 +1,13 @@
 // TCP and TLS transports over real sockets on a loopback of their own.
 #include "controlplane/adapters/sip_streams.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-
 #include <random>
 
 #include "controlplane/sip/user_agent.h"
-#include "tests/support/net_namespace.h"
-#include "tests/support/tls_identity.h"
+#include "tests/unit/controlplane/adapters/sip_streams_fixture.h"
 
 namespace ifgw::adapters {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-bool own_network() {
-  static const bool entered = enter_own_network();
-  return entered;
-}
-
-std::string options(int number, std::size_t body = 0) {
-  return "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK" + std::to_string(number) +
-         "\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:b@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: " +
-         std::to_string(body) + "\r\n\r\n" + std::string(body, 'b');
-}
-
-// One end: a SipStreams that writes down what happens to it.
-struct End {
-  struct Got {
-    std::string text, transport, tls_version, cipher;
-    Endpoint source, local;
-    sip::ConnectionId connection;
-  };
-  std::vector<Got> got;
-  std::vector<sip::ConnectionId> closed;
-  std::vector<std::uint64_t> failed;
-  std::vector<std::string> reasons;
-  std::vector<bool> lost;           // of each: with messages undelivered
-  std::vector<std::string> traces;  // of the messages undelivered
-  std::vector<std::string> refused;
-  std::function<bool(const Endpoint&, sip::Transport)> filter;
-  std::unique_ptr<SipStreams> streams;
-
-  End(EventLoop& loop, SipStreamsConfig config) {
-    SipStreams::Handlers handlers;
-    handlers.on_message = [this](const sip::InboundMessage& m, Instant) {
-      got.push_back({std::string(as_text(m.bytes)), std::string(sip::transport_name(m.transport)), std::string(m.tls_version),
-                     std::string(m.cipher_suite), m.source, m.local, m.connection});
-    };
-    handlers.on_closed = [this](sip::ConnectionId id, Instant) { closed.push_back(id); };
-    handlers.on_send_failed = [this](std::uint64_t ticket, Instant) { failed.push_back(ticket); };
-    handlers.on_end = [this](const Endpoint&, sip::Transport, const std::string& reason, const std::vector<Undelivered>& undelivered) {
-      reasons.push_back(reason);
-      lost.push_back(!undelivered.empty());
-      for (const Undelivered& message : undelivered) traces.push_back(message.trace_id ? *message.trace_id : "");
-    };
-    handlers.accept_filter = [this](const Endpoint& source, sip::Transport transport) { return !filter || filter(source, transport); };
-    handlers.on_refused = [this](const std::string& line) { refused.push_back(line); };
-    streams = std::make_unique<SipStreams>(loop, std::move(config), std::move(handlers));
-  }
-};
-
-class SipStreamsTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!own_network()) GTEST_SKIP() << "needs a network namespace of its own (root, or user namespaces)";
-    auto made = EventLoop::create();
-    ASSERT_TRUE(made);
-    loop = std::move(*made);
-    config.tls = {identity.certificate_file(), identity.key_file(), identity.certificate_file(), false, true};
-  }
-  void open(sip::Transport which = sip::Transport::Tcp) {
-    server = std::make_unique<End>(*loop, config);
-    const Status listening = server->streams->listen(which, *Endpoint::parse("127.0.0.1:0"));
-    ASSERT_TRUE(listening) << listening.error().message;
-    client = std::make_unique<End>(*loop, config);
-    if (which == sip::Transport::Tls) {
-      ASSERT_TRUE(client->streams->load_tls(TlsContext::Role::Client));
-    }
-    to = server->streams->bound(0);
-    transport = which;
-  }
-  // Turns the loop until `done` or, as a failure, for 5 s.
-  template <typename Done>
-  bool until(Done done) {
-    const Instant end = read_clock() + seconds(5);
-    while (!done()) {
-      if (read_clock() > end) return false;
-      EXPECT_TRUE(loop->run_once(milliseconds(50)));
-    }
-    return true;
-  }
-  void send(End& from, const std::string& text, sip::ConnectionId connection = 0, std::uint64_t ticket = 0,
-            const Endpoint* where = nullptr) {
-    sip::OutboundMessage message;
-    message.transport = transport;
-    message.destination = where != nullptr ? *where : to;
-    message.connection = connection;
-    message.ticket = ticket;
-    message.is_request = text.substr(0, 4) != "SIP/";
-    message.bytes = std::make_shared<const std::string>(text);
-    if (ticket != 0) message.trace_id = std::make_shared<const std::string>("trace-" + std::to_string(ticket));
-    from.streams->send(message, loop->now());
-  }
-  // A plain blocking socket to the server, for misbehaviour.
-  UniqueFd raw() {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(to.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
-    return fd;
-  }
-
-  static void say(const UniqueFd& fd, const std::string& text) {
-    EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-  }
-
-  TlsIdentity identity{"IP:127.0.0.1"};
-  std::unique_ptr<EventLoop> loop;
-  SipStreamsConfig config;
-  std::unique_ptr<End> server, client;
-  Endpoint to;
-  sip::Transport transport = sip::Transport::Tcp;
-};
 
 TEST_F(SipStreamsTest, CarriesRequestsAndAnswersOnOneConnection) {
   for (const sip::Transport which : {sip::Transport::Tcp, sip::Transport::Tls}) {
@@ -151,7 +29,7 @@ TEST_F(SipStreamsTest, CarriesRequestsAndAnswersOnOneConnection) {
     EXPECT_EQ(client->streams->connections(), 1u);
     EXPECT_TRUE(client->failed.empty());
     client.reset();
-    ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+    ASSERT_TRUE(until([&] { return server->closed() == 1; }));
     EXPECT_EQ(server->streams->connections(), 0u);
   }
 }
@@ -231,17 +109,17 @@ TEST_F(SipStreamsTest, ClosesASlowSenderASilentHandshakeAndAnIdlePeer) {
   open();
   const UniqueFd slow = raw();
   ASSERT_EQ(::send(slow.get(), "OPTIONS sip", 11, MSG_NOSIGNAL), 11);
-  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  ASSERT_TRUE(until([&] { return server->closed() == 1; }));
   EXPECT_EQ(server->reasons.at(0), "a message was begun and not finished in time");
   const UniqueFd idle = raw();
   say(idle, options(1));
-  ASSERT_TRUE(until([&] { return server->closed.size() == 2; }));
+  ASSERT_TRUE(until([&] { return server->closed() == 2; }));
   EXPECT_EQ(server->reasons.at(1), "idle");
   EXPECT_EQ(server->lost, (std::vector<bool>{false, false}));
   config.connection.setup = milliseconds(60);
   open(sip::Transport::Tls);
   const UniqueFd silent = raw();
-  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  ASSERT_TRUE(until([&] { return server->closed() == 1; }));
   EXPECT_EQ(server->reasons.at(0), "no TLS handshake in time");
 }
 
@@ -252,7 +130,7 @@ TEST_F(SipStreamsTest, APlaceIsKeptForWhoSaysSomethingInTime) {
   say(pinging, "\r\n\r\n");  // keeps a connection alive that is one already
   say(slow, options(1).substr(0, 20));
   say(talking, options(2));
-  ASSERT_TRUE(until([&] { return server->closed.size() == 3; }));
+  ASSERT_TRUE(until([&] { return server->closed() == 3; }));
   EXPECT_EQ(server->reasons, (std::vector<std::string>(3, "no message in time")));
   ASSERT_EQ(server->got.size(), 1u);
   EXPECT_EQ(server->got[0].text, options(2));
@@ -296,7 +174,7 @@ TEST_F(SipStreamsTest, HandsOverAMessageItCannotFrameThenCloses) {
   ASSERT_EQ(::send(bad.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
   ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
   send(*server, "SIP/2.0 400 Missing Content-Length header\r\nl: 0\r\n\r\n", server->got[0].connection);
-  ASSERT_TRUE(until([&] { return server->closed.size() == 1; }));
+  ASSERT_TRUE(until([&] { return server->closed() == 1; }));
   char answer[100];
   ASSERT_GT(::recv(bad.get(), answer, sizeof answer, 0), 12);
   EXPECT_EQ(std::string_view(answer, 11), "SIP/2.0 400");
@@ -319,11 +197,11 @@ TEST_F(SipStreamsTest, DropsAPeerThatDoesNotRead) {
   ASSERT_EQ(::send(deaf.get(), options(1).data(), options(1).size(), MSG_NOSIGNAL), static_cast<ssize_t>(options(1).size()));
   ASSERT_TRUE(until([&] { return server->got.size() == 1; }));
   std::uint64_t last = 0;
-  while (last < 2000 && server->closed.empty()) {
+  while (last < 2000 && server->closed() == 0) {
     send(*server, options(1, 20000), server->got[0].connection, ++last);
     EXPECT_TRUE(loop->run_once(Duration::zero()));
   }
-  ASSERT_FALSE(server->closed.empty());
+  ASSERT_GT(server->closed(), 0u);
   EXPECT_FALSE(server->failed.empty());
   EXPECT_NE(server->reasons.at(0).find("does not read"), std::string::npos);
   ASSERT_FALSE(server->traces.empty());
@@ -377,7 +255,6 @@ TEST_F(SipStreamsTest, CarriesACall) {
         std::make_unique<sip::UserAgent>(ua_config, sip::Randomness{{}, [&] { return random(); }, [&] { return core::LegKey{++legs}; }});
     SipStreams::Handlers handlers;
     handlers.on_message = [&agent](const sip::InboundMessage& m, Instant now) { agent.ua->on_message(m, now); };
-    handlers.on_closed = [&agent](sip::ConnectionId id, Instant now) { agent.ua->on_connection_closed(id, now); };
     handlers.on_send_failed = [&agent](std::uint64_t ticket, Instant now) { agent.ua->on_send_failed(ticket, now); };
     agent.streams = std::make_unique<SipStreams>(*loop, config, std::move(handlers));
     ASSERT_TRUE(agent.streams->listen(sip::Transport::Tls, at[i]));

@@ -379,19 +379,18 @@ TEST_F(UserAgentTest, WhatIsSentNamesTheTraceOfItsLeg) {
   EXPECT_EQ(outputs.messages[1].trace_id, nullptr) << "belongs to no call";
 }
 
-TEST_F(UserAgentTest, FallsBackWhenAConnectionCloses) {
+TEST_F(UserAgentTest, NamesTheConnectionAndWhereElseToGo) {
   Text invite;
   invite.extra = "Contact: <sip:peer@192.0.2.9:5080;transport=tcp>\r\n";
   std::string text = invite.str();
   text.replace(text.find("SIP/2.0/UDP"), 11, "SIP/2.0/TCP");
   net->inject(*gw, "192.0.2.9:41000", text, Transport::Tcp);
-  gw->ua->on_connection_closed(7, net->now());
   gw->ua->on_command(core::RingLeg{std::get<core::LegOffered>(gw->events.back()).leg, 180, {}}, net->now());
   Outputs outputs;
   gw->ua->drain(outputs);
   ASSERT_EQ(outputs.messages.size(), 1u);
-  EXPECT_EQ(outputs.messages[0].connection, 0u);
-  EXPECT_EQ(outputs.messages[0].destination.text(), "192.0.2.9:5080") << "the sent-by port, not the closed connection's";
+  EXPECT_EQ(outputs.messages[0].connection, 7u);
+  EXPECT_EQ(outputs.messages[0].destination.text(), "192.0.2.9:5080") << "the sent-by port, for when the connection is gone";
 }
 
 }  // namespace
