@@ -68,8 +68,7 @@ void Neighbours::resolve(const IpAddress& address, Destination& destination) {
   if (via.first == 0) return;
   destination.hop.port = port->port;
   destination.hop.source = port->mac;
-  netlink_->manage_neighbour(via.first, via.second);
-  if (const auto known = netlink_->neighbour(via.first, via.second)) learn(destination, known->mac);
+  if (const auto known = netlink_->manage_neighbour(via.first, via.second)) learn(destination, known->mac);
 }
 
 // Nobody asks for `address` through its next hop any more; a next hop without users is the kernel's own business again.

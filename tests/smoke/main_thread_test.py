@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the dataplane's main thread does beside the packets, behind the system call filter."""
+"""What the dataplane's main thread does beside the packets, behind the system call filter: its timer, and the neighbours
+that the kernel knows."""
 import pathlib
 import socket
 import sys
@@ -21,6 +22,10 @@ class Base(unittest.TestCase):
         self.dataplane = gateway.Dataplane(self.lab, *self.OPTIONS)
         self.assertIn("system call filter: on", self.dataplane.process.output())
 
+    def neighbour(self, address):
+        """The gateway's entry, as ip neigh shows it."""
+        return self.lab.run_in("gw", "ip", "neigh", "show", address).stdout.strip()
+
 
 class EverySecond(Base):
     def test_ports_show_what_went_through_them(self):
@@ -37,6 +42,50 @@ class EverySecond(Base):
             silent.connect(self.dataplane.SOCKET)
             self.assertEqual(silent.recv(1), b"", "hung up")
         self.assertIn("a client connected and said nothing", self.dataplane.process.output())
+
+
+class ByHand(Base):
+    """A party that does not answer ARP, and the operator's static entry for it."""
+
+    OPTIONS = ("--max-legs", "16")  # the 17th destination makes one forgotten
+
+    def setUp(self):
+        super().setUp()
+        mac = lambda ns, interface: self.lab.run_in(ns, "cat", f"/sys/class/net/{interface}/address").stdout.strip()  # noqa: E731
+        self.set_by_hand = ("lladdr", mac("callee", "e0"), "dev", "ifgw-in", "nud")
+        self.lab.run_in("callee", "ip", "neigh", "replace", gateway.INSIDE, "lladdr", mac("gw", "ifgw-in"), "nud", "permanent", "dev", "e0")
+        self.lab.run_in("callee", "ip", "link", "set", "e0", "arp", "off")
+
+    def expect_kept(self, kind):
+        self.lab.run_in("gw", "ip", "neigh", "replace", gateway.CALLEE, *self.set_by_hand, kind)
+        before = self.neighbour(gateway.CALLEE)
+        remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
+        legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMU")
+        with gateway.Start(self.lab) as together:
+            b = gateway.start_rtp(self.lab, "b", "callee", remote_b, legs["b"], 0, 1, *together.options)
+            a = gateway.start_rtp(self.lab, "a", "caller", remote_a, legs["a"], 0, 1, *together.options)
+        self.assertGreater(len(gateway.rtp_result(b)["packets"]), 30)
+        self.assertGreater(len(gateway.rtp_result(a)["packets"]), 30)
+        self.assertEqual(self.neighbour(gateway.CALLEE), before)
+        self.assertIn("managed", self.neighbour(gateway.CALLER), "what the gateway asked for itself")
+        self.dataplane.tool("clear")
+        self.dataplane.route("replace", "100.0.0.0/8", "via", "10.1.0.77")  # nobody
+        self.dataplane.tool("roam", "100.0.0.1:4000", 40)
+        lab.wait_for(lambda: not self.neighbour(gateway.CALLER), 10, "the neighbours of the call are forgotten")
+        self.assertEqual(self.neighbour(gateway.CALLEE), before)
+
+    def test_permanent_entry_serves_a_call_and_stays(self):
+        self.expect_kept("permanent")
+
+    def test_entry_without_arp_serves_a_call_and_stays(self):
+        self.expect_kept("noarp")
+
+    def test_entry_that_becomes_permanent_while_it_is_used_stays(self):
+        self.lab.run_in("callee", "ip", "link", "set", "e0", "arp", "on")
+        self.dataplane.call(f"{gateway.CALLER}:4000", "PCMU", f"{gateway.CALLEE}:4002", "PCMU")
+        lab.wait_for(lambda: "managed" in self.neighbour(gateway.CALLEE), 10, "the gateway's own entry")
+        self.dataplane.tool("clear")
+        self.expect_kept("permanent")
 
 
 if __name__ == "__main__":
