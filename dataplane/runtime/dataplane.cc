@@ -283,11 +283,11 @@ void Dataplane::run(int stop_fd) {
                     {neighbours_->fd(), POLLIN, 0},
                     {doorbell_.get(), POLLIN, 0},
                     {timer_.get(), POLLIN, 0}};
-    if (poll(fds, std::size(fds), -1) < 0) continue;
+    if (poll(fds, std::size(fds), neighbours_->behind() ? Neighbours::kCatchUpMs : -1) < 0) continue;
     if (fds[0].revents != 0) return;
     if (fds[1].revents != 0) server_->on_ready(monotonic_now());
     std::uint64_t count = 0;
-    bool told = false;
+    bool told = neighbours_->catch_up();
     if (fds[3].revents != 0 && read(doorbell_.get(), &count, sizeof count) > 0) {
       server_->check_corruption();
       told |= neighbours_->on_requests();

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the dataplane's main thread does beside the packets, behind the system call filter: its timer, and the neighbours
 that the kernel knows."""
+import json
 import pathlib
 import socket
 import sys
@@ -10,6 +11,40 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import gateway  # noqa: E402
 import lab  # noqa: E402
 import tap  # noqa: E402
+
+# A datagram to port 5060 of TARGET from each of COUNT strangers behind the caller; then prints, of the answers heard
+# within SECONDS, how many strangers got one by which MAC address. The kernel makes the IP checksum.
+STRANGERS = """
+import collections, json, socket, struct, sys, time
+target, count, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+wire.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)  # SO_RCVBUFFORCE
+wire.bind(("c0", 0))
+wire.setblocking(False)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+body = b"OPTIONS sip:x SIP/2.0"
+heard = collections.defaultdict(set)
+def hear():
+    while True:
+        try:
+            frame = wire.recv(2048)
+        except BlockingIOError:
+            return
+        if frame[12:14] == b"\\x08\\x00" and frame[26:30] == socket.inet_aton(target) and frame[30] == 100:
+            heard[frame[0:6].hex(":")].add(frame[30:34])
+for i in range(count):
+    udp = struct.pack(">HHHH", 5060, 5060, 8 + len(body), 0) + body
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, struct.pack(">I", (100 << 24) + i + 1), socket.inet_aton(target))
+    s.sendto(head + udp, (target, 0))
+    if i % 10 == 0:
+        time.sleep(0.001)
+        hear()
+end = time.monotonic() + seconds
+while time.monotonic() < end and sum(map(len, heard.values())) < count:
+    time.sleep(0.01)
+    hear()
+print(json.dumps({mac: len(strangers) for mac, strangers in heard.items()}))
+"""
 
 
 class Base(unittest.TestCase):
@@ -86,6 +121,21 @@ class ByHand(Base):
         lab.wait_for(lambda: "managed" in self.neighbour(gateway.CALLEE), 10, "the gateway's own entry")
         self.dataplane.tool("clear")
         self.expect_kept("permanent")
+
+
+class Failover(Base):
+    MANY = 7000  # strangers; a worker is told of 4096 at a time
+
+    def test_all_behind_a_router_follow_when_its_mac_address_changes(self):
+        self.dataplane.route("add", "100.0.0.0/8", "via", gateway.CALLER)
+        answerer = self.lab.start("answerer", [self.dataplane.build / "tests/smoke/plane_tool", self.dataplane.SOCKET, "answer", "10000000"])
+        lab.wait_for(lambda: "answering" in answerer.output(), 10, "the answerer attached")
+        ask = lambda: json.loads(self.lab.run_in("caller", gateway.PYTHON, "-c", STRANGERS, gateway.OUTSIDE, self.MANY, 5, timeout=60).stdout)  # noqa: E731
+        # The first time next hops are looked for, which may cost an answer.
+        lab.wait_for(lambda: sum(ask().values()) == self.MANY, 60, "all are answered")
+        self.lab.run_in("caller", "sysctl", "-q", "-w", "net.ipv4.conf.c0.arp_notify=1")
+        self.lab.run_in("caller", "ip", "link", "set", "c0", "address", "02:00:00:00:be:ef")
+        lab.wait_for(lambda: ask() == {"02:00:00:00:be:ef": self.MANY}, 15, "all are answered at the new address", interval=0)
 
 
 if __name__ == "__main__":
