@@ -124,7 +124,7 @@ void WorkerRig::answer_next_hops() {
     update.hop.usable = 1;
     update.index = request.index;
     update.generation = request.generation;
-    IFGW_CHECK(worker_->media_next_hops().updates().push(update));
+    worker_->media_next_hops().tell(update);
   }
 }
 

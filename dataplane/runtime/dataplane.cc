@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 
 #include "codecs/base/check.h"
@@ -43,6 +44,14 @@ std::uint32_t buffers_needed(const DataplaneSetup& setup) {
       needed += workers * descriptors;
   }
   return needed;
+}
+
+Result<Fd> every_second() {
+  Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  const itimerspec period{{1, 0}, {1, 0}};
+  if (!timer || timerfd_settime(timer.get(), 0, &period, nullptr) != 0)
+    return Error{std::string("the timer of counters and neighbours (timerfd): ") + std::strerror(errno)};
+  return timer;
 }
 
 }  // namespace
@@ -239,6 +248,9 @@ Status Dataplane::give_up_privileges_and_go() {
     if (const int error = workers_[i]->pin_error())
       return Error{"--cpus " + std::to_string(setup_.cpus[i]) + ": worker " + std::to_string(i) +
                    " cannot be pinned to it: " + std::strerror(error)};
+  auto timer = every_second();  // the filter allows no new one
+  if (!timer) return timer.error();
+  timer_ = std::move(timer).value();
   if (!setup_.syscall_filter) {
     setup_.log("system call filter: off (--no-syscall-filter)");
     return Success{};
@@ -297,26 +309,23 @@ void Dataplane::wake_workers() {
 }
 
 void Dataplane::run(int stop_fd) {
-  const Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  const itimerspec every_second{{1, 0}, {1, 0}};
-  timerfd_settime(timer.get(), 0, &every_second, nullptr);
   while (true) {
     pollfd fds[] = {{stop_fd, POLLIN, 0},
                     {server_->fd(), POLLIN, 0},
                     {neighbours_->fd(), POLLIN, 0},
                     {doorbell_.get(), POLLIN, 0},
-                    {timer.get(), POLLIN, 0}};
-    if (poll(fds, std::size(fds), -1) < 0) continue;
+                    {timer_.get(), POLLIN, 0}};
+    if (poll(fds, std::size(fds), neighbours_->behind() ? Neighbours::kCatchUpMs : -1) < 0) continue;
     if (fds[0].revents != 0) return;
     if (fds[1].revents != 0) server_->on_ready(monotonic_now());
     std::uint64_t count = 0;
-    bool told = false;
+    bool told = neighbours_->catch_up();
     if (fds[3].revents != 0 && read(doorbell_.get(), &count, sizeof count) > 0) {
       server_->check_corruption();
       told |= neighbours_->on_requests();
     }
     if (fds[2].revents != 0) told |= neighbours_->on_readable();
-    if (fds[4].revents != 0 && read(timer.get(), &count, sizeof count) > 0) {
+    if (fds[4].revents != 0 && read(timer_.get(), &count, sizeof count) > 0) {
       refresh_port_blocks();
       server_->on_second(monotonic_now());
       told |= neighbours_->on_second();

@@ -85,6 +85,7 @@ class Dataplane {
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<AttachServer> server_;
   Fd doorbell_;  // workers ring it: requests for next hops, or a corrupt ring
+  Fd timer_;     // readable once a second
 };
 
 }  // namespace ifgw::runtime

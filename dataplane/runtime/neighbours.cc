@@ -45,9 +45,17 @@ bool Neighbours::on_requests() {
 bool Neighbours::on_second() {
   for (auto& [address, destination] : destinations_)
     if (destination.via.first == 0) resolve(address, destination);
-  if (std::exchange(retell_, false))
-    for (auto& [address, destination] : destinations_) tell(destination);
   return std::exchange(told_, false);
+}
+
+bool Neighbours::catch_up() {
+  bool told = false;
+  for (NextHopTable* table : tables_) told |= table->catch_up();
+  return told;
+}
+
+bool Neighbours::behind() const noexcept {
+  return std::any_of(tables_.begin(), tables_.end(), [](const NextHopTable* table) { return table->behind(); });
 }
 
 void Neighbours::resolve(const IpAddress& address, Destination& destination) {
@@ -68,8 +76,7 @@ void Neighbours::resolve(const IpAddress& address, Destination& destination) {
   if (via.first == 0) return;
   destination.hop.port = port->port;
   destination.hop.source = port->mac;
-  netlink_->manage_neighbour(via.first, via.second);
-  if (const auto known = netlink_->neighbour(via.first, via.second)) learn(destination, known->mac);
+  if (const auto known = netlink_->manage_neighbour(via.first, via.second)) learn(destination, known->mac);
 }
 
 // Nobody asks for `address` through its next hop any more; a next hop without users is the kernel's own business again.
@@ -115,7 +122,7 @@ void Neighbours::tell(Destination& destination) {
 }
 
 void Neighbours::tell(const Destination& destination, const Listener& listener) {
-  if (!tables_[listener.table]->updates().push(NextHopUpdate{destination.hop, listener.index, listener.generation})) retell_ = true;
+  tables_[listener.table]->tell({destination.hop, listener.index, listener.generation});
   told_ = true;
 }
 

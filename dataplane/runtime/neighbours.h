@@ -32,8 +32,12 @@ class Neighbours {
   // Returns true when some worker was told something, so that sleeping ones are woken.
   bool on_readable();
   bool on_requests();
-  // Once a second: retries what an update ring could not take, and routes that were not there.
+  // Once a second: tries routes again that were not there.
   bool on_second();
+  // While behind(), every kCatchUpMs: goes on telling what there was no room for.
+  bool catch_up();
+  bool behind() const noexcept;
+  static constexpr int kCatchUpMs = 1;
 
   std::size_t destinations() const noexcept { return destinations_.size(); }
 
@@ -65,7 +69,6 @@ class Neighbours {
   std::map<std::pair<int, IpAddress>, std::set<IpAddress>> users_of_;  // next hop -> destinations
   bool told_ = false;
   bool routes_changed_ = false;
-  bool retell_ = false;
 };
 
 }  // namespace ifgw::runtime

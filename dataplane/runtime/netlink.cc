@@ -19,6 +19,7 @@ namespace ifgw::runtime {
 namespace {
 
 constexpr std::size_t kBuffer = 8192;
+constexpr std::uint8_t kOurMark = 173;  // as "protocol" of the neighbours we ask for (ip neigh shows it); nobody's in rt_protos
 
 Error system_error(const std::string& what, int code = errno) { return Error{what + ": " + std::strerror(code)}; }
 
@@ -56,9 +57,18 @@ std::optional<NeighbourEvent> parse_neighbour(const nlmsghdr* message) {
   const auto attributes = attributes_of<NDA_MAX + 1>(message, sizeof *header);
   const auto address = get_address(attributes[NDA_DST], header->ndm_family);
   if (!address) return std::nullopt;
-  NeighbourEvent event{header->ndm_ifindex, *address, std::nullopt};
+  NeighbourEvent event;
+  event.interface = header->ndm_ifindex;
+  event.address = *address;
+  constexpr unsigned kFixed = NUD_PERMANENT | NUD_NOARP;
+  event.by_hand = (header->ndm_state & kFixed) != 0 || (header->ndm_flags & NTF_EXT_LEARNED) != 0;
+  const nlattr* flags = attributes[NDA_FLAGS_EXT];
+  event.managed = flags != nullptr && mnl_attr_get_payload_len(flags) == 4 && (mnl_attr_get_u32(flags) & NTF_EXT_MANAGED) != 0;
+  const nlattr* mark = attributes[NDA_PROTOCOL];
+  event.ours =
+      event.managed && !event.by_hand && mark != nullptr && mnl_attr_get_payload_len(mark) == 1 && mnl_attr_get_u8(mark) == kOurMark;
   const bool valid =
-      message->nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) != 0;
+      message->nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | kFixed)) != 0;
   const nlattr* mac = attributes[NDA_LLADDR];
   if (valid && mac != nullptr && mnl_attr_get_payload_len(mac) == 6) {
     event.mac.emplace();
@@ -165,23 +175,36 @@ std::optional<RouteAnswer> Netlink::route_to(const IpAddress& destination) {
   return code == 0 ? answer : std::nullopt;
 }
 
-void Netlink::manage_neighbour(int interface, const IpAddress& address) {
-  for (const bool managed : {true, false}) {
-    alignas(nlmsghdr) char buffer[kBuffer];
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer);
-    request->nlmsg_type = RTM_NEWNEIGH;
-    request->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-    auto* header = static_cast<ndmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ndmsg)));
-    header->ndm_family = family_of(address);
-    header->ndm_ifindex = interface;
-    header->ndm_flags = managed ? 0 : NTF_USE;
-    put_address(request, NDA_DST, address);
-    if (managed) mnl_attr_put_u32(request, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
-    if (transact(request, nullptr) == 0) return;
+// Of an entry that somebody keeps by hand nothing may be asked: the kernel would take its NUD_PERMANENT away.
+std::optional<NeighbourEvent> Netlink::manage_neighbour(int interface, const IpAddress& address) {
+  for (const bool again : {false, true}) {
+    const auto known = neighbour(interface, address);
+    if (known && (known->by_hand || (known->managed && (known->mac || !known->ours)))) return known;
+    const int code = ask_for_neighbour(interface, address, !known);
+    if (again || (code != EEXIST && code != ENOENT)) break;  // these two: it came or went since we looked
   }
+  return neighbour(interface, address);
+}
+
+// 0, or an errno: EEXIST when it `is_new` and there is one, ENOENT when not and there is none.
+int Netlink::ask_for_neighbour(int interface, const IpAddress& address, bool is_new) {
+  alignas(nlmsghdr) char buffer[kBuffer];
+  nlmsghdr* request = mnl_nlmsg_put_header(buffer);
+  request->nlmsg_type = RTM_NEWNEIGH;
+  if (is_new) request->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+  auto* header = static_cast<ndmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ndmsg)));
+  header->ndm_family = family_of(address);
+  header->ndm_ifindex = interface;
+  header->ndm_flags = NTF_USE;  // what a kernel does that does not know the attribute
+  put_address(request, NDA_DST, address);
+  mnl_attr_put_u8(request, NDA_PROTOCOL, kOurMark);
+  mnl_attr_put_u32(request, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
+  return transact(request, nullptr);
 }
 
 void Netlink::forget_neighbour(int interface, const IpAddress& address) {
+  const auto known = neighbour(interface, address);
+  if (!known || !known->ours) return;
   alignas(nlmsghdr) char buffer[kBuffer];
   nlmsghdr* request = mnl_nlmsg_put_header(buffer);
   request->nlmsg_type = RTM_DELNEIGH;

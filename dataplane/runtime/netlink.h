@@ -28,6 +28,9 @@ struct NeighbourEvent {
   int interface = 0;
   IpAddress address;
   std::optional<Mac> mac;  // absent: failed or deleted
+  bool by_hand = false;    // an operator or a routing daemon keeps it: permanent, without ARP, or learned externally
+  bool managed = false;    // the kernel keeps it fresh
+  bool ours = false;       // because we asked for it
 };
 struct NetlinkEvents {
   std::function<void(const NeighbourEvent&)> on_neighbour;
@@ -46,8 +49,10 @@ class Netlink {
   void read_events(const NetlinkEvents& events);
 
   std::optional<RouteAnswer> route_to(const IpAddress& destination);
-  // Asks the kernel to resolve the neighbour and to keep it fresh (a managed neighbour, Linux 5.16; else resolved once).
-  void manage_neighbour(int interface, const IpAddress& address);
+  // Asks the kernel to resolve the neighbour and to keep it fresh (a managed neighbour, Linux 5.16; else resolved once),
+  // unless that is done or somebody else does it. Returns what the kernel knows now.
+  std::optional<NeighbourEvent> manage_neighbour(int interface, const IpAddress& address);
+  // Undoes it: an entry that is managed for us is deleted, any other stays.
   void forget_neighbour(int interface, const IpAddress& address);
   std::optional<NeighbourEvent> neighbour(int interface, const IpAddress& address);
 
@@ -59,6 +64,7 @@ class Netlink {
 
  private:
   Netlink() = default;
+  int ask_for_neighbour(int interface, const IpAddress& address, bool is_new);
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_reply);
 
   mnl_socket* requests_ = nullptr;

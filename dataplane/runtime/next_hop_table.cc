@@ -117,8 +117,21 @@ void NextHopTable::unlink(NextHopIndex index) noexcept {
 
 void NextHopTable::apply() noexcept {
   NextHopUpdate update;
-  while (updates_.consumer.pop(update))
+  for (std::uint32_t i = 0; i < kAppliedAtOnce && updates_.consumer.pop(update); ++i)
     if (update.index < used_ && update.generation == entries_[update.index].generation) hops_[update.index] = update.hop;
+}
+
+// Never past what waits: an update must not come before an older one of the same index.
+void NextHopTable::tell(const NextHopUpdate& update) {
+  if (!waiting_.empty() || !updates_.producer.push(update)) waiting_.insert_or_assign(update.index, update);
+}
+
+bool NextHopTable::catch_up() {
+  auto at = waiting_.begin();
+  while (at != waiting_.end() && updates_.producer.push(at->second)) ++at;
+  const bool told = at != waiting_.begin();
+  waiting_.erase(waiting_.begin(), at);
+  return told;
 }
 
 bool NextHopTable::take_requested() noexcept { return std::exchange(requested_, false); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -54,15 +55,20 @@ class NextHopTable final : public engine::NextHops {
   engine::NextHopIndex lookup(const IpAddress& destination) noexcept override;
   engine::NextHopIndex acquire(const IpAddress& destination) noexcept override;
   void release(engine::NextHopIndex index) noexcept override;
-  // Takes in what the main thread learned. Worker, between two bursts.
+  // Takes in what the main thread learned, at most kAppliedAtOnce of it: packets wait meanwhile. Worker, between two bursts.
   void apply() noexcept;
+  static constexpr std::uint32_t kAppliedAtOnce = 256;  // tens of microseconds, most of them cache misses
   bool updates_waiting() noexcept { return !updates_.consumer.empty(); }
   // Whether requests wait for the main thread since the last call. Worker.
   bool take_requested() noexcept;
 
   // Main thread's ends.
   api::RingConsumer<NextHopRequest>& requests() noexcept { return requests_.consumer; }
-  api::RingProducer<NextHopUpdate>& updates() noexcept { return updates_.producer; }
+  // Nothing told is lost: what the ring has no room for waits, of each index the newest, until catch_up(). Allocates then.
+  void tell(const NextHopUpdate& update);
+  // Goes on with what waits, as far as there is room. Whether anything was told.
+  bool catch_up();
+  bool behind() const noexcept { return !waiting_.empty(); }
   std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(entries_.size()); }
   std::size_t bytes() const noexcept {
     return hops_.size() * sizeof(engine::NextHop) + entries_.size() * sizeof(Entry) + slots_.size() * sizeof(engine::NextHopIndex);
@@ -95,6 +101,7 @@ class NextHopTable final : public engine::NextHops {
   bool requested_ = false;
   OwnedRing<NextHopRequest> requests_;
   OwnedRing<NextHopUpdate> updates_;
+  std::map<engine::NextHopIndex, NextHopUpdate> waiting_;  // main thread's
 };
 
 }  // namespace ifgw::runtime

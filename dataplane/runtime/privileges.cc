@@ -135,6 +135,7 @@ Status install_syscall_filter() {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
   if (filter == nullptr) return Error{"seccomp: no memory"};
   int code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+  if (code == 0) code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);  // a call that is missing above is seen
   for (const int call : kAllowed)
     if (code == 0) code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
   if (code == 0) code = seccomp_load(filter);

@@ -27,7 +27,8 @@ Result<std::string> drop_privileges(const UserId& user);
 void drop_thread_capabilities() noexcept;
 
 // Main thread, after the workers run: all threads lose every system call that is not on the list in privileges.cc.
-// A refused call returns EPERM instead of ending the process: a fault must not cost calls.
+// A refused call returns EPERM instead of ending the process: a fault must not cost calls. The kernel's log
+// names it (SECCOMP, audit record 1326).
 Status install_syscall_filter();
 
 }  // namespace ifgw::runtime

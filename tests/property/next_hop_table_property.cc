@@ -29,7 +29,7 @@ class Answers {
       update.generation = at->generation;
       update.hop.usable = 1;
       update.hop.destination[5] = at->destination.bytes[3];
-      ASSERT_TRUE(table.updates().push(update));
+      table.tell(update);
       waiting_.erase(at);
     }
     table.apply();

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace ifgw::runtime {
 namespace {
 
@@ -24,7 +27,7 @@ TEST(NextHopTable, AsksOnceAndLearnsTheAnswer) {
   NextHopRequest request;
   ASSERT_TRUE(table.requests().pop(request));
   EXPECT_EQ(request.destination, address(1));
-  ASSERT_TRUE(table.updates().push(usable(request, 7)));
+  table.tell(usable(request, 7));
   table.apply();
   EXPECT_EQ(table.table()[index].destination[5], 7);
   EXPECT_EQ(table.lookup(address(1)), index);
@@ -45,8 +48,8 @@ TEST(NextHopTable, NeighbourThatMovesChangesInPlace) {
   const auto index = table.lookup(address(1));
   NextHopRequest request;
   ASSERT_TRUE(table.requests().pop(request));
-  ASSERT_TRUE(table.updates().push(usable(request, 1)));
-  ASSERT_TRUE(table.updates().push(usable(request, 2)));
+  table.tell(usable(request, 1));
+  table.tell(usable(request, 2));
   table.apply();
   EXPECT_EQ(table.table()[index].destination[5], 2);
 }
@@ -83,18 +86,74 @@ TEST(NextHopTable, AnAnswerForTheDestinationBeforeIsVoid) {
   NextHopRequest after;
   const auto index = table.lookup(address(1));
   ASSERT_TRUE(table.requests().pop(before));
-  ASSERT_TRUE(table.updates().push(usable(before, 1)));
+  table.tell(usable(before, 1));
   table.apply();
   ASSERT_EQ(table.lookup(address(2)), index);
   EXPECT_EQ(table.table()[index].usable, 0) << "not the address before's";
   ASSERT_TRUE(table.requests().pop(after));
-  ASSERT_TRUE(table.updates().push(usable(before, 9)));
+  table.tell(usable(before, 9));
   table.apply();
   EXPECT_EQ(table.table()[index].usable, 0);
-  ASSERT_TRUE(table.updates().push(usable(after, 2)));
-  ASSERT_TRUE(table.updates().push(usable(before, 9)));
+  table.tell(usable(after, 2));
+  table.tell(usable(before, 9));
   table.apply();
   EXPECT_EQ(table.table()[index].destination[5], 2);
+}
+
+std::vector<NextHopRequest> ask(NextHopTable& table, std::uint32_t count) {
+  std::vector<NextHopRequest> requests(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    table.lookup(address(i));
+    EXPECT_TRUE(table.requests().pop(requests[i]));
+  }
+  return requests;
+}
+
+long with_last_byte(const NextHopTable& table, std::uint8_t last_byte) {
+  return std::count_if(table.table().begin(), table.table().end(),
+                       [&](const engine::NextHop& hop) { return hop.destination[5] == last_byte; });
+}
+
+// A router before many destinations moves twice while the worker is busy elsewhere.
+TEST(NextHopTable, MoreNewsThanTheRingHoldsIsToldInTheEnd) {
+  constexpr std::uint32_t kMany = 100'000;  // the ring holds 4096
+  NextHopTable table(HashKey{}, kMany);
+  const auto requests = ask(table, kMany);
+  for (std::uint8_t mac = 1; mac <= 3; ++mac)
+    for (const NextHopRequest& request : requests) table.tell(usable(request, mac));
+  EXPECT_TRUE(table.behind());
+  EXPECT_FALSE(table.catch_up()) << "there is no room yet";
+  std::uint32_t turns = 0;
+  for (; table.behind() || table.updates_waiting(); ++turns) {
+    ASSERT_LT(turns, 2 * kMany / NextHopTable::kAppliedAtOnce);
+    table.apply();
+    table.catch_up();
+  }
+  EXPECT_EQ(with_last_byte(table, 3), kMany);
+}
+
+TEST(NextHopTable, NewsOfADestinationStayInTheirOrderWhileSomeWait) {
+  NextHopTable table(HashKey{}, 2);
+  const auto requests = ask(table, 2);
+  while (!table.behind()) table.tell(usable(requests[0], 1));
+  table.apply();  // there is room again
+  table.tell(usable(requests[0], 2));
+  table.tell(usable(requests[1], 3));
+  EXPECT_TRUE(table.catch_up());
+  EXPECT_FALSE(table.behind());
+  while (table.updates_waiting()) table.apply();
+  EXPECT_EQ(table.table()[0].destination[5], 2);
+  EXPECT_EQ(table.table()[1].destination[5], 3);
+}
+
+TEST(NextHopTable, MuchNewsIsTakenInALittleAtATime) {
+  NextHopTable table(HashKey{}, 2 * NextHopTable::kAppliedAtOnce);
+  for (const NextHopRequest& request : ask(table, table.capacity())) table.tell(usable(request, 1));
+  table.apply();
+  EXPECT_EQ(with_last_byte(table, 1), NextHopTable::kAppliedAtOnce);
+  EXPECT_TRUE(table.updates_waiting()) << "so that the worker does not sleep";
+  table.apply();
+  EXPECT_EQ(with_last_byte(table, 1), table.capacity());
 }
 
 // What Allocation.ALegTakesLessThanNineHundredBytes leaves of a kilobyte.
