@@ -125,7 +125,7 @@ Engine::Answer Engine::update_leg(const api::UpdateLeg& command, Instant now) no
 Engine::Answer Engine::remove_leg(const api::RemoveLeg& command, Instant now, PacketSource& spare) noexcept {
   const std::uint32_t leg = legs_.find(command.leg);
   if (leg == kNoLeg) return {CommandStatus::UnknownLeg, 0, command.leg, {}};
-  media_.say_bye(leg, spare);
+  (void)media_.say_bye(leg, spare);
   part(leg);
   media_.forget(leg);
   const api::LegId home = legs_.elsewhere(leg);

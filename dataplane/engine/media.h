@@ -66,8 +66,8 @@ class Media {
   void configure(std::uint32_t leg, const api::MediaParams& media, bool fresh, Instant now) noexcept;
   // Gives back what the leg holds elsewhere. To be called when it has no peer any more and is about to be released.
   void forget(std::uint32_t leg) noexcept;
-  // Tells the leg's party that no more will come, before its leg is released.
-  void say_bye(std::uint32_t leg, PacketSource& spare) noexcept;
+  // Tells the leg's party that no more will come. False: there is no packet for it.
+  bool say_bye(std::uint32_t leg, PacketSource& spare) noexcept;
   // The legs are no longer joined: gives back what prepare() made for that.
   void unprepare(std::uint32_t leg, std::uint32_t peer) noexcept;
   // Makes `peer` (or kNoLeg) the leg's peer and recomputes the way of its audio.
@@ -138,6 +138,7 @@ class Media {
   void set_remote(std::uint32_t leg) noexcept;
   void watch(std::uint32_t leg, Instant now) noexcept;
   bool report_due(std::uint32_t leg, Instant now) noexcept;
+  bool pass_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept;
 
   using Rtcp = RtcpState;
   void hear_reports(std::uint32_t leg, Bytes compound, Instant now) noexcept;

@@ -15,6 +15,10 @@ constexpr std::uint64_t kNtpEpoch = 2'208'988'800;  // 1970 in seconds since 190
 // RFC 3550 6.2 and 6.3.1: five seconds between two parties' reports, half of that before the first, both randomized.
 constexpr std::int64_t kReportInterval_ns = 5'000'000'000;
 
+// What follows a BYE within this time belongs to the same stream of ours.
+constexpr std::uint32_t kByeAfterMs = 1000;
+std::uint32_t in_ms(Instant now) noexcept { return static_cast<std::uint32_t>(to_ns(now) / 1'000'000); }
+
 std::uint64_t ntp_time(std::uint64_t unix_ns) noexcept {
   const std::uint64_t fraction = ((unix_ns % 1'000'000'000) << 32) / 1'000'000'000;
   return (unix_ns / 1'000'000'000 + kNtpEpoch) << 32 | fraction;
@@ -114,7 +118,22 @@ void Media::translate(std::uint32_t leg, Bytes compound, ByteWriter& out, Instan
     write_receiver_report(out, ssrc, blocks);
   }
   write_cname(to, out);
-  if (bye && rx.sequence.started()) write_bye(out, ssrc);
+  if (bye && rx.sequence.started()) {
+    rtcp_[to].bye_packets = static_cast<std::uint32_t>(legs_.row(to).tx_packets.get());
+    rtcp_[to].bye_ms = in_ms(now) | 1;
+  }
+}
+
+// A speaker's BYE is not the end of what its listener hears when another SSRC of it follows: our stream goes on then (section 8.2 would
+// have its receiver forget it). So it is told once nothing has followed for a while. False: no packet for it.
+bool Media::pass_bye(std::uint32_t leg, Instant now, PacketSource& spare) noexcept {
+  Rtcp& rtcp = rtcp_[leg];
+  if (rtcp.bye_ms == 0) return true;
+  const bool goes_on = static_cast<std::uint32_t>(legs_.row(leg).tx_packets.get()) != rtcp.bye_packets;
+  if (!goes_on && in_ms(now) - rtcp.bye_ms < kByeAfterMs) return true;
+  if (!goes_on && !say_bye(leg, spare)) return false;
+  rtcp.bye_ms = 0;
+  return true;
 }
 
 // RFC 7022: a name that lasts as long as the leg and tells nothing.
@@ -193,11 +212,11 @@ bool Media::report(std::uint32_t leg, Instant now, std::uint64_t unix_ns, Packet
   return true;
 }
 
-// To a party that has heard us, when its leg goes (section 6.6).
-void Media::say_bye(std::uint32_t leg, PacketSource& spare) noexcept {
-  if (legs_.row(leg).tx_packets.get() == 0) return;
+// To a party that has heard us, when its leg goes or its stream has ended (section 6.6). False: no packet for it.
+bool Media::say_bye(std::uint32_t leg, PacketSource& spare) noexcept {
+  if (legs_.row(leg).tx_packets.get() == 0) return true;
   Packet* packet = spare.take();
-  if (packet == nullptr) return;
+  if (packet == nullptr) return false;
   std::array<std::uint8_t, kMaxReportBytes> bytes;
   ByteWriter out(bytes);
   write_receiver_report(out, streams_[leg].ssrc(), {});
@@ -205,6 +224,7 @@ void Media::say_bye(std::uint32_t leg, PacketSource& spare) noexcept {
   write_bye(out, streams_[leg].ssrc());
   packet->leg_index = leg;
   send_rtcp(*packet, leg, out.written());
+  return true;
 }
 
 // To the party of `to`. `packet.leg_index`: whose drop it is if it cannot go.

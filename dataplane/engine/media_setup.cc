@@ -143,6 +143,7 @@ void Media::sweep(std::uint32_t slots, Instant now, std::uint64_t unix_ns, Packe
     if (legs_.present(leg)) {
       watch(leg, now);
       if (report_due(leg, now) && !report(leg, now, unix_ns, spare)) return;
+      if (!pass_bye(leg, now, spare)) return;
     }
     sweep_at_ = sweep_at_ + 1 < legs_.slots() ? sweep_at_ + 1 : 0;
   }

@@ -18,6 +18,9 @@ struct RtcpState {
   std::uint64_t sent_before = 0;
   std::uint32_t received_sr = 0;  // middle 32 bits of its NTP time: the party's last sender report
   std::uint32_t sent_sr = 0;      // and the last one sent to it
+  // Whoever speaks to the party said BYE, after that many packets of ours (their lower half) and at that time (ms; 0: nobody did).
+  std::uint32_t bye_packets = 0;
+  std::uint32_t bye_ms = 0;
 };
 
 }  // namespace ifgw::engine

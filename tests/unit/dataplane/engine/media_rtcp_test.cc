@@ -161,14 +161,38 @@ TEST_F(Rtcp, WhatWasNotNegotiatedEndsHere) {
   EXPECT_EQ(read(sent.datagram).types, (std::vector<int>{201, 202}));
 }
 
-TEST_F(Rtcp, AByeOfTheStreamIsRelayed) {
+TEST_F(Rtcp, AByeIsPassedOnWhenNothingFollows) {
   connect(Codec::Pcmu, Codec::Pcmu);
   const std::uint32_t heard = rtp(kAlice, alice, 0, 1, 1, 6);
   const Plane::Sent sent = rtcp(kAlice, alice, [](ByteWriter& out) {
     write_receiver_report(out, 6, {});
     write_bye(out, 6);
   });
-  EXPECT_EQ(read(sent.datagram).bye, heard);
+  EXPECT_EQ(read(sent.datagram).types, (std::vector<int>{201, 202}));
+  plane.run(milliseconds(900));
+  EXPECT_TRUE(made_for("203.0.113.20:50001").empty()) << "not yet";
+  plane.run(milliseconds(1200));
+  const std::vector<Reports> said = made_for("203.0.113.20:50001");
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].types, (std::vector<int>{201, 202, 203}));
+  EXPECT_EQ(said[0].bye, heard);
+  plane.run(seconds(5));
+  EXPECT_TRUE(made_for("203.0.113.20:50001").empty()) << "once";
+}
+
+TEST_F(Rtcp, AStreamThatGoesOnUnderAnotherSsrcHasNoBye) {
+  connect(Codec::Pcmu, Codec::Pcmu);
+  const std::uint32_t heard = rtp(kAlice, alice, 0, 1, 1, 6);
+  for (const std::uint32_t ssrc : {6U, 7U}) {
+    (void)rtcp(kAlice, alice, [ssrc](ByteWriter& out) {
+      write_receiver_report(out, ssrc, {});
+      write_bye(out, ssrc);
+    });
+    plane.run(milliseconds(500));
+    EXPECT_EQ(rtp(kAlice, alice, 0, 100, 9000, ssrc + 1), heard) << "one stream for the life of the leg";
+    plane.run(seconds(3));
+    EXPECT_TRUE(made_for("203.0.113.20:50001").empty());
+  }
 }
 
 TEST_F(Rtcp, DamageIsNotLaundered) {
