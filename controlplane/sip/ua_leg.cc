@@ -17,8 +17,9 @@ Leg* UserAgent::Impl::find_leg(core::LegKey key) {
 Leg* UserAgent::Impl::find_dialog(const PreScan& request) {
   if (request.to_tag.empty()) return nullptr;
   Leg* leg = legs_.find(leg_by_tag_.find(request.to_tag));
-  const bool match = leg != nullptr && !leg->dialog.remote_tag.empty() && leg->dialog.remote_tag == request.from_tag &&
-                     leg->dialog.call_id == request.call_id;
+  if (leg == nullptr || leg->dialog.call_id != request.call_id || request.from_tag.empty()) return nullptr;
+  const bool match =
+      leg->dialog.remote_tag.empty() ? leg->early_dialog(request.from_tag) != nullptr : leg->dialog.remote_tag == request.from_tag;
   return match ? leg : nullptr;
 }
 

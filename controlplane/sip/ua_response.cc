@@ -31,6 +31,14 @@ void UserAgent::Impl::on_invite_response(const InboundMessage& message, const Pr
 
 void UserAgent::Impl::on_provisional(Leg& leg, const PreScan& scan, Instant now) {
   leg.provisional = true;
+  const bool begins_dialog = scan.status > 100 && !scan.to_tag.empty() && leg.dialog.remote_tag.empty();
+  if (begins_dialog && leg.early_dialog(scan.to_tag) == nullptr) {
+    if (leg.early.size() < kMaxEarlyDialogs) {
+      leg.early.push_back({std::string(scan.to_tag), {}});
+    } else {
+      ++statistics_.early_dialogs_full;
+    }
+  }
   if (leg.cancel_wanted && !leg.cancel_sent) return send_cancel(leg, now);
   if (leg.state != LegState::Calling || scan.status == 100) return;
   leg.ringing = true;
@@ -59,6 +67,8 @@ void UserAgent::Impl::on_answer(const InboundMessage& message, const PreScan& sc
 
 void UserAgent::Impl::on_first_answer(Leg& leg, const Message* parsed, const PreScan& scan, const Hop& seen, SlotId id, Instant now) {
   const bool usable = parsed != nullptr && complete_uac_dialog(*parsed, seen, leg.dialog);
+  if (const EarlyDialog* early = leg.early_dialog(scan.to_tag)) leg.dialog.remote_cseq = early->remote_cseq;
+  leg.early = {};
   if (!usable) {
     // It cannot carry a call, but it has to be acknowledged and hung up like one: with the INVITE's own route.
     ++statistics_.malformed_responses;

@@ -77,6 +77,8 @@ class UserAgent::Impl {
   void on_bye(const Request& request, const Message& parsed, Leg& leg, Instant now);
   void on_update(const Request& request, const Message& parsed, Leg& leg, Instant now);
   std::optional<Refusal> update_refusal(const Leg& leg);
+  Refusal earlier_pending();
+  void refresh_target(const Request& request, const Message& parsed, Leg& leg, Instant now);
   // With a server transaction, which repeats the answer; the caller has looked for room in the table.
   void refuse_in_dialog(const Request& request, const Leg& leg, const Refusal& refusal, Instant now);
   void on_dialog_ack(Leg& leg, const PreScan& scan, Instant now);
@@ -108,7 +110,7 @@ class UserAgent::Impl {
 
   // ---- ua_leg.cc: what the others share
   Leg* find_leg(core::LegKey key);
-  // The leg whose dialog the tags and Call-ID of a request inside one name.
+  // The leg whose dialog, or one of whose early dialogs, the tags and Call-ID of a request inside one name.
   Leg* find_dialog(const PreScan& request);
   Leg& add_leg(Leg leg);
   void rearm(const Leg& leg);

@@ -124,6 +124,11 @@ class Calls(unittest.TestCase):
     def test_call_outward_over_tcp(self):
         self.call_outward("tcp", "t1")
 
+    def test_a_callee_that_sends_updates_while_it_rings_keeps_the_call(self):
+        served = self.serve("expect INVITE", "status 180 Ringing", "update", "recv 200", "update offer", "recv 491", *ANSWERS[2:])
+        self.dial(*ANSWERED).wait(40)
+        served.wait(10)
+
     def test_callee_is_busy(self):
         served = self.serve("expect INVITE", "status 486 Busy Here", "expect ACK")
         self.dial("invite", "recv? 100", "recv 486", "ack_failure").wait(40)
