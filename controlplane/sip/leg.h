@@ -78,12 +78,12 @@ struct Leg {
 
   bool provisional = false;  // UAC: a 1xx came, so CANCEL may be sent
   bool cancel_wanted = false;
-  bool cancel_sent = false;
+  bool cancel_sent = false;     // for the open INVITE: the first one, or ours
   bool bye_wanted = false;      // UAS: as soon as the ACK is here (section 15)
   bool ack_held = false;        // UAC: the 2xx had the offer, core owes the answer
   bool reported = false;        // LegEnded is out
   bool over = false;            // only the answer to `ours` is waited for, to acknowledge it
-  Instant give_up_at = kNever;  // UAC: no answer; Ending: no end
+  Instant give_up_at = kNever;  // UAC: no answer; an open re-INVITE of ours: likewise, since its first 1xx; Ending: no end
 
   core::EndCause cause = core::EndCause::Bye;
   int status = 0;

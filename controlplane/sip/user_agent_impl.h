@@ -118,7 +118,8 @@ class UserAgent::Impl {
   void send_ack(Leg& leg, SlotId client, std::string_view sdp, Instant now);
   void send_reinvite(Leg& leg, Instant now);
   void send_bye(Leg& leg, Instant now);
-  void send_cancel(Leg& leg, Instant now);
+  void send_cancel(Leg& leg, SlotId id, Instant now);
+  void end_ours(Leg& leg);
   // The call is over for core: says so once.
   void report_end(Leg& leg, core::EndCause cause, int status, std::string_view reason);
   // Hangs up an established leg and reports when that is done; `cause` is what LegEnded will say.
@@ -129,6 +130,7 @@ class UserAgent::Impl {
   void await_answer_to_ours(Leg& leg, Instant now);
   void repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now);
   void on_leg_timer(Leg& leg, Instant now);
+  void give_up_ours(Leg& leg, Instant now);
   void update_retry(Leg& leg, Instant now);
   void withdraw_waiting_update(Leg& leg);
   std::string make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason, std::string_view sdp) const;
