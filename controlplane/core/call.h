@@ -67,6 +67,7 @@ struct Call {
   std::string request_uri;
   std::string from;
   std::string to;
+  std::string from_display;
   std::string target;
   std::string sip_call_id;
   std::string offer;  // the caller's SDP, until it is negotiated

@@ -246,6 +246,7 @@ void Calls::offer_callee(Call& call, Instant now) {
   offer.request_uri = call.target;
   offer.from = call.from;
   offer.to = call.target;
+  offer.from_display = call.from_display;
   offer.next_hop = call.route->next_hop;
   offer.local = call.route->local;
   offer.max_forwards = call.max_forwards;

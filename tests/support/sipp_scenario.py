@@ -8,7 +8,7 @@ Both:    "ok" (to any other request), "recv CODE", "recv? CODE" (optional), eith
 """
 
 _CALLER_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-From: <sip:swarm@[local_ip]>;tag=[pid]c[call_number]
+From: {name}<sip:swarm@[local_ip]>;tag=[pid]c[call_number]
 {to}
 Call-ID: [call_id]
 CSeq: {cseq} {method}
@@ -92,14 +92,14 @@ class _Writer:
         return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n{body}\n</scenario>\n'
 
 
-def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]"):
-    """`extra`: more header lines of the INVITE. `body`: instead of the SDP, with its own Content-Type and -Length lines."""
+def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]", name=""):
+    """`name`: what it calls itself, quoted as in the header. `extra`: more header lines of the INVITE. `body`: instead of the SDP, with its own Content-Type and -Length lines."""
     w = _Writer(types, extra, body)
     new_to = "To: <sip:[service]@[remote_ip]:[remote_port]>"
     uri = "sip:[service]@[remote_ip]:[remote_port]"
 
     def head(method, cseq, to, more=""):
-        return _CALLER_HEAD.format(to=to, cseq=cseq, method=method, extra=more).rstrip()
+        return _CALLER_HEAD.format(name=f"{name} " if name else "", to=to, cseq=cseq, method=method, extra=more).rstrip()
 
     contact = "Contact: <sip:swarm@[local_ip]:[local_port];transport=[transport]>"
     for step in steps:
