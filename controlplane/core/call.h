@@ -39,6 +39,7 @@ struct Side {
   FormatParameters asked;                // what the party was, or is about to be, told that we want to receive
   bool noise_told = false;               // likewise: that comfort noise may be sent
   Layout layout = Layout::one_audio();
+  PayloadNumbers numbers;  // told and received, of that line
   std::uint64_t session_id = 0;
   std::uint32_t version = 0;
   std::uint64_t described = 0;           // hash of our last description without its version
@@ -66,6 +67,7 @@ struct Call {
 
   std::string request_uri;
   std::string from;
+  std::string from_display;
   std::string to;
   std::string target;
   std::string sip_call_id;

@@ -131,6 +131,7 @@ void Calls::on(const LegOffered& e, Instant now) {
   call.settings = settings_;
   call.request_uri = e.request_uri;
   call.from = e.from;
+  call.from_display = e.from_display;
   call.to = e.to;
   call.sip_call_id = e.call_id;
   call.max_forwards = e.max_forwards;

@@ -141,8 +141,10 @@ std::string Calls::description(Call& call, Party party, bool full_offer) {
   Description d{side.advertised, side.session_id, side.version, side.told, ptime_ms, side.asked, side.noise_told};
   side.everything_told = full_offer || side.agreed.codec == api::Codec::None;
   const auto text = [&] {
-    return side.everything_told ? describe_offer(d, side.layout, codecs(call, party), true) : describe_agreed(d, side.layout, side.agreed);
+    return side.everything_told ? describe_offer(d, side.layout, codecs(call, party), true, side.numbers)
+                                : describe_agreed(d, side.layout, side.agreed);
   };
+  if (!side.everything_told) tell_agreed(side.agreed, side.numbers);
   std::string result = text();
   const std::uint64_t hash = keyed_hash(result, key_);
   if (hash == side.described) return result;
@@ -188,6 +190,7 @@ void Calls::renegotiate(Call& call, const Input& input, Instant now) {
   side.agreed = understood.agreement;
   side.wish = understood.agreement.direction;
   side.layout = std::move(understood.layout);
+  side.numbers.note(understood.said);
   side.update_pending = true;
   settle_asked(call, party);
   if (!request_update(call, party, RequestKind::Renegotiate, now)) finish_renegotiation(call, party, now);
@@ -259,7 +262,7 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
                            ? Negotiated{Refusal{488, "negotiation", "ack-without-answer", "the ACK brought no answer to our offer",
                                                 "RFC 3261 section 13.2.2.4", "answer the offer in the ACK", 0}}
                            : read_answer(*input.sdp, codecs(call, input.party), side.layout, media_path(call, input.party),
-                                         side.everything_told ? nullptr : &side.agreed);
+                                         side.everything_told ? nullptr : &side.agreed, side.numbers);
   if (auto* refused = std::get_if<Refusal>(&outcome)) {
     Details details{{"party", std::string{name(input.party)}}};
     add_refusal(details, *refused);
@@ -268,7 +271,9 @@ void Calls::take_answer(Call& call, const Input& input, Instant now) {
   }
   const Direction offered_direction = side.told;
   side.refusals = 0;
-  side.agreed = std::get<Understood>(outcome).agreement;
+  const auto& understood = std::get<Understood>(outcome);
+  side.agreed = understood.agreement;
+  side.numbers.note(understood.said);
   // Only an unrestricted offer shows what the party wants; the answer to a hold shows what the hold allowed.
   if (offered_direction == Direction::SendRecv) {
     side.wish = side.agreed.direction;

@@ -199,6 +199,7 @@ void Calls::allocate_media(Call& call, Instant) {
     caller.agreed = understood.agreement;
     caller.wish = understood.agreement.direction;
     caller.layout = std::move(understood.layout);
+    caller.numbers.note(understood.said);
     call.offer = std::string{};
   }
   if (codecs(call, Party::Callee).empty() || codecs(call, Party::Caller).empty()) {
@@ -245,6 +246,7 @@ void Calls::offer_callee(Call& call, Instant now) {
   offer.trace_id = call.trace_id;
   offer.request_uri = call.target;
   offer.from = call.from;
+  offer.from_display = call.from_display;
   offer.to = call.target;
   offer.next_hop = call.route->next_hop;
   offer.local = call.route->local;
@@ -258,7 +260,7 @@ void Calls::offer_callee(Call& call, Instant now) {
   const Agreement& caller = call.side(Party::Caller).agreed;
   callee.noise_told = call.settings->media.comfort_noise && caller.sent.comfort_noise != api::kNoPayloadType;
   const Description d{callee.advertised, callee.session_id, callee.version, callee.told, caller.ptime_ms, callee.asked, callee.noise_told};
-  offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event);
+  offer.sdp = describe_offer(d, callee.layout, codecs(call, Party::Callee), telephone_event, callee.numbers);
   // A backstop: core's own timer, which also covers the bridge, ends the leg first.
   offer.answer_timeout = call.settings->timers.answer + std::chrono::seconds{5};
   open_leg(call, Party::Callee, offer.leg);
@@ -272,9 +274,12 @@ std::optional<Refusal> Calls::take_callee_answer(Call& call, const std::string& 
     if (callee.agreed.codec != api::Codec::None) return std::nullopt;  // it came with a provisional response
     return Refusal{488, "negotiation", "answer-without-sdp", "", "an answer to our offer (RFC 3264)", "answer the offer", 0};
   }
-  Negotiated outcome = read_answer(sdp, codecs(call, Party::Callee), callee.layout, media_path(call, Party::Callee));
+  Negotiated outcome =
+      read_answer(sdp, codecs(call, Party::Callee), callee.layout, media_path(call, Party::Callee), nullptr, callee.numbers);
   if (auto* refused = std::get_if<Refusal>(&outcome)) return std::move(*refused);
-  callee.agreed = std::get<Understood>(outcome).agreement;
+  const auto& understood = std::get<Understood>(outcome);
+  callee.agreed = understood.agreement;
+  callee.numbers.note(understood.said);
   if (callee.told == Direction::SendRecv) callee.wish = callee.agreed.direction;
   return std::nullopt;
 }

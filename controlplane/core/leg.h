@@ -19,6 +19,7 @@
 namespace ifgw::core {
 
 inline constexpr std::size_t kMaxSdpBytes = 16 * 1024;
+inline constexpr std::size_t kMaxDisplayBytes = 128;
 
 enum class Protocol : std::uint8_t { Sip, H323, WebRtc };
 
@@ -46,12 +47,13 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 struct LegOffered {
   LegKey leg;
   Protocol protocol = Protocol::Sip;
-  std::string trace_id;     // X-IF-Trace-ID as received if valid, else newly made
-  std::string request_uri;  // "sip:user@host:port;params"
-  std::string from;         // address-of-record URI, without tag
-  std::string to;           // address-of-record URI
-  std::string call_id;      // as on the wire
-  Headers headers;          // X-IF-* as received
+  std::string trace_id;      // X-IF-Trace-ID as received if valid, else newly made
+  std::string request_uri;   // "sip:user@host:port;params"
+  std::string from;          // address-of-record URI, without tag
+  std::string to;            // address-of-record URI
+  std::string from_display;  // what the caller calls itself, unquoted: UTF-8 without control characters, up to kMaxDisplayBytes; else empty
+  std::string call_id;       // as on the wire
+  Headers headers;           // X-IF-* as received
   SecurityContext security;
   std::string sdp;                 // the offer; empty: late offer
   std::uint8_t max_forwards = 69;  // hops left for the onward leg: hand it to OfferLeg
@@ -102,7 +104,7 @@ struct OfferLeg {
   std::string request_uri;  // also the next hop, unless `next_hop` is present
   std::string from;
   std::string to;
-  std::string from_display;
+  std::string from_display;  // as in LegOffered
   Endpoint next_hop;
   Endpoint local;         // the listener it goes out from; absent: the transport's first
   std::string transport;  // "udp", "tcp", "tls"

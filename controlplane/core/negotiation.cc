@@ -29,13 +29,11 @@ constexpr std::uint32_t clock_of(const CodecTraits& t) noexcept { return api::fa
 
 constexpr std::size_t kMaxListed = 8;  // formats named in a refusal
 
-// 64..95 collide with RTCP packet types when both share a port (RFC 5761 section 4); the dataplane refuses them.
-bool usable_payload_type(std::uint8_t pt) noexcept { return pt <= 127 && (pt < 64 || pt > 95); }
-
-bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept {
-  return usable_payload_type(f.payload_type) && f.clock_rate == clock_of(t) && f.channels == t.channels &&
-         sdp::same_encoding(f.encoding, t.encoding);
+bool means(const sdp::Format& f, const CodecTraits& t) noexcept {
+  return f.clock_rate == clock_of(t) && f.channels == t.channels && sdp::same_encoding(f.encoding, t.encoding);
 }
+
+bool is_codec(const sdp::Format& f, const CodecTraits& t) noexcept { return usable_payload_type(f.payload_type) && means(f, t); }
 
 bool is_telephone_event(const sdp::Format& f) noexcept { return sdp::same_encoding(f.encoding, "telephone-event"); }
 
@@ -52,12 +50,28 @@ void choose_telephone_event(const sdp::Media& m, Agreement& agreement) noexcept 
   }
 }
 
+bool is_comfort_noise(const sdp::Format& f) noexcept { return f.clock_rate == 8000 && sdp::same_encoding(f.encoding, "CN"); }
+
+std::vector<PayloadMapping> mappings(const sdp::Media& m) {
+  std::vector<PayloadMapping> said;
+  said.reserve(m.formats.size());
+  for (const sdp::Format& f : m.formats) {
+    const auto codec = std::find_if(kTraits.begin(), kTraits.end(), [&](const CodecTraits& t) { return means(f, t); });
+    const Payload payload = codec != kTraits.end()  ? payload_of(codec->codec)
+                            : is_telephone_event(f) ? telephone_event_at(f.clock_rate)
+                            : is_comfort_noise(f)   ? Payload::ComfortNoise
+                                                    : Payload::Other;
+    said.push_back({f.payload_type, payload});
+  }
+  return said;
+}
+
 bool needs_comfort_noise(api::Codec codec) noexcept { return api::facts(codec).needs_comfort_noise; }
 
 void choose_comfort_noise(const sdp::Media& m, Agreement& agreement) noexcept {
   if (!needs_comfort_noise(agreement.codec)) return;
   for (const sdp::Format& f : m.formats) {
-    if (!usable_payload_type(f.payload_type) || f.clock_rate != 8000 || !sdp::same_encoding(f.encoding, "CN")) continue;
+    if (!usable_payload_type(f.payload_type) || !is_comfort_noise(f)) continue;
     agreement.sent.comfort_noise = f.payload_type;
     return;
   }
@@ -181,8 +195,15 @@ std::uint8_t offered_event_type(std::uint32_t clock) noexcept {
 }
 
 // By which numbers the party answers: those of the offer.
-PayloadTypes types_of_offer(const Agreement& answered, const Agreement* kept) noexcept {
-  PayloadTypes types{traits(answered.codec).payload_type, offered_event_type(answered.telephone_event_clock_hz), kComfortNoisePayloadType};
+PayloadTypes types_of_offer(const Agreement& answered, const Agreement* kept, const PayloadNumbers& numbers) noexcept {
+  const auto offered = [&](Payload payload, std::uint8_t usual) {
+    const std::uint8_t told = numbers.told(payload);
+    return told == api::kNoPayloadType ? usual : told;
+  };
+  const std::uint32_t clock = answered.telephone_event_clock_hz;
+  PayloadTypes types{offered(payload_of(answered.codec), traits(answered.codec).payload_type),
+                     offered(telephone_event_at(clock), offered_event_type(clock)),
+                     offered(Payload::ComfortNoise, kComfortNoisePayloadType)};
   if (kept != nullptr && kept->codec == answered.codec) types = kept->received;
   if (answered.sent.telephone_event == api::kNoPayloadType) types.telephone_event = api::kNoPayloadType;
   if (answered.sent.comfort_noise == api::kNoPayloadType) types.comfort_noise = api::kNoPayloadType;
@@ -282,7 +303,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
     if (const sdp::Format* f = find_codec(*it, traits(codec))) {
       settle_codec(*it, *f, codec, agreement);
       agreement.received = agreement.sent;  // our answer repeats them
-      return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin()))};
+      return Understood{agreement, layout_of(session, static_cast<std::size_t>(it - session.media.begin())), mappings(*it)};
     }
   }
   const std::string list = codec_list(accepted);
@@ -290,7 +311,7 @@ Negotiated read_offer(std::string_view text, std::span<const api::Codec> accepte
 }
 
 Negotiated read_answer(std::string_view text, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path,
-                       const Agreement* kept) {
+                       const Agreement* kept, const PayloadNumbers& numbers) {
   auto parsed = sdp::parse(text);
   if (!parsed.ok()) {
     return refusal("malformed-sdp", "line " + std::to_string(parsed.error().position) + ": " + parsed.error().message, "RFC 8866",
@@ -307,11 +328,11 @@ Negotiated read_answer(std::string_view text, std::span<const api::Codec> offere
     for (const api::Codec codec : offered) {
       if (!is_codec(f, traits(codec))) continue;
       settle_codec(m, f, codec, agreement);
-      agreement.received = types_of_offer(agreement, kept);
+      agreement.received = types_of_offer(agreement, kept, numbers);
       agreement.ambiguous = kept == nullptr && std::any_of(offered.begin(), offered.end(), [&](api::Codec other) {
                               return other != codec && find_codec(m, traits(other)) != nullptr;
                             });
-      return Understood{agreement, layout};
+      return Understood{agreement, layout, mappings(m)};
     }
   }
   return refusal("no-common-codec", "answered " + format_list(m, offered), "offered " + codec_list(offered), "answer with one of them");
@@ -328,19 +349,29 @@ std::string describe_agreed(const Description& d, const Layout& layout, const Ag
   return sdp::write(session);
 }
 
-std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event) {
+void tell_agreed(const Agreement& agreement, PayloadNumbers& numbers) noexcept {
+  const PayloadTypes& types = agreement.received;
+  numbers.tell(types.audio, payload_of(agreement.codec));
+  numbers.tell(types.comfort_noise, Payload::ComfortNoise);
+  numbers.tell(types.telephone_event, telephone_event_at(agreement.telephone_event_clock_hz));
+}
+
+std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event,
+                           PayloadNumbers& numbers) {
   sdp::Session session = skeleton(d, layout);
   sdp::Media& m = session.media[layout.audio];
   m.rtcp_mux = true;  // who does not know it uses two ports, which are there as well (RFC 5761 section 5.1.1)
-  for (const api::Codec codec : codecs) add_codec(m, traits(codec), traits(codec).payload_type, d.asked);
-  if (d.comfort_noise && std::any_of(codecs.begin(), codecs.end(), needs_comfort_noise)) add_comfort_noise(m, kComfortNoisePayloadType);
+  for (const api::Codec codec : codecs) add_codec(m, traits(codec), numbers.choose(payload_of(codec), traits(codec).payload_type), d.asked);
+  if (d.comfort_noise && std::any_of(codecs.begin(), codecs.end(), needs_comfort_noise))
+    add_comfort_noise(m, numbers.choose(Payload::ComfortNoise, kComfortNoisePayloadType));
   if (!telephone_event) return sdp::write(session);
   const auto runs_at = [&](std::uint32_t clock) {
     return std::any_of(codecs.begin(), codecs.end(), [clock](api::Codec codec) { return api::facts(codec).rtp_clock_hz == clock; });
   };
-  if (runs_at(48'000)) add_telephone_event(m, kTelephoneEvent48PayloadType, 48'000);
-  if (runs_at(16'000)) add_telephone_event(m, kTelephoneEvent16PayloadType, 16'000);
-  add_telephone_event(m, kTelephoneEventPayloadType, 8000);
+  for (const std::uint32_t clock : {48'000u, 16'000u, 8000u}) {
+    if (clock == 8000 || runs_at(clock))
+      add_telephone_event(m, numbers.choose(telephone_event_at(clock), offered_event_type(clock)), clock);
+  }
   return sdp::write(session);
 }
 

@@ -16,6 +16,7 @@
 #include "codecs/base/ip.h"
 #include "codecs/wire/sdp.h"
 #include "controlplane/core/format_parameters.h"
+#include "controlplane/core/payload_numbers.h"
 #include "controlplane/core/refusal.h"
 #include "dataplane/api/messages.h"
 
@@ -28,7 +29,7 @@ struct CodecTraits {
   api::Codec codec;
   std::string_view encoding;
   std::uint16_t channels;
-  std::uint8_t payload_type;  // static, or the one we offer
+  std::uint8_t payload_type;  // static, or the one we offer where nothing else has it
 };
 const CodecTraits& traits(api::Codec codec) noexcept;                   // any but None
 std::optional<api::Codec> codec_named(std::string_view name) noexcept;  // CodecFacts::name, without case
@@ -79,6 +80,7 @@ struct Layout {
 struct Understood {
   Agreement agreement;
   Layout layout;
+  std::vector<PayloadMapping> said;  // every format of the stream: for the side's PayloadNumbers
 };
 using Negotiated = std::variant<Understood, Refusal>;
 
@@ -93,9 +95,10 @@ struct MediaPath {
 // is accepted. Accepted streams: the first audio line with a port, RTP/AVP or RTP/AVPF.
 Negotiated read_offer(std::string_view sdp, std::span<const api::Codec> accepted, const MediaPath& path);
 // A party's answer to an offer of ours with `offered` and `layout`: the first codec of the answer that we offered. Every
-// m-line has to answer its own (RFC 3264 section 6). `kept`: what describe_agreed() offered; without, it was describe_offer().
+// m-line has to answer its own (RFC 3264 section 6). `kept`: what describe_agreed() offered; without, it was describe_offer(),
+// which told `numbers`.
 Negotiated read_answer(std::string_view sdp, std::span<const api::Codec> offered, const Layout& layout, const MediaPath& path,
-                       const Agreement* kept = nullptr);
+                       const Agreement* kept = nullptr, const PayloadNumbers& numbers = {});
 
 // Our side of the session towards one party.
 struct Description {
@@ -107,9 +110,12 @@ struct Description {
   FormatParameters asked = {};  // what we want to receive
   bool comfort_noise = false;   // offered, or accepted where the party knows it
 };
-// An answer, or a new offer within what was agreed.
+// An answer, or a new offer within what was agreed. It tells agreement.received.
 std::string describe_agreed(const Description& d, const Layout& layout, const Agreement& agreement);
-// An offer of every codec in `codecs`, in that order.
-std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event);
+// An offer of every codec in `codecs`, in that order, by the numbers that `numbers` has or is given for them.
+std::string describe_offer(const Description& d, const Layout& layout, std::span<const api::Codec> codecs, bool telephone_event,
+                           PayloadNumbers& numbers);
+// What describe_agreed() tells.
+void tell_agreed(const Agreement& agreement, PayloadNumbers& numbers) noexcept;
 
 }  // namespace ifgw::core

@@ -30,7 +30,8 @@ namespace ifgw::sip {
   X(calls_offered, "INVITEs handed to the call")                                                                 \
   X(calls_shed, "INVITEs that admission answered with a stateless 503, copies not counted")                      \
   X(table_full, "requests refused because a table was full")                                                     \
-  X(timeouts, "client transactions without a final response (timers B, F)")                                      \
+  X(early_dialogs_full, "1xx of a further branch that found its leg's list of early dialogs full")               \
+  X(timeouts, "client transactions without a final response (timers B, F, or after a CANCEL)")                   \
   X(ack_timeouts, "answers that were never acknowledged (timer H, or 64*T1 after a 2xx)")                        \
   X(send_failures, "messages that the transport could not send")                                                 \
   X(forked_answers, "2xx of a second branch, acknowledged and hung up")                                          \

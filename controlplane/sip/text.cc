@@ -65,6 +65,25 @@ std::optional<std::uint32_t> parse_u32(std::string_view text) noexcept {
   return value;
 }
 
+bool is_displayable(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i++]);
+    if (first < 0x20 || first == 0x7F) return false;
+    if (first < 0x80) continue;
+    const unsigned more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+    if (first < 0xC2 || first > 0xF4 || text.size() - i < more) return false;
+    char32_t code = first & (0x3Fu >> more);
+    for (unsigned n = 0; n < more; ++n) {
+      const auto next = static_cast<unsigned char>(text[i++]);
+      if ((next & 0xC0) != 0x80) return false;
+      code = code << 6 | (next & 0x3F);
+    }
+    constexpr char32_t kLeast[] = {0xA0, 0x800, 0x10000};  // below: C1, or longer than it has to be
+    if (code < kLeast[more - 1] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
+  }
+  return true;
+}
+
 bool quotes_balanced(std::string_view text) noexcept {
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {

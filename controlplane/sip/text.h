@@ -23,6 +23,9 @@ std::string_view trim(std::string_view text) noexcept;
 // Decimal digits only, no sign, no overflow; nullopt otherwise.
 std::optional<std::uint32_t> parse_u32(std::string_view text) noexcept;
 
+// UTF-8 (RFC 3629) without control characters: C0, DEL and C1.
+bool is_displayable(std::string_view text) noexcept;
+
 // Every quoted string closes.
 bool quotes_balanced(std::string_view text) noexcept;
 

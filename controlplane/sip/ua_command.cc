@@ -212,7 +212,7 @@ void UserAgent::Impl::end(const core::EndLeg& command, Instant now) {
       leg->status = 487;
       leg->reason = command.reason;
       leg->cancel_wanted = true;
-      if (leg->provisional) send_cancel(*leg, now);  // else as soon as a 1xx allows it (section 9.1)
+      if (leg->provisional) send_cancel(*leg, leg->invite, now);  // else as soon as a 1xx allows it (section 9.1)
       return;
     default: return hang_up(*leg, core::EndCause::Bye, 0, command.reason, now);
   }

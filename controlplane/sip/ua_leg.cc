@@ -17,8 +17,9 @@ Leg* UserAgent::Impl::find_leg(core::LegKey key) {
 Leg* UserAgent::Impl::find_dialog(const PreScan& request) {
   if (request.to_tag.empty()) return nullptr;
   Leg* leg = legs_.find(leg_by_tag_.find(request.to_tag));
-  const bool match = leg != nullptr && !leg->dialog.remote_tag.empty() && leg->dialog.remote_tag == request.from_tag &&
-                     leg->dialog.call_id == request.call_id;
+  if (leg == nullptr || leg->dialog.call_id != request.call_id || request.from_tag.empty()) return nullptr;
+  const bool match =
+      leg->dialog.remote_tag.empty() ? leg->early_dialog(request.from_tag) != nullptr : leg->dialog.remote_tag == request.from_tag;
   return match ? leg : nullptr;
 }
 
@@ -150,14 +151,23 @@ void UserAgent::Impl::send_bye(Leg& leg, Instant now) {
   finish(leg, leg.cause, leg.status, leg.reason, now);
 }
 
-void UserAgent::Impl::send_cancel(Leg& leg, Instant now) {
-  const Wire invite = client_.request(leg.invite);
+// Our re-INVITE is over, whichever way.
+void UserAgent::Impl::end_ours(Leg& leg) {
+  leg.ours = 0;
+  leg.ours_sdp.clear();
+  leg.cancel_sent = false;
+  if (leg.state != LegState::Ending) leg.give_up_at = kNever;
+  rearm(leg);
+}
+
+void UserAgent::Impl::send_cancel(Leg& leg, SlotId id, Instant now) {
+  const Wire invite = client_.request(id);
   if (!invite) return;
   leg.cancel_sent = true;
   leg.give_up_at = now + 64 * config_.timers.t1;  // section 9.1: an INVITE that does not end by then is given up
   rearm(leg);
   const std::string text = make_cancel(*invite, leg.reason_header, config_.product);
-  client_.start(std::make_shared<const std::string>(text), client_.hop(leg.invite), Purpose::Cancel, leg.owner, now);
+  client_.start(std::make_shared<const std::string>(text), client_.hop(id), Purpose::Cancel, leg.owner, now);
 }
 
 void UserAgent::Impl::report_end(Leg& leg, core::EndCause cause, int status, std::string_view reason) {
@@ -172,7 +182,7 @@ void UserAgent::Impl::hang_up(Leg& leg, core::EndCause cause, int status, std::s
   leg.cause = cause;
   leg.status = status;
   leg.reason = std::string(reason);
-  leg.retry_at = kNever;
+  leg.retry_at = leg.give_up_at = kNever;
   if (leg.theirs.pending()) refuse_update(leg, 487, {}, now);
   if (leg.ack_held) {
     leg.ack_held = false;

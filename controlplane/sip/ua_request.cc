@@ -111,6 +111,8 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
   offered.trace_id = *leg.owner.trace_id;
   offered.request_uri = parsed.request_uri().text;
   offered.from = parsed.from().uri.text;
+  const std::string& display = parsed.from().display;
+  if (display.size() <= core::kMaxDisplayBytes && is_displayable(display)) offered.from_display = display;
   offered.to = parsed.to().uri.text;
   offered.call_id = leg.dialog.call_id;
   offered.headers = parsed.extensions();

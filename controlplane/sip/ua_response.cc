@@ -32,7 +32,15 @@ void UserAgent::Impl::on_invite_response(const InboundMessage& message, const Pr
 
 void UserAgent::Impl::on_provisional(Leg& leg, const PreScan& scan, Instant now) {
   leg.provisional = true;
-  if (leg.cancel_wanted && !leg.cancel_sent) return send_cancel(leg, now);
+  const bool begins_dialog = scan.status > 100 && !scan.to_tag.empty() && leg.dialog.remote_tag.empty();
+  if (begins_dialog && leg.early_dialog(scan.to_tag) == nullptr) {
+    if (leg.early.size() < kMaxEarlyDialogs) {
+      leg.early.push_back({std::string(scan.to_tag), {}});
+    } else {
+      ++statistics_.early_dialogs_full;
+    }
+  }
+  if (leg.cancel_wanted && !leg.cancel_sent) return send_cancel(leg, leg.invite, now);
   if (leg.state != LegState::Calling || scan.status == 100) return;
   leg.ringing = true;
   outbox_.event(
@@ -61,6 +69,8 @@ void UserAgent::Impl::on_answer(const InboundMessage& message, const PreScan& sc
 
 void UserAgent::Impl::on_first_answer(Leg& leg, const Message* parsed, const PreScan& scan, const Hop& seen, SlotId id, Instant now) {
   const bool usable = parsed != nullptr && complete_uac_dialog(*parsed, seen, leg.dialog);
+  if (const EarlyDialog* early = leg.early_dialog(scan.to_tag)) leg.dialog.remote_cseq = early->remote_cseq;
+  leg.early = {};
   if (!usable) {
     // It cannot carry a call, but it has to be acknowledged and hung up like one: with the INVITE's own route.
     ++statistics_.malformed_responses;
@@ -105,11 +115,15 @@ void UserAgent::Impl::on_forked_answer(const Message& parsed, const Hop& seen, S
 void UserAgent::Impl::on_reinvite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now) {
   Leg* leg = find_leg(owner.leg);
   if (leg != nullptr && leg->ours == id) heard(*leg, message);
-  if (scan.status < 200) return;
-  if (scan.status < 300) return on_reinvite_answer(message, scan, id, leg, now);
+  if (scan.status >= 200 && scan.status < 300) return on_reinvite_answer(message, scan, id, leg, now);
   if (leg == nullptr || leg->ours != id) return;
-  leg->ours = 0;
-  leg->ours_sdp.clear();
+  if (scan.status < 200) {
+    // Timer B ends with the first 1xx: as long again for the final answer, however many come.
+    if (leg->state == LegState::Ending || leg->give_up_at != kNever) return;
+    leg->give_up_at = now + 64 * config_.timers.t1;
+    return rearm(*leg);
+  }
+  end_ours(*leg);
   if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
   if (leg->state == LegState::Ending) return;
   if (scan.status == 408 || scan.status == 481)  // section 12.2.1.2: the dialog is gone
@@ -134,8 +148,7 @@ void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const Pr
   if (parsed && parsed->contact() && parsed->contact()->uri.scheme != Scheme::Other)
     set_target(leg->dialog, parsed->contact()->uri, seen_hop(message));
   send_ack(*leg, id, {}, now);
-  leg->ours = 0;
-  leg->ours_sdp.clear();
+  end_ours(*leg);
   if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
   if (leg->state == LegState::Ending) return;
   outbox_.event(core::LegUpdated{leg->key, has_sdp(scan) ? std::string(scan.body) : std::string{}, false});
@@ -153,7 +166,7 @@ void UserAgent::Impl::on_client_failure(const ClientFailure& failure, core::EndC
       if (leg->state == LegState::Ending) return finish(*leg, leg->cause, leg->status, leg->reason, now);
       return finish(*leg, cause, status, reason, now);
     case Purpose::ReInvite:
-      if (leg->ours == failure.id) leg->ours = 0;
+      if (leg->ours == failure.id) end_ours(*leg);
       if (leg->over) return finish(*leg, leg->cause, leg->status, leg->reason, now);
       if (leg->state != LegState::Ending) hang_up(*leg, cause, status, reason, now);
   }

@@ -29,7 +29,9 @@ void UserAgent::Impl::on_leg_timer(Leg& leg, Instant now) {
     if (leg.state == LegState::Ending) return send_bye(leg, now);  // section 15: the wait for the ACK is over
     return hang_up(leg, core::EndCause::TimedOut, 408, "no ACK to the answer", now);
   }
-  if (now >= leg.give_up_at) {
+  if (now >= leg.give_up_at && leg.ours != 0 && leg.state != LegState::Ending) {
+    give_up_ours(leg, now);
+  } else if (now >= leg.give_up_at) {
     leg.give_up_at = kNever;
     if (leg.state == LegState::Ending) {
       if (!leg.over) client_.drop(leg.invite);
@@ -39,7 +41,7 @@ void UserAgent::Impl::on_leg_timer(Leg& leg, Instant now) {
     leg.cause = core::EndCause::TimedOut;
     leg.cancel_wanted = true;
     report_end(leg, core::EndCause::TimedOut, 408, "no answer in time");
-    if (leg.provisional) return send_cancel(leg, now);
+    if (leg.provisional) return send_cancel(leg, leg.invite, now);
   }
   if (now >= repeated.resend_at) {
     // A 2xx at T1, doubling up to T2; a 1xx every minute, so that no proxy gives up (section 13.3.1.1).
@@ -50,6 +52,17 @@ void UserAgent::Impl::on_leg_timer(Leg& leg, Instant now) {
   }
   if (now >= leg.retry_at) return update_retry(leg, now);
   rearm(leg);
+}
+
+// Sections 9.1 and 14.1: cancelled, it still has 64*T1 for its final answer: 487, or a 2xx that crossed the CANCEL and counts. Then
+// nothing is waited for any more, and for core the offer was refused.
+void UserAgent::Impl::give_up_ours(Leg& leg, Instant now) {
+  leg.give_up_at = kNever;
+  if (!leg.cancel_sent) return send_cancel(leg, leg.ours, now);
+  ++statistics_.timeouts;
+  client_.drop(leg.ours);
+  end_ours(leg);
+  outbox_.event(core::LegUpdated{leg.key, {}, false, 408, std::nullopt});
 }
 
 void UserAgent::Impl::update_retry(Leg& leg, Instant now) {

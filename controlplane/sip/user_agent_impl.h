@@ -77,6 +77,8 @@ class UserAgent::Impl {
   void on_bye(const Request& request, const Message& parsed, Leg& leg, Instant now);
   void on_update(const Request& request, const Message& parsed, Leg& leg, Instant now);
   std::optional<Refusal> update_refusal(const Leg& leg);
+  Refusal earlier_pending();
+  void refresh_target(const Request& request, const Message& parsed, Leg& leg, Instant now);
   // With a server transaction, which repeats the answer; the caller has looked for room in the table.
   void refuse_in_dialog(const Request& request, const Leg& leg, const Refusal& refusal, Instant now);
   void on_dialog_ack(Leg& leg, const PreScan& scan, Instant now);
@@ -108,7 +110,7 @@ class UserAgent::Impl {
 
   // ---- ua_leg.cc: what the others share
   Leg* find_leg(core::LegKey key);
-  // The leg whose dialog the tags and Call-ID of a request inside one name.
+  // The leg whose dialog, or one of whose early dialogs, the tags and Call-ID of a request inside one name.
   Leg* find_dialog(const PreScan& request);
   Leg& add_leg(Leg leg);
   void rearm(const Leg& leg);
@@ -119,7 +121,8 @@ class UserAgent::Impl {
   void send_ack(Leg& leg, SlotId client, std::string_view sdp, Instant now);
   void send_reinvite(Leg& leg, Instant now);
   void send_bye(Leg& leg, Instant now);
-  void send_cancel(Leg& leg, Instant now);
+  void send_cancel(Leg& leg, SlotId id, Instant now);
+  void end_ours(Leg& leg);
   // The call is over for core: says so once.
   void report_end(Leg& leg, core::EndCause cause, int status, std::string_view reason);
   // Hangs up an established leg and reports when that is done; `cause` is what LegEnded will say.
@@ -130,6 +133,7 @@ class UserAgent::Impl {
   void await_answer_to_ours(Leg& leg, Instant now);
   void repeat_until_ack(Leg& leg, SlotId server, std::uint32_t cseq, Wire bytes, bool carries_offer, Instant now);
   void on_leg_timer(Leg& leg, Instant now);
+  void give_up_ours(Leg& leg, Instant now);
   void update_retry(Leg& leg, Instant now);
   void withdraw_waiting_update(Leg& leg);
   std::string make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason, std::string_view sdp) const;

@@ -124,6 +124,22 @@ class Calls(unittest.TestCase):
     def test_call_outward_over_tcp(self):
         self.call_outward("tcp", "t1")
 
+    def test_a_callee_that_sends_updates_while_it_rings_keeps_the_call(self):
+        served = self.serve("expect INVITE", "status 180 Ringing", "update", "recv 200", "update offer", "recv 491", *ANSWERS[2:])
+        self.dial(*ANSWERED).wait(40)
+        served.wait(10)
+
+    def test_the_callee_sees_what_the_caller_calls_itself(self):
+        name = '"Alice \\"Example\\" M\u00fcller"'
+        capture = Capture(self.lab, "callee", "e0", "udp port 5060")
+        served = self.serve(*ANSWERS)
+        self.dial(*ANSWERED, name=name).wait(40)
+        served.wait(10)
+        ours = [p.payload for p in capture.stop() if p.source == gateway.INSIDE]
+        for method in (b"INVITE ", b"BYE "):
+            sent = next(p for p in ours if p.startswith(method))
+            self.assertIn(f"\r\nFrom: {name} <sip:swarm@{gateway.CALLER}>;tag=".encode(), sent)
+
     def test_callee_is_busy(self):
         served = self.serve("expect INVITE", "status 486 Busy Here", "expect ACK")
         self.dial("invite", "recv? 100", "recv 486", "ack_failure").wait(40)

@@ -189,6 +189,7 @@ class CallWorld {
     e.trace_id = "trace-" + std::to_string(e.leg.value);
     e.request_uri = uri;
     e.from = "sip:agent@swarm.example";
+    e.from_display = display;
     e.to = uri;
     e.call_id = "call-" + std::to_string(e.leg.value);
     e.headers = headers;
@@ -275,6 +276,7 @@ class CallWorld {
   PlainGuard guard;
   const core::DataplaneView* view = nullptr;  // to be set before the first use of calls()
   core::Headers headers;
+  std::string display;  // of the caller
   Instant now = from_ns(1'000'000'000);
   std::uint64_t next_leg = 1;
   core::LegKey caller, callee;

@@ -1,18 +1,23 @@
 """SIPp scenarios written as lists of steps, so that a test shows the flow it is about.
 
 Caller:  "invite", "ack" (to a 2xx), "ack_failure", "cancel", "bye", "reinvite SDP_DIRECTION [TYPE]", "options"
-Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE),
+Callee:  "answer", "status CODE REASON" (to the INVITE), "answer_again DIRECTION" (to a re-INVITE), "update" and "update offer"
+         (after a status below 200)
 Both:    "ok" (to any other request), "recv CODE", "recv? CODE" (optional), either with "goto N"; "label N"; "expect METHOD",
          "pause MS" or "pause" (-d), "speak FILE PT", "hush", "play CAPTURE" (with port="[media_port]")
 """
 
 _CALLER_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-From: <sip:swarm@[local_ip]>;tag=[pid]c[call_number]
+From: {name}<sip:swarm@[local_ip]>;tag=[pid]c[call_number]
 {to}
 Call-ID: [call_id]
 CSeq: {cseq} {method}
 Max-Forwards: 70
 {extra}"""
+
+# Of the INVITE, kept for when it is no longer the last message.
+_KEPT = "".join(f'<ereg regexp=".*" search_in="hdr" header="{name}:" assign_to="{name.lower()}"/>' for name in ("Via", "From", "To", "CSeq"))
+_KEPT_ECHO = "Via: [$via]\nFrom: [$from]\nTo: [$to]{tag}\nCall-ID: [call_id]\nCSeq: [$cseq]\n"
 
 _ECHO = "[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n[last_CSeq:]\n"
 
@@ -87,14 +92,14 @@ class _Writer:
         return f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n{body}\n</scenario>\n'
 
 
-def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]"):
-    """`extra`: more header lines of the INVITE. `body`: instead of the SDP, with its own Content-Type and -Length lines."""
+def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]", name=""):
+    """`name`: what it calls itself, quoted as in the header. `extra`: more header lines of the INVITE. `body`: instead of the SDP, with its own Content-Type and -Length lines."""
     w = _Writer(types, extra, body)
     new_to = "To: <sip:[service]@[remote_ip]:[remote_port]>"
     uri = "sip:[service]@[remote_ip]:[remote_port]"
 
     def head(method, cseq, to, more=""):
-        return _CALLER_HEAD.format(to=to, cseq=cseq, method=method, extra=more).rstrip()
+        return _CALLER_HEAD.format(name=f"{name} " if name else "", to=to, cseq=cseq, method=method, extra=more).rstrip()
 
     contact = "Contact: <sip:swarm@[local_ip]:[local_port];transport=[transport]>"
     for step in steps:
@@ -124,17 +129,26 @@ def caller(*steps, types=(0,), extra="", body=None, port="[rtpstream_audio_port]
 def callee(*steps, types=(8,), direction="sendrecv", body=None):
     """`body`: as for caller(), of "answer"."""
     w = _Writer(types, "", None)
-    to = "[last_To:];tag=[pid]s[call_number]"
+    tag = ";tag=[pid]s[call_number]"
+    updates = any(step.startswith("update") for step in steps)
+    echo = _KEPT_ECHO.format(tag=tag) if updates else _ECHO.format(to="[last_To:]" + tag)
     contact = "Contact: <sip:expert@[local_ip]:[local_port];transport=[transport]>\n"
     for step in steps:
         words = step.split()
         if words[0] == "answer":
-            w.send("SIP/2.0 200 OK\n" + _ECHO.format(to=to) + contact + (body or sdp(types, direction)), retransmit=True)
+            w.send("SIP/2.0 200 OK\n" + echo + contact + (body or sdp(types, direction)), retransmit=True)
         elif words[0] == "answer_again":  # to a re-INVITE: the tag is already there
             w.send("SIP/2.0 200 OK\n" + _ECHO.format(to="[last_To:]") + contact + sdp(types, words[1], 2), retransmit=True)
         elif words[0] == "status":
             code = int(words[1])
-            w.send(f"SIP/2.0 {words[1]} {' '.join(words[2:])}\n" + _ECHO.format(to=to) + (contact if code < 200 else "") + "Content-Length: 0\n", retransmit=code >= 300)
+            w.send(f"SIP/2.0 {words[1]} {' '.join(words[2:])}\n" + echo + (contact if code < 200 else "") + "Content-Length: 0\n", retransmit=code >= 300)
+        elif words[0] == "update":
+            w.cseq += 1
+            w.send("UPDATE [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+                   f"From: [$to]{tag}\nTo: [$from]\nCall-ID: [call_id]\nCSeq: {w.cseq} UPDATE\nMax-Forwards: 70\n{contact}"
+                   + (sdp(types, direction) if words[1:] == ["offer"] else "Content-Length: 0\n"), retransmit=True)
+        elif updates and step == "expect INVITE":
+            w.parts.append(f'<recv request="INVITE" rrs="true"><action>{_KEPT}</action></recv>')
         else:
             w.common(step)
     return w.xml("callee")

@@ -14,6 +14,12 @@ const std::vector<api::Codec> kAccepted = {api::Codec::Pcma, api::Codec::Opus, a
 const std::vector<IpAddress> kOurs = {*IpAddress::parse("10.0.0.1"), *IpAddress::parse("2001:db8::1")};
 const MediaPath kPath{IpFamily::V4, kOurs};
 
+// A session in which nothing was said yet.
+PayloadNumbers& fresh() {
+  static PayloadNumbers numbers;
+  return numbers = {};
+}
+
 Agreement agreed(const std::string& sdp) {
   const Negotiated outcome = read_offer(sdp, kAccepted, kPath);
   EXPECT_TRUE(std::holds_alternative<Understood>(outcome)) << std::get<Refusal>(outcome).phrase();
@@ -129,15 +135,15 @@ TEST(ReadOffer, TelephoneEventsFollowTheAudiosClock) {
 
 TEST(Describe, AnOfferOfOpusHasEventsOfBothClocks) {
   const Description d{*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20, {}};
-  const std::string text = describe_offer(d, Layout::one_audio(), kAccepted, true);
+  const std::string text = describe_offer(d, Layout::one_audio(), kAccepted, true, fresh());
   EXPECT_NE(text.find("RTP/AVP 8 96 0 102 101\r\n"), std::string::npos) << text;
   EXPECT_NE(text.find("a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\n"), std::string::npos) << text;
   const std::vector<api::Codec> speex = {api::Codec::Speex16, api::Codec::Gsm};
-  EXPECT_NE(describe_offer(d, Layout::one_audio(), speex, true).find("RTP/AVP 98 3 103 101\r\na=rtpmap:98 speex/16000\r\n"),
+  EXPECT_NE(describe_offer(d, Layout::one_audio(), speex, true, fresh()).find("RTP/AVP 98 3 103 101\r\na=rtpmap:98 speex/16000\r\n"),
             std::string::npos);
   const std::vector<api::Codec> narrow = {api::Codec::G722};
-  EXPECT_NE(describe_offer(d, Layout::one_audio(), narrow, true).find("RTP/AVP 9 101\r\n"), std::string::npos);
-  EXPECT_EQ(describe_offer(d, Layout::one_audio(), kAccepted, false).find("telephone-event"), std::string::npos);
+  EXPECT_NE(describe_offer(d, Layout::one_audio(), narrow, true, fresh()).find("RTP/AVP 9 101\r\n"), std::string::npos);
+  EXPECT_EQ(describe_offer(d, Layout::one_audio(), kAccepted, false, fresh()).find("telephone-event"), std::string::npos);
 }
 
 TEST(ReadOffer, OtherStreamsAreSkippedAndSecureOnesNamed) {
@@ -274,7 +280,7 @@ TEST(Describe, AnswerHasOneMLinePerOfferedOneAndOnlyOurAudioHasAPort) {
 
 TEST(Describe, OnePortForRtpAndRtcpIsOfferedAndAnsweredWhereOffered) {
   const Description ours{*Endpoint::parse("10.0.0.1:20000"), 7, 1, Direction::SendRecv, 20};
-  EXPECT_NE(describe_offer(ours, Layout::one_audio(), kAccepted, false).find("a=rtcp-mux\r\n"), std::string::npos);
+  EXPECT_NE(describe_offer(ours, Layout::one_audio(), kAccepted, false, fresh()).find("a=rtcp-mux\r\n"), std::string::npos);
   for (const bool offered : {true, false}) {
     const Agreement a = agreed(audio_sdp("10.0.0.9", 4000, "8", offered ? "a=rtcp:4005\r\na=rtcp-mux\r\n" : ""));
     EXPECT_EQ(a.rtcp_mux, offered);

@@ -29,6 +29,14 @@ TEST(SplitUri, RefusesWhatItCannotRoute) {
   EXPECT_FALSE(split_uri("sip:" + std::string(3000, 'x') + "@h"));
 }
 
+TEST(CalleesInvite, NamesTheCallerAsItNamedItself) {
+  test::CallWorld w;
+  w.display = "J\xC3\xBCrgen \"Example\"";
+  w.connect();
+  EXPECT_EQ(w.last<OfferLeg>()->from_display, w.display);
+  EXPECT_EQ(w.last<OfferLeg>()->from, "sip:agent@swarm.example");
+}
+
 TEST(FindRoute, FirstMatchWinsWithExactPrefixAndAnyPatterns) {
   std::vector<Route> routes(3);
   routes[0].id = "exact";
