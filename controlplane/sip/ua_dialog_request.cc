@@ -75,7 +75,10 @@ void UserAgent::Impl::refresh_target(const Request& request, const Message& pars
   if (leg.theirs.pending() && !leg.theirs.is_invite) return refuse_in_dialog(request, leg, earlier_pending(), now);
   outbox_.received(request.message, scan, request.bytes, leg.owner, false, now);
   if (!leg.dialog.remote_tag.empty()) {  // else the 2xx brings the target
-    if (parsed.contact() && parsed.contact()->uri.scheme != Scheme::Other) set_target(leg.dialog, parsed.contact()->uri, leg.dialog.hop);
+    if (parsed.contact() && parsed.contact()->uri.scheme != Scheme::Other) {
+      set_target(leg.dialog, parsed.contact()->uri, leg.dialog.hop);
+      leg.theirs.target.reset();  // that of an open re-INVITE is older
+    }
   }
   const SlotId id = server_.start(scan, reply_hop(request.message, scan), leg.owner, now);
   const std::string stem = make_stem(scan, request.message.source, {});

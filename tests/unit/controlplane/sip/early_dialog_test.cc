@@ -131,5 +131,25 @@ TEST_F(EarlyDialogTest, ACallersUpdateWithoutAnOfferMovesItsTarget) {
   EXPECT_EQ(arrived().at(0).substr(0, 28), "BYE sip:moved@192.0.2.9:5080");
 }
 
+TEST_F(EarlyDialogTest, TheTargetOfALaterUpdateOutlivesThatOfAnOpenReInvite) {
+  Text reinvite;
+  reinvite.to_tag = established();
+  reinvite.branch = "z9hG4bKr";
+  reinvite.cseq = 2;
+  reinvite.body = sample_sdp(4);
+  EXPECT_EQ(status_of(reinvite.str()), "100");
+  Text update = reinvite;
+  update.method = "UPDATE";
+  update.branch = "z9hG4bKu";
+  update.cseq = 3;
+  update.body.clear();
+  update.extra = "Contact: <sip:moved@192.0.2.9:5080>\r\n";
+  EXPECT_EQ(status_of(update.str()), "200") << "it negotiates nothing";
+  net->command(*gw, core::AnswerLeg{leg, sample_sdp(5)});
+  arrived();
+  net->command(*gw, core::EndLeg{leg, 0, {}, 0});
+  EXPECT_EQ(arrived().at(0).substr(0, 28), "BYE sip:moved@192.0.2.9:5080");
+}
+
 }  // namespace
 }  // namespace ifgw::sip
