@@ -122,6 +122,22 @@ TEST_P(SipConnectionTest, ReadsNothingFromAPeerThatDoesNotTakeWhatItIsSent) {
   EXPECT_FALSE(connection->wants_write());
 }
 
+TEST_P(SipConnectionTest, AMessageThatWeDoNotReadIsNotLate) {
+  const std::string whole = options(1);
+  peer.say(options(0) + whole.substr(0, 20));
+  ready(EPOLLIN);
+  now += limits.message / 2;
+  while (connection->wants_read()) ASSERT_TRUE(send(std::string(10'000, 'a')));
+  peer.say(whole.substr(20));
+  connection->on_deadline(now += limits.message / 2, false);
+  ASSERT_EQ(connection->state(), SipConnection::State::Open) << connection->reason();
+  EXPECT_GT(connection->deadline(), now);
+  peer.read_all();
+  ready(EPOLLOUT);
+  ready(EPOLLIN);
+  EXPECT_EQ(got, (std::vector<std::string>{options(0), whole}));
+}
+
 TEST_P(SipConnectionTest, KeepAlivesOfAPeerThatDoesNotReadFillNoQueue) {
   limits.read_pause_bytes = 2000;
   int pings = 0;
@@ -174,8 +190,9 @@ TEST_P(SipConnectionTest, AMessageThatFindsNoRoomIsHandedBack) {
 
 TEST_P(SipConnectionTest, WhatHasLeftTakesNoMemory) {
   constexpr std::size_t kEach = 10'000, kAll = 64 << 20;
-  const std::string text(kEach, 'a');
-  while (connection->wants_read()) ASSERT_TRUE(send(text));
+  sip::OutboundMessage message;
+  message.bytes = std::make_shared<const std::string>(kEach, 'a');
+  while (connection->wants_read()) ASSERT_TRUE(connection->send(message, now));
   const std::size_t before = resident_bytes();
   std::uint8_t buffer[kEach];
   for (std::size_t taken = 0; taken < kAll;) {
@@ -184,7 +201,7 @@ TEST_P(SipConnectionTest, WhatHasLeftTakesNoMemory) {
     taken += static_cast<std::size_t>(part);
     now += seconds(1);
     ready(EPOLLOUT);
-    while (connection->wants_read()) ASSERT_TRUE(send(text));
+    while (connection->wants_read()) ASSERT_TRUE(connection->send(message, now));
     ASSERT_TRUE(connection->wants_write()) << "there is always something that waits";
   }
   EXPECT_LT(resident_bytes(), before + (8 << 20));
