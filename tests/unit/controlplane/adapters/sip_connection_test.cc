@@ -3,11 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "tests/support/tls_identity.h"
 
@@ -20,11 +18,10 @@ std::string options(int number) {
   return "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nCSeq: " + std::to_string(number) + " OPTIONS\r\nContent-Length: 0\r\n\r\n";
 }
 
-// Resident memory of this process.
-std::size_t resident_bytes() {
-  std::size_t all = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> all >> resident;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+// What the allocator has given out. Says nothing under a sanitizer, which brings its own.
+std::size_t allocated_bytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 // The far end: reads and writes only when told to.
@@ -193,7 +190,7 @@ TEST_P(SipConnectionTest, WhatHasLeftTakesNoMemory) {
   sip::OutboundMessage message;
   message.bytes = std::make_shared<const std::string>(kEach, 'a');
   while (connection->wants_read()) ASSERT_TRUE(connection->send(message, now));
-  const std::size_t before = resident_bytes();
+  const std::size_t before = allocated_bytes();
   std::uint8_t buffer[kEach];
   for (std::size_t taken = 0; taken < kAll;) {
     const ssize_t part = ::recv(peer.fd.get(), buffer, sizeof buffer, 0);
@@ -204,7 +201,7 @@ TEST_P(SipConnectionTest, WhatHasLeftTakesNoMemory) {
     while (connection->wants_read()) ASSERT_TRUE(connection->send(message, now));
     ASSERT_TRUE(connection->wants_write()) << "there is always something that waits";
   }
-  EXPECT_LT(resident_bytes(), before + (8 << 20));
+  EXPECT_LT(allocated_bytes(), before + (1 << 20));
 }
 
 TEST_P(SipConnectionTest, EndsWhenNobodyHasAnythingToSayAndNoCallUsesIt) {
