@@ -230,7 +230,10 @@ void SipConnection::on_deadline(Instant now, bool in_use) {
                : state_ == State::Handshaking ? "no TLS handshake in time"
                                               : "no message in time");
   }
-  if (now >= message_by_) return die("a message was begun and not finished in time");
+  if (now >= message_by_) {
+    if (wants_read()) return die("a message was begun and not finished in time");
+    message_by_ = now + limits_.message;  // the rest may be there: we do not read
+  }
   if (now >= progress_by_) return die("the peer does not read");
   if (now < idle_at_) return;
   if (!in_use) return die("idle");
