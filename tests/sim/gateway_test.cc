@@ -64,8 +64,8 @@ TEST(GatewaySim, CancelReachesTheCallee) {
   sim.expect_nothing_left();
 }
 
-TEST(GatewaySim, BusyNoAnswerAndNoCodecReachTheCaller) {
-  for (const char* kind : {"busy", "no answer", "no codec", "unreachable"}) {
+TEST(GatewaySim, BusyNoAnswerNoCodecAndNoDataplaneReachTheCaller) {
+  for (const char* kind : {"busy", "no answer", "no codec", "no dataplane"}) {
     Sim sim{4};
     sim.callee.on_event = [&](const core::LegEvent& event) {
       const auto* offered = std::get_if<core::LegOffered>(&event);
@@ -73,16 +73,15 @@ TEST(GatewaySim, BusyNoAnswerAndNoCodecReachTheCaller) {
       if (std::string{kind} == "busy") sim.network.command(sim.callee, core::EndLeg{offered->leg, 486, "Busy Here", 0});
       if (std::string{kind} == "no answer") sim.network.command(sim.callee, core::RingLeg{offered->leg, 180, ""});
     };
-    if (std::string{kind} == "unreachable") sim.network.quality().loss = 0;
     (void)sim.call(std::string{kind} == "no codec" ? audio_sdp("10.0.0.9", 4000, "18") : kCallerSdp);
-    if (std::string{kind} == "unreachable") sim.media.is_attached = false;
+    if (std::string{kind} == "no dataplane") sim.media.is_attached = false;
     sim.run_for(seconds{80});
     const auto* ended = Sim::last<core::LegEnded>(sim.caller);
     ASSERT_NE(ended, nullptr) << kind;
-    const int expected = std::string{kind} == "busy"          ? 486
-                         : std::string{kind} == "no codec"    ? 488
-                         : std::string{kind} == "unreachable" ? 503
-                                                              : 480;
+    const int expected = std::string{kind} == "busy"           ? 486
+                         : std::string{kind} == "no codec"     ? 488
+                         : std::string{kind} == "no dataplane" ? 503
+                                                               : 480;
     EXPECT_EQ(ended->status, expected) << kind;
     sim.expect_nothing_left();
   }

@@ -64,6 +64,7 @@ class Plane {
   std::function<api::CommandStatus(const api::Command&)> on_command;  // worker's thread; set before start(); empty: all is well
   std::atomic<std::uint64_t> echoed{0};
   std::atomic<std::uint64_t> torn{0};
+  std::atomic<std::uint64_t> out_of_turn{0};  // commands whose numbers are not 1, 2, 3 and so on, from each client's first
   std::atomic<bool> worker_stands_still{false};
   std::atomic<Duration> now{std::chrono::hours(1)};  // the server's time; it passes when a test says so
 
@@ -86,6 +87,7 @@ class Plane {
   void work() {
     auto datagram = std::make_unique<api::Datagram>();
     runtime::WorkerRings* rings = nullptr;
+    std::uint32_t last = 0;
     while (!stop_worker_) {
       if (worker_stands_still) {
         std::this_thread::yield();
@@ -94,6 +96,7 @@ class Plane {
       if (links[0]->offered.load() != rings) {
         idle_.hear(-1);
         rings = links[0]->take();
+        last = 0;
         if (rings != nullptr) idle_.hear(rings->doorbell);
       }
       bool idle = true;
@@ -102,6 +105,8 @@ class Plane {
         while (rings->commands.pop(command)) {
           idle = false;
           if (command.remove_leg.leg.value != (std::uint64_t{command.request_id} << 32 | command.request_id)) ++torn;
+          if (command.request_id != ++last) ++out_of_turn;
+          last = command.request_id;
           api::Event event;
           event.type = api::EventType::CommandDone;
           event.sequence = ++rings->event_sequence;
