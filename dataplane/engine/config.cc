@@ -74,7 +74,7 @@ Status check_config(const EngineConfig& config) {
   if (Status status = check_ports(config); !status) return status;
   if (!within(config.mtu, 576, 9000)) return out_of_range("mtu", config.mtu, 576, 9000);
   if (config.transcoding_mb > 65'536) return out_of_range("transcoding_mb", config.transcoding_mb, 0, 65'536);
-  if (!within(config.max_load_percent, 0, 100)) return out_of_range("max_load_percent", config.max_load_percent, 0, 100);
+  if (!within(config.max_load_percent, 0, 400)) return out_of_range("max_load_percent", config.max_load_percent, 0, 400);
   if (config.late < std::chrono::microseconds(100) || config.late > std::chrono::seconds(1)) {
     return Error{"late is out of range; allowed are 100 to 1000000 us"};
   }

@@ -39,7 +39,7 @@ class Headroom {
     std::uint64_t directions = 0;
   };
 
-  // `percent`: of a worker's time that may be promised to calls, 0..100; 0: calls are never refused for it.
+  // `percent`: of a worker's time that may be promised to calls, 0..400; 0: calls are never refused for it.
   Headroom(const PairCostsNs& costs, std::uint32_t percent) noexcept : limit_ppm_(percent * 10'000) {
     for (std::size_t pair = 0; pair < costs_.size(); ++pair) costs_[pair] = RunningCost(costs[pair]);
   }

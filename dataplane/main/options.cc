@@ -139,9 +139,10 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                  "memory for transcoders, per worker, MB (a call with Opus at one end takes 80 kB, others 16 to 24)")
       ->check(CLI::Range(0, 65'536))
       ->capture_default_str();
-  app.add_option("--max-load", o.engine.max_load_percent,
-                 "percent of a worker's time that calls may be promised; more are refused. 0: none is refused for it")
-      ->check(CLI::Range(0, 100))
+  app.add_option(
+         "--max-load", o.engine.max_load_percent,
+         "percent of a worker's time that calls may be promised; more are refused. Above 100: it is overbooked. 0: none is refused for it")
+      ->check(CLI::Range(0, 400))
       ->capture_default_str();
   app.add_flag("!--no-measure", o.measure_costs,
                "do not measure at start what each pair of codecs costs: go by figures of another machine");

@@ -63,7 +63,7 @@ class Calls(unittest.TestCase):
         cls.lab = lab.Lab()
         cls.addClassCleanup(cls.lab.__exit__)
         gateway.Network(cls.lab)
-        cls.dataplane = gateway.Dataplane(cls.lab)
+        cls.dataplane = gateway.Dataplane(cls.lab, "--max-load", "0")  # a thousand calls: not how many this host could carry
         cls.control = gateway.ControlPlane(cls.lab, gateway.basic_config(**SECTIONS, **{"[route]": ROUTES}))
 
     @classmethod

@@ -55,7 +55,7 @@ TEST(Options, WrongValuesAreUsageErrors) {
                                                                                     {"--mtu", "100"},
                                                                                     {"--sip-udp-port", "70000"},
                                                                                     {"--memory", "lots"},
-                                                                                    {"--max-load", "101"},
+                                                                                    {"--max-load", "401"},
                                                                                     {"--late-us", "99"},
                                                                                     {"--nosuch"}}) {
     std::vector<const char*> words{"--port", "out=net_null0", "--address", "out=192.0.2.1/24"};
