@@ -37,6 +37,31 @@ void ParseInvite(benchmark::State& state) {
 }
 BENCHMARK(ParseInvite);
 
+// One address, by which of its parts is how long: what a stranger may choose.
+void ParseAddress(benchmark::State& state, const char* before, const char* after) {
+  const std::string address = before + std::string(static_cast<std::size_t>(state.range(0)), 'a') + after;
+  for (auto _ : state) benchmark::DoNotOptimize(parse_name_addr(address));
+}
+BENCHMARK_CAPTURE(ParseAddress, user, "<sip:", "@host.example>;tag=1")->Arg(8)->Arg(128)->Arg(1000)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(ParseAddress, host, "<sip:user@", ".example>;tag=1")->Arg(8)->Arg(63)->Arg(1000)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(ParseAddress, http, "<http://", "/>;tag=1")->Arg(8)->Arg(1000)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(ParseAddress, parameter, "<sip:user@host.example;x=", ">;tag=1")->Arg(8)->Arg(1000)->Unit(benchmark::kMicrosecond);
+
+// As many addresses as a message may have, each as long as it may be, within what a connection takes as one message.
+void ParseDearestMessage(benchmark::State& state) {
+  std::string text =
+      "INVITE sip:x@host.example SIP/2.0\r\nVia: SIP/2.0/TCP 203.0.113.20:5060;branch=z9hG4bKx\r\nMax-Forwards: 70\r\nCall-ID: x\r\nCSeq: "
+      "1 INVITE\r\n";
+  const std::string address = "<sip:u@h.example;lr;x=" + std::string(1600, 'a') + ">";
+  text += "From: " + address + ";tag=1\r\nTo: " + address + "\r\nContact: " + address + "\r\n";
+  for (int i = 0; i < 16; ++i) text += "Record-Route: " + address + "\r\n";
+  text += "Content-Length: 0\r\n\r\n";
+  const auto bytes = std::make_shared<const std::string>(text);
+  if (bytes->size() > 32 * 1024 || !Message::parse(bytes)) state.SkipWithError("it is not taken");
+  for (auto _ : state) benchmark::DoNotOptimize(Message::parse(bytes));
+}
+BENCHMARK(ParseDearestMessage)->Unit(benchmark::kMicrosecond);
+
 void WriteResponse(benchmark::State& state) {
   const PreScan scan = prescan(as_bytes(invite()));
   const std::string sdp = sample_sdp(4000);

@@ -41,7 +41,8 @@ void check_listeners(Reader& r, const Sip& s) {
   }
   const auto stood_for = [&](const Listener& l) { return stands_for(s.advertised, l.at.ip.family); };
   if (!s.advertised.empty() && std::none_of(all.begin(), all.end(), stood_for)) {
-    r.problem("advertised", "value " + s.advertised + " is of another family of addresses than every listener");
+    r.problem("advertised",
+              "value " + s.advertised + " is of another family of addresses than every listener: give one of theirs, or a host name");
   }
   if (!s.tls.empty() && (s.tls_certificate.empty() || s.tls_key.empty())) {
     r.problem("tls", "needs sip.tls_certificate and sip.tls_key (PEM files)");

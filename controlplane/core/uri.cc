@@ -7,6 +7,15 @@ namespace ifgw::core {
 namespace {
 
 constexpr std::size_t kMaxUriBytes = 2048;
+constexpr std::size_t kMaxName = 253;
+constexpr std::size_t kMaxLabel = 63;
+
+constexpr bool is_alphanumeric(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+bool is_label(std::string_view label) noexcept {
+  return !label.empty() && label.size() <= kMaxLabel && is_alphanumeric(label.front()) && is_alphanumeric(label.back()) &&
+         std::all_of(label.begin(), label.end(), [](char c) { return is_alphanumeric(c) || c == '-'; });
+}
 
 bool same_scheme(std::string_view text, std::string_view scheme) noexcept {
   return std::equal(text.begin(), text.end(), scheme.begin(), scheme.end(), [](char a, char b) { return (a | 0x20) == b; });
@@ -65,5 +74,16 @@ std::optional<UriParts> split_uri(std::string_view text) noexcept {
   if (!split_host(text.substr(0, end), parts)) return std::nullopt;
   return parts;
 }
+
+bool is_host_name(std::string_view name) noexcept {
+  if (name.size() > kMaxName) return false;
+  for (std::size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.')) {
+    if (!is_label(name.substr(0, dot))) return false;
+    name.remove_prefix(dot + 1);
+  }
+  return is_label(name);
+}
+
+std::string_view last_label(std::string_view name) noexcept { return name.substr(name.rfind('.') + 1); }
 
 }  // namespace ifgw::core

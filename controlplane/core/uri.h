@@ -23,4 +23,10 @@ struct UriParts {
 // nullopt: not sip: or sips:, no host, or a port out of range. At most 2048 bytes.
 std::optional<UriParts> split_uri(std::string_view text) noexcept;
 
+// Labels of letters, digits and '-', as long as DNS allows (RFC 3261 section 25.1 "hostname", RFC 1035 section 2.3.4); no dot at the end.
+// Digits alone pass: what the last label must be is for the caller to say.
+bool is_host_name(std::string_view name) noexcept;
+// What is behind its last dot; all of it without one.
+std::string_view last_label(std::string_view name) noexcept;
+
 }  // namespace ifgw::core

@@ -91,7 +91,9 @@ Status Dataplane::open_ports() {
     setup_.log("packet buffers: " + std::to_string(buffers) + ", but ports and workers can hold " + std::to_string(needed) +
                " at once; while they do, packets are lost (rx_no_buffer): leave --packet-buffers out, or raise it");
   pool_ = rte_pktmbuf_pool_create("packets", buffers, kPoolCache, 0, buffer_bytes(setup_), static_cast<int>(rte_socket_id()));
-  if (pool_ == nullptr) return Error{"no memory for --packet-buffers " + std::to_string(buffers)};
+  if (pool_ == nullptr)
+    return Error{"no memory for " + std::to_string(buffers) +
+                 " packet buffers: reserve more huge pages, or lower --packet-buffers or --workers"};
   for (const PortConfig& config : setup_.ports) {
     auto port = open_device_of(config);
     if (!port) return port.error();

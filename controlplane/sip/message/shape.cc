@@ -10,8 +10,6 @@ namespace ifgw::sip {
 namespace {
 
 constexpr std::size_t kMaxOtherUri = 2048;  // as core::split_uri() has it for ours
-constexpr std::size_t kMaxHost = 253;
-constexpr std::size_t kMaxLabel = 63;
 
 bool is_letter(char c) noexcept { return lower(c) >= 'a' && lower(c) <= 'z'; }
 bool is_alnum(char c) noexcept { return is_letter(c) || is_digit(c); }
@@ -39,21 +37,11 @@ bool unescape(std::string_view text, std::string_view also, std::string& to) {
   return true;
 }
 
-bool is_label(std::string_view label) noexcept {
-  return !label.empty() && label.size() <= kMaxLabel && is_alnum(label.front()) && is_alnum(label.back()) &&
-         std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; });
-}
-
 // A name whose last label is a number is an address, or nothing.
 bool is_name(std::string_view host) noexcept {
   if (!host.empty() && host.back() == '.') host.remove_suffix(1);
-  if (host.empty() || host.size() > kMaxHost) return false;
-  std::string_view label;
-  for (std::size_t begin = 0; begin <= host.size(); begin += label.size() + 1) {
-    label = host.substr(begin, host.find('.', begin) - begin);
-    if (!is_label(label)) return false;
-  }
-  return !std::all_of(label.begin(), label.end(), is_digit);
+  const std::string_view last = core::last_label(host);
+  return core::is_host_name(host) && !std::all_of(last.begin(), last.end(), is_digit);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
-// The parts of a URI in which belle-sip's grammar takes time that grows with the square of their length (5.1.64: 0.5 s for a host name of
-// one label of 1000 letters, 60 ms for such a user) are judged here, in linear time. belle-sip is given a URI of the same shape with a
-// short stand-in for each of them, and judges the rest.
+// The parts of a URI in which belle-sip's grammar takes time that grows with the square of their length (ADR 0008) are judged here, in
+// linear time. belle-sip is given a URI of the same shape with a short stand-in for each of them, and judges the rest.
 #pragma once
 
 #include <string>

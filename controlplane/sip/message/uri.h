@@ -1,6 +1,6 @@
 // SIP URIs and name-addr values as plain values. The grammar is belle-sip's (RFC 3261 section 25.1) but for users and hosts
 // (shape.h); what it lets through is checked here on top: white space, ports beyond 65535, unbalanced brackets, repeated tags.
-// Time: linear in the length, some 40 us and 0.25 us for each byte.
+// Time: linear in the length (sip_bench: ParseAddress).
 // Thread: any, each call on its own; nothing of belle-sip outlives a call.
 #pragma once
 

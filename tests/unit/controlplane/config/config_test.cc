@@ -162,7 +162,8 @@ TEST(Config, AdvertisesAnAddressForListenersOfItsFamily) {
   EXPECT_FALSE(stands_for("[2001:db8::1]", IpFamily::V4));
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) EXPECT_TRUE(stands_for("gw.example", family));
   EXPECT_EQ(only_problem(in_sip("advertised = \"2001:db8::1\"\n")),
-            "x.toml:3:14: sip.advertised: value [2001:db8::1] is of another family of addresses than every listener");
+            "x.toml:3:14: sip.advertised: value [2001:db8::1] is of another family of addresses than every listener: give one of theirs, "
+            "or a host name");
   EXPECT_NE(only_problem(in_sip("advertised = \"198.51.100.7\"\ntcp = \"[::]:5060\"\n"))
                 .find("sip.tcp: listens on every address of a family that sip.advertised (198.51.100.7) is not of: name the address"),
             std::string::npos);
