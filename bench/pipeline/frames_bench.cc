@@ -268,7 +268,7 @@ double measure_onset(Frames& frames, Codec from, Codec to) {
 
 int run(runtime::MemoryChoice memory, double seconds, unsigned rounds) {
   bool hugepages = false;
-  if (!start_eal(memory, hugepages)) return 1;
+  if (!test::start_eal(memory, hugepages)) return 1;
   static Frames& frames = *new Frames(hugepages);  // one EAL per process, and no order of destruction to get wrong
   std::printf("{");
   measure_burst(frames, rounds);
@@ -301,7 +301,7 @@ int main(int argc, char** argv) {
       seconds = std::atof(argv[i] + 10);
     else if (argument.starts_with("--rounds="))
       rounds = std::atol(argv[i] + 9);
-    else if (!ifgw::bench::read_memory_option(argument, memory))
+    else if (!ifgw::test::read_memory_option(argument, memory))
       return std::fprintf(stderr, "unknown: %s\n", argv[i]), 2;
   }
   if (seconds <= 0 || seconds > 3600 || rounds < 1 || rounds > 1'000'000) return 2;

@@ -89,7 +89,7 @@ void Frames::open(Codec from, Codec to) {
   join.type = api::CommandType::JoinLegs;
   join.join_legs = {near.leg, far.leg};
   rig_.command(join);
-  rig_.iterate();
+  (void)rig_.iterate();
   by_listener_[s.listener.port] = streams_.size();
   streams_.push_back(s);
 }
@@ -134,7 +134,8 @@ void Frames::through(std::span<rte_mbuf*> buffers) {
   if (!buffers.empty()) rig_.receive(buffers);
   received_ += buffers.size();
   const std::uint64_t before = allocations();
-  rig_.iterate();
+  while (rig_.iterate() != 0) {
+  }
   allocated_ += allocations() - before;
 }
 

@@ -1,4 +1,4 @@
-// Streams between two codecs through one worker (worker_rig.h): makes their packets, and reads what was sent.
+// Streams between two codecs through one worker (tests/support/worker_rig.h): makes their packets, and reads what was sent.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "bench/pipeline/worker_rig.h"
 #include "tests/support/signals.h"
+#include "tests/support/worker_rig.h"
 
 namespace ifgw::bench {
 
@@ -61,7 +61,7 @@ class Frames {
  private:
   void read(rte_mbuf* buffer, std::vector<Sent>& all);
 
-  WorkerRig rig_;
+  test::WorkerRig rig_;
   std::vector<Stream> streams_;
   std::map<std::uint16_t, std::size_t> by_listener_;
   std::size_t opened_ = 0;

@@ -18,8 +18,8 @@
 #include <string_view>
 
 #include "bench/pipeline/allocations.h"
-#include "bench/pipeline/worker_rig.h"
 #include "dataplane/engine/headers.h"
+#include "tests/support/worker_rig.h"
 
 namespace ifgw::bench {
 namespace {
@@ -47,7 +47,7 @@ class Rig {
     wires_.receive({buffers, packets});
     const std::uint64_t allocated = bench::allocations();
     const std::uint64_t before = rte_rdtsc();
-    wires_.iterate();
+    (void)wires_.iterate();
     const std::uint64_t spent = rte_rdtsc() - before;
     allocations_ += bench::allocations() - allocated;
     const std::size_t sent = wires_.sent(buffers);
@@ -157,7 +157,7 @@ class Rig {
     return buffer;
   }
 
-  WorkerRig wires_;
+  test::WorkerRig wires_;
   std::vector<Leg> legs_;
   std::vector<std::uint32_t> order_;
   std::vector<rte_mbuf*> free_;
@@ -216,13 +216,13 @@ int main(int argc, char** argv) {
     const std::string_view arg = argv[i];
     if (arg.starts_with("--legs="))
       ifgw::bench::g_legs = static_cast<std::size_t>(std::atol(arg.data() + 7)) / 2 * 2;
-    else if (!ifgw::bench::read_memory_option(arg, memory))
+    else if (!ifgw::test::read_memory_option(arg, memory))
       rest.push_back(argv[i]);
   }
   int count = static_cast<int>(rest.size());
   benchmark::Initialize(&count, rest.data());
   if (benchmark::ReportUnrecognizedArguments(count, rest.data()) || ifgw::bench::g_legs < 2 || ifgw::bench::g_legs > 100'000) return 2;
-  if (!ifgw::bench::start_eal(memory, ifgw::bench::g_hugepages)) return 1;
+  if (!ifgw::test::start_eal(memory, ifgw::bench::g_hugepages)) return 1;
   benchmark::RunSpecifiedBenchmarks();
   // The one number that does not depend on the host, so the one that is a gate.
   ifgw::bench::Rig& rig = ifgw::bench::rig();

@@ -1,4 +1,4 @@
-#include "bench/pipeline/worker_rig.h"
+#include "tests/support/worker_rig.h"
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -13,7 +13,7 @@
 
 #include "tests/support/attach.h"
 
-namespace ifgw::bench {
+namespace ifgw::test {
 
 bool start_eal(runtime::MemoryChoice memory, bool& hugepages) {
   runtime::EalRequest request;
@@ -49,10 +49,10 @@ WorkerRig::WorkerRig(const engine::EngineConfig& config, bool hugepages) : confi
 
 void WorkerRig::make_port() {
   const auto socket = static_cast<int>(rte_socket_id());
-  pool_ = rte_pktmbuf_pool_create("bench", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
-  in_ = rte_ring_create("bench_in", 2048, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
-  out_ = rte_ring_create("bench_out", 2048, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
-  const int id = rte_eth_from_rings("bench", &in_, 1, &out_, 1, rte_socket_id());
+  pool_ = rte_pktmbuf_pool_create("rig", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+  in_ = rte_ring_create("rig_in", 2048, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  out_ = rte_ring_create("rig_out", 2048, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  const int id = rte_eth_from_rings("rig", &in_, 1, &out_, 1, rte_socket_id());
   IFGW_CHECK(pool_ != nullptr && in_ != nullptr && out_ != nullptr && id >= 0);
   port_ = static_cast<std::uint16_t>(id);
   rte_eth_conf conf{};
@@ -81,7 +81,7 @@ void WorkerRig::make_worker(bool hugepages) {
   IFGW_CHECK(memory != nullptr);
   worker_ = std::make_unique<runtime::Worker>(setup, std::span(static_cast<std::byte*>(memory), bytes), *counters_, links_, *handover_);
   runtime::AttachServerConfig config;
-  config.socket_path = "/tmp/ifgw-bench-" + std::to_string(getpid()) + ".sock";
+  config.socket_path = "/tmp/ifgw-rig-" + std::to_string(getpid()) + ".sock";
   config.welcome.workers = 1;
   config.welcome.legs_per_worker = rows;
   server_ = std::move(runtime::AttachServer::start(config, *counters_, links_)).value();
@@ -98,7 +98,7 @@ void WorkerRig::attach() {
   std::thread server([&] {
     while (!attached) server_->on_ready(runtime::monotonic_now());
   });
-  while (!attached) iterate();
+  while (!attached) (void)iterate();
   client.join();
   server.join();
   unlink(path_.c_str());  // nobody else is to come
@@ -109,9 +109,11 @@ api::CommandDone WorkerRig::command(api::Command value) {
   IFGW_CHECK(link_->send(0, value));
   api::Event event;
   do {
-    iterate();
+    (void)iterate();
     answer_next_hops();
-  } while (link_->receive(0, std::span(&event, 1)) == 0 || event.type != api::EventType::CommandDone);
+    while (link_->receive(0, std::span(&event, 1)) == 1 && event.type != api::EventType::CommandDone) {
+    }
+  } while (event.type != api::EventType::CommandDone);
   IFGW_CHECK(event.command_done.status == api::CommandStatus::Ok);
   return event.command_done;
 }
@@ -133,7 +135,7 @@ void WorkerRig::receive(std::span<rte_mbuf*> frames) {
   IFGW_CHECK(rte_ring_enqueue_bulk(in_, reinterpret_cast<void**>(frames.data()), count, nullptr) == count);
 }
 
-void WorkerRig::iterate() { worker_->iterate(runtime::monotonic_now()); }
+std::size_t WorkerRig::iterate() { return worker_->iterate(runtime::monotonic_now()); }
 
 void WorkerRig::forget_captured() {
   while (link_->receive_captured(0) != nullptr) {
@@ -146,4 +148,4 @@ std::size_t WorkerRig::sent(std::span<rte_mbuf*> frames) {
 
 api::LegRow& WorkerRig::row(api::LegId leg) noexcept { return counters_->legs(0)[leg.index()]; }
 
-}  // namespace ifgw::bench
+}  // namespace ifgw::test

@@ -15,7 +15,7 @@
 
 struct rte_ring;
 
-namespace ifgw::bench {
+namespace ifgw::test {
 
 // Starts EAL with 256 MB of ordinary or huge pages, as asked; says on stderr which. False: it did, too, why not.
 bool start_eal(runtime::MemoryChoice memory, bool& hugepages);
@@ -32,7 +32,8 @@ class WorkerRig {
 
   // Frames as if they came off the wire, at most nodes::kBurst at once; buffers are of pool().
   void receive(std::span<rte_mbuf*> frames);
-  void iterate();
+  // Once; how many packets, messages and frames were worked on.
+  std::size_t iterate();
   // What was sent since, in its order; the buffers are the caller's.
   std::size_t sent(std::span<rte_mbuf*> frames);
   // Makes room for more of what is captured.
@@ -66,4 +67,4 @@ class WorkerRig {
   std::uint32_t request_ = 0;
 };
 
-}  // namespace ifgw::bench
+}  // namespace ifgw::test
