@@ -108,11 +108,12 @@ class RingProducer : public RingView<T> {
     if (free() <= reserved_) refresh();
     return free() <= reserved_ ? nullptr : &slot(reserved_++);
   }
-  // Whether there was something to publish.
-  bool publish() noexcept {
-    if (reserved_ == 0) return false;
-    this->own_ += reserved_;
-    reserved_ = 0;
+  // `end`: of those reserved, the first that is not complete yet; nullptr: all are. Whether there was something to publish.
+  bool publish(const T* end = nullptr) noexcept {
+    const std::uint32_t complete = end == nullptr ? reserved_ : (static_cast<std::uint32_t>(end - this->slots_) - this->own_) & this->mask_;
+    if (complete == 0) return false;
+    this->own_ += complete;
+    reserved_ -= complete;
     this->indices_->tail.store(this->own_, std::memory_order_release);
     return true;
   }

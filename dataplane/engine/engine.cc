@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "codecs/base/check.h"
 #include "dataplane/engine/frame.h"
@@ -64,9 +65,11 @@ void Engine::classify(std::span<Packet> packets) noexcept {
 void Engine::media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept {
   while (!packets.empty()) {
     const std::size_t count = std::min(packets.size(), kMaxBurst);
+    std::array<void*, kMaxBurst> handles;  // ours meanwhile, to tell whose frames come back
+    for (std::size_t i = 0; i < count; ++i) handles[i] = std::exchange(packets[i]->handle, packets[i]);
     media_.begin(packets.first(count), now);
-    while (media_.next_frame({now, now, now}, spare) != nullptr) {
-    }
+    while (const WaitingFrame* frame = media_.next_frame(now, spare)) *static_cast<Packet*>(frame->packet.handle) = frame->packet;
+    for (std::size_t i = 0; i < count; ++i) packets[i]->handle = handles[i];
     packets = packets.subspan(count);
   }
 }

@@ -5,12 +5,14 @@
 // One poll iteration of a worker:
 //   engine.classify(all)                  each packet now has kind and owner
 //   hand packets of other owners over     (Media, SipUdp, SignallingTcp*, Fragment)
-//   engine.begin_media(own Media)         -> Transmit, Drop, Kept or HandOver, but for frames to transcode
-//   engine.next_frame() until there is none -> Transmit, Drop or Kept
+//   engine.begin_media(own Media)         -> Transmit, Drop, Kept or HandOver; Waits: a frame to transcode
+//   engine.shed() until there is none     -> Drop
 //   engine.limit(own signalling)          -> Up, Kernel or Drop
 //   Exception                             -> the shell's policer and the exception port
 //   engine.on_message() for what other workers tell, before the packets that they hand over with it
 //   engine.on_command() for each command while accepts_commands(), engine.on_timer() when next_deadline() has come
+//   engine.next_frame() when nothing else waits, so that nothing waits for longer than one frame takes -> Transmit, Drop or Kept
+// Before on_command() and on_message(): hurry(), and next_frame() while hurried().
 //
 // Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
 // ListSources, ListPrefixes) and StartCapture of a prefix go to every worker, because only the engines know which worker counts a source.
@@ -73,21 +75,29 @@ class Engine {
   void classify(std::span<Packet> packets) noexcept;
 
   // At most kMaxBurst packets of kind Media that this worker owns. Each leaves with Transmit or Drop, rewritten in place (data
-  // and length may move), with Kept, or with HandOver when its leg has moved; but for those whose frames are to be transcoded: they stay
-  // Pending until next_frame() hands them back. All of those before the next begin_media().
+  // and length may move), with Kept, with HandOver when its leg has moved, or with Waits when it is a frame to be transcoded. `now`: when
+  // they were received.
   void begin_media(std::span<Packet* const> packets, Instant now) noexcept { media_.begin(packets, now); }
+  // To be called until nullptr before the next begin_media(): a frame that is given up (Drop, Overloaded), since more work waits than can
+  // be done within EngineConfig::late, by what its pairs of codecs cost now, or more packets than there is room for. It is of the newest
+  // stream with a heavy pair (api::kHeavyCostNs), if there is one, else of the newest. Valid until the next begin_media().
+  Packet* shed() noexcept { return media_.shed(); }
   std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
-  // Whether the next frame is so dear that what is done already should be sent before it.
+  // The next frame is dear, so what is done already should be sent before it.
   bool next_is_heavy() const noexcept { return media_.next_is_heavy(); }
-  // Transcodes the next frame: light ones as they came, then heavy ones, those of the oldest stream first. Its packet, with
-  // Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none is left. When more than EngineConfig::late has
-  // passed since `time.due`, heavy audio is given up (Overloaded).
-  Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept { return media_.next_frame(time, spare); }
+  // Transcodes the next frame: light ones before heavy ones, then those of the oldest stream first. Its packet, with Transmit, Drop or
+  // Kept, and so those taken from `spare`; nullptr: none waits. Valid until the next begin_media(). One that has waited for several times
+  // EngineConfig::late is given up (Overloaded).
+  WaitingFrame* next_frame(Instant now, PacketSource& spare) noexcept { return media_.next_frame(now, spare); }
+  // The frames of the legs that this will change come next. It must wait for them: call next_frame() while hurried().
+  void hurry(const api::Command& command) noexcept;
+  void hurry(const WorkerMessage& message) noexcept;
+  bool hurried() const noexcept { return media_.hurried(); }
   // How long next_frame() took, and what was done with its packets: what pairs of codecs cost is learned from it.
   void frame_took(Duration time) noexcept { media_.frame_took(time); }
   // How long one packet took to come out of a port's queue and to go into one: the same for what every direction costs beside its codecs.
   void ports_took(Duration time) noexcept { media_.ports_took(time); }
-  // All of it at once, any number of packets, and nothing is given up.
+  // All of it at once, any number of packets that come as fast as they can be handled; none waits before or afterwards.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
   // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its

@@ -43,6 +43,11 @@ void Engine::on_message(const WorkerMessage& message, Instant now) noexcept {
   }
 }
 
+void Engine::hurry(const WorkerMessage& message) noexcept {
+  if (message.kind != WorkerMessage::Kind::Ask) return;
+  for (const api::LegId leg : message.legs) media_.hurry(legs_.find(leg));
+}
+
 void Engine::give_legs(const WorkerMessage& ask) noexcept {
   const std::uint32_t a = legs_.find(ask.legs[0]);
   const std::uint32_t b = legs_.find(ask.legs[1]);

@@ -47,40 +47,14 @@ void Media::begin(std::span<Packet* const> packets, Instant now) noexcept {
     if (i + kAhead < packets.size()) legs_.prefetch_peer(packets[i + kAhead]->leg_index);
     if (!relay_next(*packets[i], now)) receive(*packets[i], now);
   }
-  order_.clear();
-  began_ = kNever;
-  for (std::size_t i = 0; i < waiting_.size(); ++i) {
-    const Waiting& waiting = waiting_[i];
-    const std::uint32_t leg = waiting.packet->leg_index;
-    const LegRx& rx = legs_.rx(leg);
-    if (rx.path == AudioPath::Transcode)
-      order_.add(i, headroom_.heavy(rx.codec_pair), coding_[leg].born);
-    else if (waiting.kind == Waiting::Kind::Event)
+  for (const Waiting& waiting : waiting_) {
+    if (legs_.rx(waiting.packet->leg_index).path == AudioPath::Transcode)
+      queue(waiting, now);
+    else if (waiting.kind == FrameKind::Event)
       relayed_event(waiting, now);
     else
       map(waiting, now);
   }
-  order_.sort();
-}
-
-Packet* Media::next_frame(const FrameTime& time, PacketSource& spare) noexcept {
-  if (order_.waiting() == 0) return nullptr;
-  if (began_ == kNever) {
-    began_ = time.current;
-    allowed_ = heavy_allowance(time.current - time.due, late_);
-  }
-  const bool given_up = order_.heavy() && time.current - began_ > allowed_;
-  const Waiting& waiting = waiting_[order_.take()];
-  timed_ = {};
-  if (waiting.kind == Waiting::Kind::Event)
-    transcoded_event(waiting, time.received, spare);
-  else if (given_up)
-    drop(*waiting.packet, api::DropReason::Overloaded);
-  else if (waiting.kind == Waiting::Kind::Noise)
-    transcoded_noise(waiting, time.received, spare);
-  else
-    transcode(waiting, time.received, spare);
-  return waiting.packet;
 }
 
 void Media::receive(Packet& packet, Instant now) noexcept {
@@ -221,11 +195,11 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
       return drop(packet, api::DropReason::OutOfSequence);
     // Durations may only grow; a copy of the newest is one of an end that is said thrice.
     const bool late = order == SequenceTracker::Order::Late && rtp.sequence != rx.sequence.highest();
-    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, noise ? Waiting::Kind::Noise : Waiting::Kind::Event});
+    if (rx.path == AudioPath::Transcode) return wait({&packet, rtp, noise ? FrameKind::Noise : FrameKind::Event});
     if (!number(rx, leg, rtp, order, before, audio || noise, now)) return drop(packet, api::DropReason::OutOfSequence);
     if (!audio && !noise && rx.map_events != 0) {
       if (late) return drop(packet, api::DropReason::OutOfSequence);
-      return wait({&packet, rtp, Waiting::Kind::Event});
+      return wait({&packet, rtp, FrameKind::Event});
     }
     if (audio) rx.flows = true;
     const RtpFixed fixed = RtpFixed::load(packet.data + packet.payload_offset);
@@ -235,7 +209,7 @@ void Media::receive_rtp(Packet& packet, Instant now) noexcept {
   if (rtp.payload_length == 0) return drop(packet, api::DropReason::BadPayload);
   if (rx.path != AudioPath::Transcode && !number(rx, leg, rtp, order, before, true, now))
     return drop(packet, api::DropReason::OutOfSequence);
-  wait({&packet, rtp, Waiting::Kind::Audio});
+  wait({&packet, rtp, FrameKind::Audio});
 }
 
 // Of another SSRC than the newest: still under way when the party turned to that one? Otherwise it is the newest now.

@@ -19,7 +19,7 @@
 #include "dataplane/engine/config.h"
 #include "dataplane/engine/event_mapper.h"
 #include "dataplane/engine/event_sink.h"
-#include "dataplane/engine/frame_order.h"
+#include "dataplane/engine/frame_queue.h"
 #include "dataplane/engine/headroom.h"
 #include "dataplane/engine/leg_table.h"
 #include "dataplane/engine/next_hops.h"
@@ -45,9 +45,12 @@ class Media {
 
   // As Engine::begin_media() and the like.
   void begin(std::span<Packet* const> packets, Instant now) noexcept;
-  std::size_t frames_waiting() const noexcept { return order_.waiting(); }
-  bool next_is_heavy() const noexcept { return order_.waiting() != 0 && order_.heavy(); }
-  Packet* next_frame(const FrameTime& time, PacketSource& spare) noexcept;
+  Packet* shed() noexcept;
+  std::size_t frames_waiting() const noexcept { return frames_.size(); }
+  bool next_is_heavy() const noexcept { return frames_.size() != 0 && frames_.heavy(); }
+  WaitingFrame* next_frame(Instant now, PacketSource& spare) noexcept;
+  void hurry(std::uint32_t leg) noexcept;
+  bool hurried() const noexcept { return frames_.hurried() != 0; }
   void frame_took(Duration time) noexcept;
   void ports_took(Duration time) noexcept;
   // To the worker's counters.
@@ -88,11 +91,11 @@ class Media {
   const Headroom& headroom() const noexcept { return headroom_; }
 
  private:
-  // A frame that waits until the relays of its burst are done.
+  // A packet that waits until the relays of its burst are done.
   struct Waiting {
     Packet* packet = nullptr;
     RtpHeader rtp;  // as received, to transcode; else as it will be sent
-    enum class Kind : std::uint8_t { Audio, Event, Noise } kind = Kind::Audio;
+    FrameKind kind = FrameKind::Audio;
   };
   void wait(const Waiting& waiting) noexcept { IFGW_CHECK(waiting_.push_back(waiting)); }
   void receive(Packet& packet, Instant now) noexcept;
@@ -124,6 +127,7 @@ class Media {
   inline bool relay_next(Packet& packet, Instant now) noexcept;
   inline void relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpFixed& before, const RtpFixed& after,
                     Instant now) noexcept;
+  void queue(const Waiting& waiting, Instant now) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   unsigned send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
@@ -197,15 +201,13 @@ class Media {
   std::uint32_t sweep_at_ = 0;
   std::uint32_t report_ = 1;  // another number for every client
   FixedVector<Waiting, kMaxBurst> waiting_;
-  FrameOrder<kMaxBurst> order_;  // of those that are to be transcoded
+  FrameQueue frames_;  // to be transcoded
   Headroom headroom_;
   struct {
     std::uint8_t pair = 0;
     std::uint8_t ptime_ms = 0;  // 0: what the frame took tells nothing
   } timed_;                     // the frame that next_frame() gave back
   Duration late_;
-  Instant began_ = kNever;  // the first frame of the burst
-  Duration allowed_{};      // from then on, for heavy ones to begin
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks
   std::vector<RtpOut> streams_;  // by the leg whose party listens

@@ -8,6 +8,11 @@ namespace ifgw::engine {
 namespace {
 
 constexpr std::size_t kRtpBytes = 12;
+// One burst more always finds room.
+constexpr std::size_t kMostWaiting = FrameQueue::kCapacity - kMaxBurst;
+// Work for EngineConfig::late is let in, so what waits so many times as long was overtaken, or the worker did not run. Nobody plays it any
+// more.
+constexpr int kStale = 4;
 
 void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t payload_type, std::uint32_t ssrc) noexcept {
   at[0] = 0x80;  // version 2; no padding, extension or CSRC: those were the other stream's
@@ -19,6 +24,47 @@ void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t 
 
 }  // namespace
 
+// Takes the packet over, with its buffer.
+void Media::queue(const Waiting& waiting, Instant now) noexcept {
+  const std::uint32_t leg = waiting.packet->leg_index;
+  const Coding& coding = coding_[leg];
+  const std::uint8_t pair = legs_.rx(leg).codec_pair;
+  const std::uint32_t ms = coding.coder->packet_ms() != 0 ? coding.coder->packet_ms() : coding.settings.ptime_ms;
+  const auto work_ns = static_cast<std::uint32_t>(std::uint64_t{headroom_.cost(pair).ns()} * ms / 20);
+  waiting.packet->verdict = PacketVerdict::Waits;
+  frames_.add({*waiting.packet, waiting.rtp, waiting.kind, work_ns, now}, headroom_.heavy(pair), coding.born);
+}
+
+Packet* Media::shed() noexcept {
+  const bool much = frames_.size() > 1 && frames_.work_ns() > static_cast<std::uint64_t>(late_.count());
+  if (!much && frames_.size() <= kMostWaiting) return nullptr;
+  Packet& packet = frames_.give_up().packet;
+  drop(packet, api::DropReason::Overloaded);
+  return &packet;
+}
+
+WaitingFrame* Media::next_frame(Instant now, PacketSource& spare) noexcept {
+  if (frames_.size() == 0) return nullptr;
+  WaitingFrame& frame = frames_.take();
+  const Waiting waiting{&frame.packet, frame.rtp, frame.kind};
+  timed_ = {};
+  if (now - frame.received > kStale * late_)
+    drop(frame.packet, api::DropReason::Overloaded);
+  else if (frame.kind == FrameKind::Event)
+    transcoded_event(waiting, frame.received, spare);
+  else if (frame.kind == FrameKind::Noise)
+    transcoded_noise(waiting, frame.received, spare);
+  else
+    transcode(waiting, frame.received, spare);
+  return &frame;
+}
+
+void Media::hurry(std::uint32_t leg) noexcept {
+  if (leg == kNoLeg || frames_.size() == 0) return;
+  frames_.hurry(leg);
+  if (legs_.rx(leg).peer != kNoLeg) frames_.hurry(legs_.rx(leg).peer);
+}
+
 void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
   Packet& packet = *waiting.packet;
   const std::uint32_t leg = packet.leg_index;
@@ -29,7 +75,7 @@ void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) 
   const std::span<const std::uint8_t> payload{packet.data + packet.payload_offset + waiting.rtp.payload_offset, waiting.rtp.payload_length};
   follow(coding, waiting.rtp.ssrc);
   const Transcoder::Input in{waiting.rtp.sequence, waiting.rtp.timestamp, waiting.rtp.marker, payload};
-  switch (waiting.kind == Waiting::Kind::Noise ? coder.take_noise(in, stream, now) : coder.take(in, stream, now)) {
+  switch (waiting.kind == FrameKind::Noise ? coder.take_noise(in, stream, now) : coder.take(in, stream, now)) {
     case Transcoder::Intake::Taken: break;
     case Transcoder::Intake::Late: return drop(packet, api::DropReason::OutOfSequence);
     case Transcoder::Intake::BadPayload:

@@ -1,7 +1,7 @@
 // A packet as the engine sees it: bytes with room around them, what the port said about them, and what the engine
 // decided. The shell (dataplane/nodes) owns the buffer and fills the "in" fields; classify() fills the "parsed" ones;
-// the last call that handled the packet fills the "out" ones. A Packet is a value of one poll iteration; it may be
-// handed to another worker as a value, together with its buffer.
+// the last call that handled the packet fills the "out" ones. A Packet is a value of one poll iteration, together with its buffer; as
+// a value it may be handed to another worker, or wait in the engine to be transcoded.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,7 @@ enum class PacketVerdict : std::uint8_t {
   Drop,      // free it; the reason has been counted
   Kept,      // free it: it was taken in (audio that waits for the rest of a frame, a report)
   HandOver,  // its leg has moved: give it to worker `owner`, which finds it at `leg_index`
+  Waits,     // the engine has taken it over, buffer and all, until Engine::next_frame() or shed() hands it back as another Packet
 };
 
 inline constexpr std::uint32_t kNoLegRow = 0xFFFFFFFF;

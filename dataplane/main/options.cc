@@ -146,7 +146,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_flag("!--no-measure", o.measure_costs,
                "do not measure at start what each pair of codecs costs: go by figures of another machine");
-  app.add_option("--late-us", late_us, "a worker this far behind gives up audio between costly codecs, that of the newest calls first, us")
+  app.add_option("--late-us", late_us,
+                 "work on audio that may wait at a worker; of more it gives up that of the newest calls, costly codecs first, us")
       ->check(CLI::Range(100, 1'000'000))
       ->capture_default_str();
   app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")

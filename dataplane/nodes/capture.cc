@@ -17,13 +17,14 @@ Capture::Capture(engine::Engine& engine, api::WorkerBlock& block, std::uint8_t w
                  Clock clock) noexcept
     : engine_(engine), block_(block), worker_(worker), clock_(clock) {
   index_of_.fill(kNotOurs);
+  undecided_.reserve(kMostUndecided);
   for (std::size_t i = 0; i < std::min(ports.size(), api::kMaxPorts); ++i) index_of_[ports[i]] = static_cast<std::uint8_t>(i);
 }
 
 void Capture::use(api::RingProducer<api::Captured>* ring) noexcept {
   engine_.end_capture();
   ring_ = ring;
-  received_count_ = 0;
+  undecided_.clear();
   sent_.fill(nullptr);
 }
 
@@ -49,17 +50,34 @@ void Capture::received(std::span<const engine::Packet> packets, Instant at, bool
   for (const engine::Packet& packet : packets) {
     const bool here =
         owned || packet.owner == worker_ || packet.kind == engine::PacketKind::Exception || packet.kind == engine::PacketKind::Malformed;
-    if (!here || engine_.captured_elsewhere(packet) || received_count_ == received_.size()) continue;
+    if (!here || engine_.captured_elsewhere(packet) || undecided_.size() == kMostUndecided) continue;
     const std::uint32_t leg = packet.kind == engine::PacketKind::Media ? packet.leg_index : engine::kNoLeg;
     api::Captured* slot = take({packet.data, packet.length}, api::CaptureDirection::Inbound, packet.rx_port, leg, at);
-    if (slot != nullptr) received_[received_count_++] = {&packet, slot};
+    if (slot != nullptr) undecided_.push_back({&packet, packet.handle, slot});
   }
 }
 
 void Capture::decided() noexcept {
-  for (const Undecided& one : std::span(received_).first(received_count_))
-    if (one.packet->verdict == engine::PacketVerdict::Drop) say_dropped(*one.slot, one.packet->drop);
-  received_count_ = 0;
+  std::erase_if(undecided_, [](Undecided& one) {
+    const engine::Packet* packet = std::exchange(one.packet, nullptr);
+    if (packet == nullptr || packet->verdict == engine::PacketVerdict::Waits) return false;
+    if (packet->verdict == engine::PacketVerdict::Drop) say_dropped(*one.slot, packet->drop);
+    return true;
+  });
+}
+
+void Capture::decided(const engine::Packet& waited) noexcept {
+  const auto one = std::find_if(undecided_.begin(), undecided_.end(), [&](const Undecided& u) { return u.handle == waited.handle; });
+  if (one == undecided_.end()) return;
+  if (waited.verdict == engine::PacketVerdict::Drop) say_dropped(*one->slot, waited.drop);
+  undecided_.erase(one);
+}
+
+bool Capture::publish() noexcept { return ring_ != nullptr && ring_->publish(undecided_.empty() ? nullptr : undecided_.front().slot); }
+
+bool Capture::publish_all() noexcept {
+  undecided_.clear();
+  return publish();
 }
 
 void Capture::dropped(const engine::Packet& packet, api::DropReason reason) noexcept {

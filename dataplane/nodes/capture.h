@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "codecs/base/time.h"
 #include "dataplane/api/region.h"
@@ -24,9 +25,10 @@ class Capture {
   void use(api::RingProducer<api::Captured>* ring) noexcept;
 
   // A classified burst that this worker handles now, but for the packets that it will hand over; and what became of it.
-  // Between the two the packets stay where they are.
+  // Between the two the packets stay where they are. Those that wait to be transcoded are decided later, each by itself.
   void received(std::span<const engine::Packet> packets, Instant at, bool owned) noexcept;
   void decided() noexcept;
+  void decided(const engine::Packet& waited) noexcept;
   // One that another worker should have handled, and that ends here.
   void dropped(const engine::Packet& packet, api::DropReason reason) noexcept;
   // Frames that go to a device now, of these ports and legs (nullptr: not known) and without the tags of their VLANs, and those
@@ -34,8 +36,10 @@ class Capture {
   void sending(std::span<const std::uint16_t> ports, std::span<rte_mbuf* const> buffers, std::span<const api::LegRow* const> legs) noexcept;
   void not_sent(std::size_t first) noexcept;
 
-  // Gives the client what was captured. Whether there was anything.
-  bool publish() noexcept { return ring_ != nullptr && ring_->publish(); }
+  // Gives the client what was captured, up to the first packet that is not decided yet; or all, as if those had not been dropped. Whether
+  // there was anything.
+  bool publish() noexcept;
+  bool publish_all() noexcept;
 
  private:
   static constexpr std::uint8_t kNotOurs = 0xFF;
@@ -48,11 +52,12 @@ class Capture {
   api::RingProducer<api::Captured>* ring_ = nullptr;
   std::array<std::uint8_t, kMaxPortNumbers> index_of_{};
   struct Undecided {
-    const engine::Packet* packet;
+    const engine::Packet* packet;  // of the burst; nullptr: it waits
+    const void* handle;            // of a packet that waits
     api::Captured* slot;
   };
-  std::array<Undecided, engine::kMaxBurst> received_;
-  std::size_t received_count_ = 0;
+  static constexpr std::size_t kMostUndecided = engine::kMaxBurst + engine::FrameQueue::kCapacity;
+  std::vector<Undecided> undecided_;           // as in the ring; room for kMostUndecided
   std::array<api::Captured*, kBurst> sent_{};  // of the burst that goes to a device; nullptr: not captured
 };
 

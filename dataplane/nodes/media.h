@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/tx.h"
@@ -31,42 +32,58 @@ class SparePackets final : public engine::PacketSource {
   std::size_t size_ = 0;
 };
 
-inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant now, Tx& tx) noexcept {
+inline void finish(engine::Engine& engine, const engine::Packet& packet, Instant received, Tx& tx) noexcept {
   rte_mbuf* buffer = settle(packet);
   if (packet.verdict != engine::PacketVerdict::Transmit) return rte_pktmbuf_free(buffer);
   if (packet.tx_leg == engine::kNoLegRow) return tx.add(buffer, packet.tx_port);
-  tx.add(buffer, packet.tx_port, now, &engine.row(packet.tx_leg), packet.codec_pair);
+  tx.add(buffer, packet.tx_port, received, &engine.row(packet.tx_leg), packet.codec_pair);
 }
 
-// `packets`: kind Media, owned by this worker; when they were received and since when they may have waited. Every buffer is sent,
-// handed over or freed; `spare` is left empty. What is done is handed to the ports before frames are transcoded, and before each heavy one,
-// so that no relay of theirs waits for any; nor does one that another worker owns: `hand_over` sends what `handover` has collected, and
-// wakes who gets it.
-template <typename HandOver>
-void media(engine::Engine& engine, const PacketList& packets, Instant received, Instant due, Clock clock, SparePackets& spare, Tx& tx,
-           Handover& handover, const HandOver& hand_over) noexcept {
+// A frame that waited.
+inline void finish_waiting(engine::Engine& engine, const engine::Packet& packet, Instant received, Tx& tx, Capture& capture) noexcept {
+  if (capture.on()) [[unlikely]]
+    capture.decided(packet);
+  finish(engine, packet, received, tx);
+}
+
+// `packets`: kind Media, owned by this worker; when they were received. Every buffer is sent, handed over, freed, or waits in the engine
+// with its frame, for transcode().
+inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Tx& tx, Handover& handover,
+                  Capture& capture) noexcept {
   if (packets.empty()) return;
   engine.begin_media(packets.all(), received);
   for (const engine::Packet* packet : packets.all())
     if (packet->verdict == engine::PacketVerdict::HandOver)
       handover.give(*packet, received);
-    else if (packet->verdict != engine::PacketVerdict::Pending)
+    else if (packet->verdict != engine::PacketVerdict::Waits)
       finish(engine, *packet, received, tx);
-  if (engine.frames_waiting() == 0) return;
-  Instant before = clock();
-  for (bool first = true; engine.frames_waiting() != 0; first = false) {
-    if (first || engine.next_is_heavy()) {
-      tx.flush();
-      hand_over();
-      before = clock();
-    }
-    finish(engine, *engine.next_frame({received, due, before}, spare), received, tx);
-    for (const engine::Packet& more : spare.all()) finish(engine, more, received, tx);
-    spare.clear();
-    const Instant after = clock();
-    engine.frame_took(after - before);
-    before = after;
-  }
+  while (const engine::Packet* given_up = engine.shed()) finish_waiting(engine, *given_up, received, tx, capture);
+}
+
+// One frame that waits, if there is one; what it took. `spare` is left empty.
+inline Duration transcode_next(engine::Engine& engine, Instant now, Clock clock, SparePackets& spare, Tx& tx, Capture& capture) noexcept {
+  const engine::WaitingFrame* frame = engine.next_frame(now, spare);
+  if (frame == nullptr) return {};
+  finish_waiting(engine, frame->packet, frame->received, tx, capture);
+  for (const engine::Packet& more : spare.all()) finish(engine, more, frame->received, tx);
+  spare.clear();
+  const Duration took = clock() - now;
+  engine.frame_took(took);
+  return took;
+}
+
+// Frames that wait: one heavy one, or light ones for as long as a heavy one may take. How many.
+inline std::size_t transcode(engine::Engine& engine, Clock clock, SparePackets& spare, Tx& tx, Capture& capture) noexcept {
+  constexpr Duration kSlice{api::kHeavyCostNs};
+  if (engine.frames_waiting() == 0) return 0;
+  const Instant began = clock();
+  Instant now = began;
+  std::size_t frames = 0;
+  do {
+    now += transcode_next(engine, now, clock, spare, tx, capture);
+    ++frames;
+  } while (engine.frames_waiting() != 0 && !engine.next_is_heavy() && now - began < kSlice);
+  return frames;
 }
 
 // Sends what a timer or a command made.

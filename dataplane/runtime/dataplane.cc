@@ -33,8 +33,9 @@ std::uint16_t tap_queues(const DataplaneSetup& setup) { return std::min<std::uin
 // way.
 std::uint32_t buffers_needed(const DataplaneSetup& setup) {
   constexpr std::uint32_t kOnTheirWay = 4096;
+  constexpr std::uint32_t kOfAWorker = kPoolCache * 3 / 2 + nodes::HandoverRings::kCapacity + std::uint32_t{engine::FrameQueue::kCapacity};
   const std::uint32_t workers = setup.engine.worker_count;
-  std::uint32_t needed = kOnTheirWay + workers * (kPoolCache * 3 / 2 + nodes::HandoverRings::kCapacity);
+  std::uint32_t needed = kOnTheirWay + workers * kOfAWorker;
   for (std::size_t i = 0; i < setup.ports.size(); ++i) {
     const PortConfig& port = setup.ports[i];
     const std::uint32_t descriptors = port.rx_descriptors + port.tx_descriptors;

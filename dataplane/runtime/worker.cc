@@ -52,7 +52,6 @@ Worker::Worker(const WorkerSetup& setup, std::span<std::byte> memory, CounterReg
       exception_(setup.exception, block_, tx_),
       signalling_(engine_, signalling_hops_, block_, exception_, tx_, setup.pool),
       idle_(setup.wake_fds, link_.doorbell.get(), setup.pollable_only, setup.busy_poll),
-      backlogs_(setup.ports.size()),
       spare_(setup.pool) {}
 
 void Worker::run() noexcept {
@@ -73,6 +72,8 @@ void Worker::run() noexcept {
     else if (idle_.tired())
       sleep(now);
   }
+  while (engine_.frames_waiting() != 0) (void)nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
+  tx_.flush();
   link_.taken.store(nullptr, std::memory_order_release);
   rte_thread_unregister();
 }
@@ -94,21 +95,25 @@ std::size_t Worker::iterate(Instant now) noexcept {
   }
   hand_over();
   tx_.flush();
+  // Packets may wait that are no frames: those first.
+  const std::size_t frames = behind_ ? 0 : nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
+  if (frames != 0) tx_.flush();
   if (const auto took = ports_time_.of_a_packet()) engine_.ports_took(*took);
   if (capture_.on()) [[unlikely]] {
     settle_capture();
     engine_.check_capture(now);
+    if (!capture_.on()) published_ |= capture_.publish_all();
   }
   if (media_hops_.take_requested() | signalling_hops_.take_requested()) eventfd_write(setup_.main_doorbell, 1);
   ring_client();
-  if (packets != 0) {
+  if (packets + frames != 0) {
     block_.busy_polls.add(1);
     if (last_busy_ != kNever) block_.poll_gap.record(static_cast<std::uint64_t>((now - last_busy_).count()), 1);
     last_busy_ = now;
   } else {
     last_busy_ = kNever;
   }
-  return packets + messages;
+  return packets + messages + frames;
 }
 
 // A client came or went: from here on its rings are the ones in use, and the old ones are never touched again.
@@ -126,22 +131,19 @@ void Worker::relink() noexcept {
 std::size_t Worker::receive_ports() noexcept {
   std::size_t total = 0;
   rte_mbuf* buffers[nodes::kBurst];
-  for (std::size_t p = 0; p < setup_.ports.size(); ++p) {
-    const std::uint16_t port = setup_.ports[p];
+  behind_ = false;
+  for (const std::uint16_t port : setup_.ports) {
     const Instant before = ports_time_.measuring() ? monotonic_now() : Instant{};
     const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
-    if (count == 0) {
-      backlogs_[p].empty();
-      continue;
-    }
+    if (count == 0) continue;
+    behind_ |= count == nodes::kBurst;
     const Instant received = monotonic_now();
     if (ports_time_.measuring()) ports_time_.received(received - before, count);
-    const Instant due = backlogs_[p].burst(count == nodes::kBurst, received);
     total += count;
     block_.rx_packets.add(count);
     const std::span<engine::Packet> packets(packets_.data(), view_burst({buffers, count}, port));
     engine_.classify(packets);
-    dispatch(packets, received, due, false);
+    dispatch(packets, received, false);
   }
   return total;
 }
@@ -172,10 +174,15 @@ std::size_t Worker::receive_handover(Instant now) noexcept {
   if (links_.size() == 1) return 0;
   std::array<Instant, nodes::kBurst> received;
   const std::size_t count = handover_.take(packets_, received);
-  while (handover_.listen(*message_)) engine_.on_message(*message_, now);  // after take(): a leg is here before its packets
-  for (std::size_t begin = 0, end = 0; begin < count; begin = end) {       // those that came together at a time
+  behind_ |= count == nodes::kBurst;
+  while (handover_.listen(*message_)) {  // after take(): a leg is here before its packets
+    engine_.hurry(*message_);
+    transcode_hurried();
+    engine_.on_message(*message_, now);
+  }
+  for (std::size_t begin = 0, end = 0; begin < count; begin = end) {  // those that came together at a time
     while (end < count && received[end] == received[begin]) ++end;
-    dispatch({packets_.data() + begin, end - begin}, received[begin], received[begin], true);
+    dispatch({packets_.data() + begin, end - begin}, received[begin], true);
   }
   return count;
 }
@@ -186,22 +193,27 @@ void Worker::hand_over() noexcept {
 }
 
 // `owned`: by this worker, whatever the packets say (they were handed over).
-void Worker::dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept {
+void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept {
   if (!capture_.on()) [[likely]]
-    return handle(packets, now, due, owned);
+    return handle(packets, now, owned);
   capture_.received(packets, now, owned);
-  handle(packets, now, due, owned);
+  handle(packets, now, owned);
   capture_.decided();
 }
 
-// Everything captured so far becomes the client's, what waits to be sent included.
+// Before the legs of these frames change.
+void Worker::transcode_hurried() noexcept {
+  while (engine_.hurried()) (void)nodes::transcode_next(engine_, monotonic_now(), monotonic_now, spare_, tx_, capture_);
+}
+
+// What was captured so far and is decided becomes the client's, what waits to be sent included.
 void Worker::settle_capture() noexcept {
   tx_.flush();
   published_ |= capture_.publish();
 }
 
 // Sends each packet the way its kind asks for.
-void Worker::handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept {
+void Worker::handle(std::span<engine::Packet> packets, Instant now, bool owned) noexcept {
   media_.clear();
   limited_.clear();
   for (engine::Packet& packet : packets) {
@@ -217,7 +229,7 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, Instant due,
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, due, monotonic_now, spare_, tx_, handover_, [this] { hand_over(); });
+  nodes::media(engine_, media_, now, tx_, handover_, capture_);
   // The limiter's time does not go back to when a packet was handed over.
   published_ |= signalling_.receive(limited_, std::max(now, now_), rings_ == nullptr ? nullptr : &rings_->datagrams_up,
                                     setup_.engine.local_addresses) != 0;
@@ -241,7 +253,12 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   while (total < kCommandsPerIteration && engine_.accepts_commands() && rings_->events.has_room(api::kMaxAnswerEvents) &&
          rings_->commands.pop(command)) {
     ++total;
-    if (capture_.on()) settle_capture();  // before the answer to what may end it
+    engine_.hurry(command);
+    transcode_hurried();
+    if (capture_.on()) {  // before the answer to what may end it
+      settle_capture();
+      if (command.type == api::CommandType::StopCapture) published_ |= capture_.publish_all();
+    }
     engine_.on_command(command, now, spare_);
     nodes::send(engine_, spare_, now, tx_);
   }

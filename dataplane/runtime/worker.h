@@ -66,8 +66,9 @@ class Worker final : private engine::EventSink {
   std::size_t receive_handover(Instant now) noexcept;
   std::size_t receive_exceptions() noexcept;
   std::size_t receive_plane(Instant now) noexcept;
-  void dispatch(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
-  void handle(std::span<engine::Packet> packets, Instant now, Instant due, bool owned) noexcept;
+  void dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept;
+  void handle(std::span<engine::Packet> packets, Instant now, bool owned) noexcept;
+  void transcode_hurried() noexcept;
   void settle_capture() noexcept;
   void hand_over() noexcept;
   void relink() noexcept;
@@ -94,7 +95,7 @@ class Worker final : private engine::EventSink {
   bool published_ = false;         // something for the client since its doorbell was last looked at
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
-  std::vector<engine::Backlog> backlogs_;  // of setup_.ports
+  bool behind_ = false;  // more packets wait in queues, probably: what was taken from one of them was a full burst
   nodes::PacketList media_;
   nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;

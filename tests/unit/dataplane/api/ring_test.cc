@@ -80,6 +80,30 @@ TEST(Ring, ReservedSlotsAreSeenOncePublishedAndNotBefore) {
   EXPECT_TRUE(producer.corrupt());
 }
 
+TEST(Ring, ReservedSlotsArePublishedUpToTheFirstThatIsNotComplete) {
+  Shared shared(4);
+  RingProducer<Value> producer(shared.memory, 4);
+  RingConsumer<Value> consumer(shared.memory, 4);
+  Value out;
+  for (std::uint64_t round = 0; round < 6; ++round) {  // round and round the ring
+    std::array<Value*, 3> slots{};
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      ASSERT_NE(slots[i] = producer.reserve(), nullptr);
+      *slots[i] = make(10 * round + i);
+    }
+    EXPECT_FALSE(producer.publish(slots[0])) << "not even the first";
+    EXPECT_TRUE(producer.publish(slots[2]));
+    for (std::uint64_t i = 0; i < 2; ++i) {
+      ASSERT_TRUE(consumer.pop(out));
+      EXPECT_EQ(out.number, 10 * round + i);
+    }
+    EXPECT_FALSE(consumer.pop(out));
+    EXPECT_TRUE(producer.publish());
+    ASSERT_TRUE(consumer.pop(out));
+    EXPECT_EQ(out.number, 10 * round + 2);
+  }
+}
+
 TEST(Ring, SaysWhetherSoManyHaveRoom) {
   Shared shared(8);
   RingProducer<Value> producer(shared.memory, 8);

@@ -88,6 +88,44 @@ TEST_F(CaptureStage, WhatBecameOfAPacketIsToldWithIt) {
   EXPECT_EQ(seen[1].header.drop, api::DropReason::SourceLimited);
 }
 
+TEST_F(CaptureStage, WhatWaitsToBeTranscodedIsToldWhenThatIsDecided) {
+  std::array<engine::Packet, 3> burst{packet("198.51.100.1:5060"), packet("198.51.100.2:5060"), packet("198.51.100.3:5060")};
+  for (engine::Packet& one : burst) one.handle = &one;
+  stage.received(burst, from_ns(1000), false);
+  burst[1].verdict = engine::PacketVerdict::Waits;
+  stage.decided();
+  EXPECT_TRUE(stage.publish());
+  EXPECT_EQ(read().size(), 1u) << "what stands before it";
+  EXPECT_FALSE(stage.publish());
+  engine::Packet later = burst[1];  // as the engine hands it back
+  later.verdict = engine::PacketVerdict::Drop;
+  later.drop = api::DropReason::Overloaded;
+  const engine::Packet another = packet("198.51.100.4:5060");
+  stage.decided(another);  // of before the capture
+  EXPECT_FALSE(stage.publish());
+  stage.decided(later);
+  EXPECT_TRUE(stage.publish());
+  const auto seen = read();
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].header.drop, api::DropReason::Overloaded);
+  EXPECT_EQ(seen[0].header.time_ns, 1000u);
+  EXPECT_EQ(seen[1].header.dropped, 0);
+}
+
+TEST_F(CaptureStage, WhatStillWaitsAtTheEndIsNotHeldBack) {
+  engine::Packet one = packet("198.51.100.1:5060");
+  one.handle = &one;
+  stage.received({&one, 1}, from_ns(1), false);
+  one.verdict = engine::PacketVerdict::Waits;
+  stage.decided();
+  EXPECT_FALSE(stage.publish());
+  EXPECT_TRUE(stage.publish_all());
+  EXPECT_EQ(read().size(), 1u);
+  one.verdict = engine::PacketVerdict::Drop;
+  stage.decided(one);
+  EXPECT_FALSE(stage.publish());
+}
+
 TEST_F(CaptureStage, AnotherWorkersPacketsAreItsToCaptureUnlessTheyEndHere) {
   engine::Packet handed_over = packet("198.51.100.1:5060");
   handed_over.owner = 1;

@@ -25,7 +25,8 @@ TEST(PacketBuffers, AreAsManyAsPortsAndWorkersCanHold) {
     const std::uint32_t taps = std::min<std::uint32_t>(workers, 4);
     const std::uint32_t rings = static_cast<std::uint32_t>(ports) * 2 * 1024 * (workers + taps);
     const std::uint32_t buffers = Dataplane::packet_buffers(setup(ports, workers));
-    EXPECT_GT(buffers, rings + workers * nodes::HandoverRings::kCapacity) << ports << " ports, " << int{workers};
+    EXPECT_GT(buffers, rings + workers * (nodes::HandoverRings::kCapacity + engine::FrameQueue::kCapacity))
+        << ports << " ports, " << int{workers};
     EXPECT_EQ(buffers & (buffers + 1), 0U) << "one less than a power of two: what a pool's memory fits best";
   }
 }
