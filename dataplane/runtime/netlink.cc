@@ -19,7 +19,6 @@ namespace ifgw::runtime {
 namespace {
 
 constexpr std::size_t kBuffer = 8192;
-constexpr std::uint8_t kOurMark = 173;  // as "protocol" of the neighbours we ask for (ip neigh shows it); nobody's in rt_protos
 
 Error system_error(const std::string& what, int code = errno) { return Error{what + ": " + std::strerror(code)}; }
 
@@ -28,53 +27,6 @@ std::uint16_t bytes_of(const IpAddress& address) { return address.is_v4() ? 4 : 
 
 void put_address(nlmsghdr* message, std::uint16_t type, const IpAddress& address) {
   mnl_attr_put(message, type, bytes_of(address), address.bytes.data());
-}
-
-std::optional<IpAddress> get_address(const nlattr* attribute, int family) {
-  IpAddress address;
-  address.family = family == AF_INET ? IpFamily::V4 : IpFamily::V6;
-  if (attribute == nullptr || mnl_attr_get_payload_len(attribute) != bytes_of(address)) return std::nullopt;
-  std::memcpy(address.bytes.data(), mnl_attr_get_payload(attribute), bytes_of(address));
-  return address;
-}
-
-template <std::size_t N>
-using Attributes = std::array<const nlattr*, N>;
-
-template <std::size_t N>
-Attributes<N> attributes_of(const nlmsghdr* message, std::size_t header_bytes) {
-  Attributes<N> found{};
-  const char* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
-  for (const auto* at = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, header_bytes));
-       mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at))); at = mnl_attr_next(at))
-    if (mnl_attr_get_type(at) < N) found[mnl_attr_get_type(at)] = at;
-  return found;
-}
-
-std::optional<NeighbourEvent> parse_neighbour(const nlmsghdr* message) {
-  const auto* header = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(message));
-  if (header->ndm_family != AF_INET && header->ndm_family != AF_INET6) return std::nullopt;
-  const auto attributes = attributes_of<NDA_MAX + 1>(message, sizeof *header);
-  const auto address = get_address(attributes[NDA_DST], header->ndm_family);
-  if (!address) return std::nullopt;
-  NeighbourEvent event;
-  event.interface = header->ndm_ifindex;
-  event.address = *address;
-  constexpr unsigned kFixed = NUD_PERMANENT | NUD_NOARP;
-  event.by_hand = (header->ndm_state & kFixed) != 0 || (header->ndm_flags & NTF_EXT_LEARNED) != 0;
-  const nlattr* flags = attributes[NDA_FLAGS_EXT];
-  event.managed = flags != nullptr && mnl_attr_get_payload_len(flags) == 4 && (mnl_attr_get_u32(flags) & NTF_EXT_MANAGED) != 0;
-  const nlattr* mark = attributes[NDA_PROTOCOL];
-  event.ours =
-      event.managed && !event.by_hand && mark != nullptr && mnl_attr_get_payload_len(mark) == 1 && mnl_attr_get_u8(mark) == kOurMark;
-  const bool valid =
-      message->nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | kFixed)) != 0;
-  const nlattr* mac = attributes[NDA_LLADDR];
-  if (valid && mac != nullptr && mnl_attr_get_payload_len(mac) == 6) {
-    event.mac.emplace();
-    std::memcpy(event.mac->data(), mnl_attr_get_payload(mac), 6);
-  }
-  return event;
 }
 
 mnl_socket* open_socket(unsigned groups) {
@@ -116,40 +68,42 @@ Netlink::~Netlink() {
 int Netlink::event_fd() const noexcept { return mnl_socket_get_fd(events_); }
 
 void Netlink::read_events(const NetlinkEvents& events) {
-  alignas(nlmsghdr) char buffer[kBuffer];
+  std::uint8_t buffer[kBuffer];
   while (true) {
-    ssize_t got = mnl_socket_recvfrom(events_, buffer, sizeof buffer);
-    if (got < 0 && errno == ENOBUFS) {
+    const ssize_t got = mnl_socket_recvfrom(events_, buffer, sizeof buffer);
+    if (got < 0 && (errno == ENOBUFS || errno == ENOSPC)) {  // too many for the socket, or too long for the buffer
       events.on_overrun();
       continue;
     }
     if (got <= 0) return;
-    auto left = static_cast<int>(got);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_type == RTM_NEWNEIGH || message->nlmsg_type == RTM_DELNEIGH) {
-        if (const auto event = parse_neighbour(message)) events.on_neighbour(*event);
-      } else if (message->nlmsg_type >= RTM_NEWLINK && message->nlmsg_type < RTM_NEWNEIGH) {
+    Bytes rest(buffer, static_cast<std::size_t>(got));
+    while (const auto message = next_message(rest)) {
+      if (message->type == RTM_NEWNEIGH || message->type == RTM_DELNEIGH) {
+        if (const auto event = parse_neighbour(*message)) events.on_neighbour(*event);
+      } else if (message->type >= RTM_NEWLINK && message->type < RTM_NEWNEIGH) {
         events.on_route_change();  // links, addresses and routes
       }
     }
+    if (!rest.empty()) events.on_overrun();
   }
 }
 
 // Sends and reads until the acknowledgement. 0, or an errno.
-int Netlink::transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_reply) {
+int Netlink::transact(nlmsghdr* request, const std::function<void(const NetlinkMessage&)>& on_reply) {
   request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
   request->nlmsg_seq = ++sequence_;
   if (mnl_socket_sendto(requests_, request, request->nlmsg_len) < 0) return errno;
-  alignas(nlmsghdr) char buffer[kBuffer];
+  std::uint8_t buffer[kBuffer];
   while (true) {
     const ssize_t got = mnl_socket_recvfrom(requests_, buffer, sizeof buffer);
     if (got < 0) return errno;
-    auto left = static_cast<int>(got);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_seq != sequence_) continue;
-      if (message->nlmsg_type == NLMSG_ERROR) return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-      if (on_reply) on_reply(message);
+    Bytes rest(buffer, static_cast<std::size_t>(got));
+    while (const auto message = next_message(rest)) {
+      if (message->sequence != sequence_) continue;
+      if (message->type == NLMSG_ERROR) return parse_error(*message);
+      if (on_reply) on_reply(*message);
     }
+    if (!rest.empty()) return EBADMSG;  // the acknowledgement may be in what cannot be read
   }
 }
 
@@ -162,16 +116,7 @@ std::optional<RouteAnswer> Netlink::route_to(const IpAddress& destination) {
   route->rtm_dst_len = static_cast<unsigned char>(bytes_of(destination) * 8);
   put_address(request, RTA_DST, destination);
   std::optional<RouteAnswer> answer;
-  const int code = transact(request, [&](const nlmsghdr* reply) {
-    if (reply->nlmsg_type != RTM_NEWROUTE) return;
-    const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(reply));
-    const auto attributes = attributes_of<RTA_MAX + 1>(reply, sizeof *header);
-    if (attributes[RTA_OIF] == nullptr) return;
-    answer.emplace();
-    answer->interface = static_cast<int>(mnl_attr_get_u32(attributes[RTA_OIF]));
-    answer->next_hop = get_address(attributes[RTA_GATEWAY], header->rtm_family).value_or(destination);
-    answer->local = header->rtm_type != RTN_UNICAST;
-  });
+  const int code = transact(request, [&](const NetlinkMessage& reply) { answer = parse_route(reply, destination); });
   return code == 0 ? answer : std::nullopt;
 }
 
@@ -197,7 +142,7 @@ int Netlink::ask_for_neighbour(int interface, const IpAddress& address, bool is_
   header->ndm_ifindex = interface;
   header->ndm_flags = NTF_USE;  // what a kernel does that does not know the attribute
   put_address(request, NDA_DST, address);
-  mnl_attr_put_u8(request, NDA_PROTOCOL, kOurMark);
+  mnl_attr_put_u8(request, NDA_PROTOCOL, kNeighbourMark);
   mnl_attr_put_u32(request, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
   return transact(request, nullptr);
 }
@@ -224,9 +169,7 @@ std::optional<NeighbourEvent> Netlink::neighbour(int interface, const IpAddress&
   header->ndm_ifindex = interface;
   put_address(request, NDA_DST, address);
   std::optional<NeighbourEvent> found;
-  transact(request, [&](const nlmsghdr* reply) {
-    if (reply->nlmsg_type == RTM_NEWNEIGH) found = parse_neighbour(reply);
-  });
+  transact(request, [&](const NetlinkMessage& reply) { found = parse_neighbour(reply); });
   return found;
 }
 
@@ -236,12 +179,10 @@ Result<int> Netlink::interface_index(const std::string& name) {
   request->nlmsg_type = RTM_GETLINK;
   mnl_nlmsg_put_extra_header(request, sizeof(ifinfomsg));
   mnl_attr_put_strz(request, IFLA_IFNAME, name.c_str());
-  int index = 0;
-  const int code = transact(request, [&](const nlmsghdr* reply) {
-    if (reply->nlmsg_type == RTM_NEWLINK) index = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(reply))->ifi_index;
-  });
-  if (code != 0 || index == 0) return system_error("interface " + name, code);
-  return index;
+  std::optional<int> index;
+  const int code = transact(request, [&](const NetlinkMessage& reply) { index = parse_link(reply); });
+  if (code != 0 || !index) return system_error("interface " + name, code != 0 ? code : EBADMSG);
+  return *index;
 }
 
 Status Netlink::set_up(int interface) {

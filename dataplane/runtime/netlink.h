@@ -2,7 +2,6 @@
 // Requests wait for the kernel's answer (tens of microseconds); events are read when fd() is readable.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,31 +10,17 @@
 
 #include "codecs/base/ip.h"
 #include "codecs/base/result.h"
+#include "dataplane/runtime/netlink_messages.h"
 
 struct mnl_socket;
 struct nlmsghdr;
 
 namespace ifgw::runtime {
 
-using Mac = std::array<std::uint8_t, 6>;
-
-struct RouteAnswer {
-  int interface = 0;   // index
-  IpAddress next_hop;  // the gateway, or the destination itself when on link
-  bool local = false;  // an address of this host
-};
-struct NeighbourEvent {
-  int interface = 0;
-  IpAddress address;
-  std::optional<Mac> mac;  // absent: failed or deleted
-  bool by_hand = false;    // an operator or a routing daemon keeps it: permanent, without ARP, or learned externally
-  bool managed = false;    // the kernel keeps it fresh
-  bool ours = false;       // because we asked for it
-};
 struct NetlinkEvents {
   std::function<void(const NeighbourEvent&)> on_neighbour;
   std::function<void()> on_route_change;  // some route or link changed
-  std::function<void()> on_overrun;       // events were lost: look at everything again
+  std::function<void()> on_overrun;       // events were lost or cannot be read: look at everything again
 };
 
 class Netlink {
@@ -65,7 +50,7 @@ class Netlink {
  private:
   Netlink() = default;
   int ask_for_neighbour(int interface, const IpAddress& address, bool is_new);
-  int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_reply);
+  int transact(nlmsghdr* request, const std::function<void(const NetlinkMessage&)>& on_reply);
 
   mnl_socket* requests_ = nullptr;
   mnl_socket* events_ = nullptr;

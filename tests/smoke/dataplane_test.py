@@ -172,7 +172,7 @@ s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
         self.assertGreater(len(heard), 120)
         self.assertGreaterEqual(heard[-1][1], 140, "packets arrive until the end, at the new address")
 
-    def test_media_goes_through_a_router(self):
+    def through_a_router(self, *via):
         self.lab.run_in("callee", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
         if "behind" not in vars(type(self)):  # a subclass has a lab of its own
             type(self).behind = self.lab.namespace("behind")
@@ -180,7 +180,7 @@ s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
             self.lab.address("callee", "r0", "10.3.0.1/24")
             self.lab.address("behind", "h0", "10.3.0.2/24")
             self.lab.run_in("behind", "ip", "route", "add", "default", "via", "10.3.0.1")
-            self.dataplane.route("add", "10.3.0.0/24", "via", gateway.CALLEE)
+        self.dataplane.route("replace", "10.3.0.0/24", "via", *via)
         remote_a, remote_b = f"{gateway.CALLER}:4000", "10.3.0.2:4002"
         legs = self.dataplane.call(remote_a, "PCMU", remote_b, "PCMA")
         with gateway.Start(self.lab) as together:
@@ -189,6 +189,12 @@ s.sendto(b"\\x80\\x60" + b"0" * 170, ("{host}", {port}))
         heard_a, heard_b = gateway.rtp_result(a), gateway.rtp_result(b)
         self.check(heard_b, 8, 440)
         self.check(heard_a, 0, 620)
+
+    def test_media_goes_through_a_router(self):
+        self.through_a_router(gateway.CALLEE)
+
+    def test_media_goes_through_a_router_known_by_its_ipv6_address(self):
+        self.through_a_router("inet6", gateway.CALLEE6)
 
     def test_control_plane_killed_two_hundred_times_costs_no_packet(self):
         remote_a, remote_b = f"{gateway.CALLER}:4000", f"{gateway.CALLEE}:4002"
