@@ -32,7 +32,7 @@ struct ConnectionLimits {
 // A message that did not leave.
 struct Undelivered {
   std::uint64_t ticket = 0;  // OutboundMessage::ticket
-  sip::Wire trace_id;        // of the leg it belongs to; null: of none
+  sip::Wire trace_id;        // of the leg or request it belongs to; null: of none
 };
 
 class SipConnection {

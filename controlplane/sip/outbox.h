@@ -21,7 +21,8 @@ struct Hop {
   ConnectionId connection = 0;
 };
 
-// Whose message it is, for the wire record. `trace_id` is shared by everything of one leg; null without a leg.
+// Whose message it is, for the wire record. `trace_id` is shared by everything of one leg; without a leg it is that of a request
+// and its answer.
 struct Owner {
   core::LegKey leg;
   Wire trace_id;

@@ -157,7 +157,7 @@ std::string make_response(const ResponseParts& parts, std::string_view stem) {
   if (!parts.contact.empty()) line(out, "Contact", parts.contact);
   if (parts.allow) line(out, "Allow", kAllow);
   if (!parts.product.empty()) line(out, "Server", parts.product);
-  if (!parts.trace_id.empty()) line(out, "X-IF-Trace-ID", parts.trace_id);
+  if (!parts.trace_id.empty()) line(out, kTraceHeader, parts.trace_id);
   if (parts.extra != nullptr) {
     for (const auto& [name, value] : *parts.extra) line(out, name, value);
   }

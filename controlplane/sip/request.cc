@@ -12,7 +12,8 @@ void line(std::string& out, std::string_view name, std::string_view value) {
   out.append("\r\n");
 }
 
-// A request on the INVITE's own transaction: its Via (the only one), Routes, From and Call-ID, another method.
+// A request on the INVITE's own transaction: its Via (the only one), Routes, From, Call-ID and trace id, another
+// method.
 std::string same_transaction(std::string_view invite, std::string_view method, std::string_view to) {
   const PreScan scan = prescan(as_bytes(invite));
   std::string out;
@@ -21,7 +22,8 @@ std::string same_transaction(std::string_view invite, std::string_view method, s
   HeaderWalker walker(scan.headers);
   HeaderField field;
   while (walker.next(field)) {
-    if (field.id == HeaderId::Via || field.id == HeaderId::Route || field.id == HeaderId::From || field.id == HeaderId::CallId)
+    if (field.id == HeaderId::Via || field.id == HeaderId::Route || field.id == HeaderId::From || field.id == HeaderId::CallId ||
+        same(field.name, kTraceHeader))
       line(out, field.name, field.value);
   }
   line(out, "To", to.empty() ? scan.to : to);
@@ -60,7 +62,7 @@ std::string make_request(const RequestParts& parts) {
     line(out, "Allow", kAllow);
   }
   line(out, "User-Agent", parts.product);
-  if (!parts.trace_id.empty()) line(out, "X-IF-Trace-ID", parts.trace_id);
+  if (!parts.trace_id.empty()) line(out, kTraceHeader, parts.trace_id);
   if (parts.extra != nullptr) {
     for (const auto& [name, value] : *parts.extra) line(out, name, value);
   }

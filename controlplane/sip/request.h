@@ -12,6 +12,7 @@
 
 namespace ifgw::sip {
 
+inline constexpr std::string_view kTraceHeader = "X-IF-Trace-ID";
 inline constexpr std::string_view kAllow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
 
 struct RequestParts {

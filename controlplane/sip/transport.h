@@ -50,7 +50,7 @@ struct OutboundMessage {
   std::uint64_t ticket = 0;     // != 0: tell UserAgent::on_send_failed(ticket) when it cannot be sent
   bool is_request = false;
   Wire bytes;
-  Wire trace_id;  // of the leg it belongs to; null: of none
+  Wire trace_id;  // of the leg or request it belongs to; null: of none
 };
 
 // What was on the wire, for the witness. One per message sent or received, retransmissions marked. Messages shed by
@@ -63,7 +63,7 @@ struct WireMessage {
   Endpoint local;
   Endpoint peer;
   core::LegKey leg;      // value 0: belongs to no leg
-  std::string trace_id;  // empty: belongs to no leg
+  std::string trace_id;  // of the leg, or of a request that begins none and of its answer
   std::string method;    // of the request, or of the request a response answers (CSeq)
   int status = 0;        // 0: a request
   std::string call_id;

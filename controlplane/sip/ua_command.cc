@@ -42,7 +42,7 @@ std::string address_value(const std::string& display, const std::string& uri) {
 core::Headers allowed_extensions(const core::Headers& headers) {
   core::Headers out;
   for (const auto& field : headers) {
-    if (is_token(field.first) && starts_with_same(field.first, "X-") && !same(field.first, "X-IF-Trace-ID")) out.push_back(field);
+    if (is_token(field.first) && starts_with_same(field.first, "X-") && !same(field.first, kTraceHeader)) out.push_back(field);
   }
   return out;
 }

@@ -98,6 +98,7 @@ void UserAgent::Impl::on_update(const Request& request, const Message& parsed, L
   if (theirs.is_invite) {
     ResponseParts trying;
     trying.status = 100;
+    trying.trace_id = *leg.owner.trace_id;
     server_.answer(theirs.server, 100, std::make_shared<const std::string>(make_response(trying, theirs.stem)), now);
   }
   withdraw_waiting_update(leg);

@@ -78,10 +78,22 @@ std::string UserAgent::Impl::new_token(std::size_t words) {
   return token;
 }
 
-std::string UserAgent::Impl::trace_id_of(const Message& message) {
-  const std::vector<std::string> values = message.values("X-IF-Trace-ID");
-  const bool valid = values.size() == 1 && values[0].size() <= kMaxTraceId && is_token(values[0]);
-  return valid ? values[0] : new_token(2);
+std::optional<std::string> UserAgent::Impl::given_trace_id(const PreScan& scan) {
+  std::optional<std::string> given;
+  HeaderWalker walker(scan.headers);
+  HeaderField field;
+  while (walker.next(field)) {
+    if (!same(field.name, kTraceHeader)) continue;
+    if (given) return std::nullopt;  // which of them?
+    given = unfold(field.value);
+  }
+  return given && given->size() <= kMaxTraceId && is_token(*given) ? given : std::nullopt;
+}
+
+Owner UserAgent::Impl::owner_of(const PreScan& scan) {
+  if (const Leg* leg = find_dialog(scan)) return leg->owner;
+  const auto given = given_trace_id(scan);
+  return {{}, std::make_shared<const std::string>(given ? *given : stateless_tag(scan))};
 }
 
 std::string UserAgent::Impl::make_leg_response(const Leg& leg, std::string_view stem, int status, std::string_view reason,

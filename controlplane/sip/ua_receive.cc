@@ -140,8 +140,7 @@ void UserAgent::Impl::shed(const InboundMessage& message, const PreScan& scan) {
 }
 
 void UserAgent::Impl::refuse(const Request& request, const Refusal& refusal, Instant now) {
-  Owner owner;
-  if (const Leg* leg = find_dialog(request.scan)) owner = leg->owner;
+  const Owner owner = owner_of(request.scan);
   outbox_.received(request.message, request.scan, request.bytes, owner, false, now);
   outbox_.send(reply_hop(request.message, request.scan), std::make_shared<const std::string>(make_refusal(request, refusal, owner)), owner,
                false, 0, now);

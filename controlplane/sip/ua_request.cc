@@ -85,7 +85,8 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
     return refuse(request, {400, "Missing Contact header", {}, false}, now);
   }
   fresh.key = randomness_.next_leg();
-  fresh.owner = {fresh.key, std::make_shared<const std::string>(trace_id_of(parsed))};
+  const auto given = given_trace_id(scan);
+  fresh.owner = {fresh.key, std::make_shared<const std::string>(given ? *given : new_token(2))};
   fresh.had_offer = has_sdp(scan);
   fresh.secure = parsed.request_uri().scheme == Scheme::Sips;
   fresh.stem = make_stem(scan, request.message.source, fresh.dialog.local_tag);
@@ -98,6 +99,7 @@ void UserAgent::Impl::on_new_invite(const Request& request, const Message& parse
 
   ResponseParts trying;
   trying.status = 100;
+  trying.trace_id = *leg.owner.trace_id;
   leg.repeated.bytes = std::make_shared<const std::string>(make_response(trying, make_stem(scan, request.message.source, {})));
   leg.repeated.status = 100;
   leg.repeated.cseq = scan.cseq;
@@ -129,8 +131,7 @@ void UserAgent::Impl::on_options(const Request& request, Instant now) {
     ++statistics_.table_full;
     return refuse(request, {503, {}, {{"Retry-After", std::to_string(config_.limits.retry_after_s)}}, false}, now);
   }
-  Owner owner;
-  if (const Leg* leg = find_dialog(request.scan)) owner = leg->owner;
+  const Owner owner = owner_of(request.scan);
   outbox_.received(request.message, request.scan, request.bytes, owner, false, now);
   const core::Headers capabilities{{"Accept", "application/sdp"}, {"Accept-Encoding", "identity"}, {"Supported", ""}};
   const std::string contact = contact_value(address_or_first(request.message.transport, request.message.local), false);
@@ -139,6 +140,7 @@ void UserAgent::Impl::on_options(const Request& request, Instant now) {
   parts.product = config_.product;
   parts.contact = contact;
   parts.allow = true;
+  parts.trace_id = *owner.trace_id;
   parts.extra = &capabilities;
   const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), owner, now);
   const std::string stem = make_stem(request.scan, request.message.source, stateless_tag(request.scan));
@@ -159,6 +161,7 @@ void UserAgent::Impl::on_cancel(const Request& request, Instant now) {
   ResponseParts parts;
   parts.status = 200;
   parts.product = config_.product;
+  parts.trace_id = *owner.trace_id;
   const SlotId id = server_.start(request.scan, reply_hop(request.message, request.scan), owner, now);
   server_.answer(id, 200, std::make_shared<const std::string>(make_response(parts, make_stem(request.scan, request.message.source, tag))),
                  now);

@@ -144,7 +144,11 @@ class UserAgent::Impl {
   const AdvertisedAddress& address_or_first(Transport transport, const Endpoint& local) const;
   std::string new_token(std::size_t words = 1);
   std::string new_branch() { return "z9hG4bK" + new_token(); }
-  std::string trace_id_of(const Message& message);
+  // The request's own trace id; nothing: it has none, several, or one that is not valid.
+  static std::optional<std::string> given_trace_id(const PreScan& scan);
+  // Of a request that begins no call: the leg whose dialog it names, else no leg and the request's own trace id, else one made of the
+  // request, so that a copy gets the same answer.
+  Owner owner_of(const PreScan& scan);
   static Hop seen_hop(const InboundMessage& message) { return {message.transport, message.source, message.local, message.connection}; }
 
   const UserAgentConfig config_;
