@@ -21,7 +21,8 @@ namespace ifgw::sip {
   X(malformed_requests, "requests answered with 400, 413, 414, 505 or 513")                                      \
   X(malformed_responses, "responses dropped because a header was missing or wrong")                              \
   X(misrouted_responses, "responses dropped because a second Via makes them a proxy's")                          \
-  X(stray_responses, "responses that match no client transaction")                                               \
+  X(stray_responses, "responses that match neither a client transaction nor a dialog")                           \
+  X(late_answers, "2xx to INVITEs of ours that nobody waited for any more, acknowledged")                        \
   X(stray_acks, "ACKs that match neither a transaction nor a dialog")                                            \
   X(unsupported_requests, "requests answered with 405, 415, 416, 420 or 501")                                    \
   X(outside_dialog, "requests answered with 481")                                                                \

@@ -110,7 +110,7 @@ void UserAgent::Impl::on_response(const InboundMessage& message, const PreScan& 
   }
   const SlotId id = client_.find(scan);
   if (id == 0) {
-    ++statistics_.stray_responses;
+    if (!acknowledge_late(message, scan, now)) ++statistics_.stray_responses;
     return;
   }
   const ClientTransactions::Received received = client_.on_response(id, scan, now);

@@ -154,6 +154,21 @@ void UserAgent::Impl::on_reinvite_answer(const InboundMessage& message, const Pr
   outbox_.event(core::LegUpdated{leg->key, has_sdp(scan) ? std::string(scan.body) : std::string{}, false});
 }
 
+// Section 13.2.2.4: every 2xx is acknowledged, also when its transaction was given up; without its ACK the party would repeat it and
+// then end the call. It is no answer for core, which was told that the offer was refused, and moves no target.
+bool UserAgent::Impl::acknowledge_late(const InboundMessage& message, const PreScan& scan, Instant now) {
+  if (scan.cseq_method != "INVITE" || scan.status < 200 || scan.status >= 300) return false;
+  Leg* leg = legs_.find(leg_by_tag_.find(scan.from_tag));
+  if (leg == nullptr || scan.to_tag.empty() || leg->dialog.remote_tag != scan.to_tag || leg->dialog.call_id != scan.call_id) return false;
+  const bool open = leg->ours != 0 && scan.cseq == leg->dialog.local_cseq;  // its answer would have named its transaction
+  if (open || leg->ack_held || scan.cseq > leg->dialog.local_cseq) return false;
+  outbox_.received(message, scan, std::make_shared<const std::string>(as_text(message.bytes)), leg->owner, false, now);
+  ++statistics_.late_answers;
+  const std::string ack = send_in_dialog_text(*leg, "ACK", {}, scan.cseq);
+  outbox_.send(leg->dialog.hop, std::make_shared<const std::string>(ack), leg->owner, false, 0, now);
+  return true;
+}
+
 // Timers B and F, or a transport that cannot send: `cause` and `status` are for a request nobody had ended yet.
 void UserAgent::Impl::on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason,
                                         Instant now) {

@@ -94,6 +94,8 @@ class UserAgent::Impl {
   void on_reinvite_response(const InboundMessage& message, const PreScan& scan, SlotId id, const Owner& owner, Instant now);
   Duration glare_wait(const Leg& leg);
   void on_reinvite_answer(const InboundMessage& message, const PreScan& scan, SlotId id, Leg* leg, Instant now);
+  // A 2xx to an INVITE of ours in an established dialog whose transaction is gone: sends its ACK. False: it is none.
+  bool acknowledge_late(const InboundMessage& message, const PreScan& scan, Instant now);
   void on_client_failure(const ClientFailure& failure, core::EndCause cause, int status, std::string_view reason, Instant now);
 
   // ---- ua_command.cc

@@ -1,4 +1,5 @@
-// A re-INVITE of ours that gets a 1xx and no final answer: cancelled after 64*T1, forgotten after as much again.
+// A re-INVITE of ours that gets a 1xx and no final answer: cancelled after 64*T1, forgotten after as much again, and a 2xx that
+// comes later still acknowledged.
 #include "tests/unit/controlplane/sip/user_agent_fixture.h"
 
 namespace ifgw::sip {
@@ -98,6 +99,68 @@ TEST_F(OpenReInviteTest, ACallThatEndsMeanwhileEndsAsEver) {
   net->run_for(seconds(70));
   EXPECT_EQ(count<core::LegUpdated>(), 0);
   EXPECT_EQ(gw->ua->occupancy().legs + gw->ua->occupancy().client_transactions, 0u);
+}
+
+class GivenUpReInviteTest : public OpenReInviteTest {
+ protected:
+  GivenUpReInviteTest() {
+    exchange(answer_to(cancelled(), 200, ""));
+    net->run_for(seconds(33));
+    EXPECT_EQ(std::get<core::LegUpdated>(gw->events.back()).status, 408);
+    arrived();
+  }
+  std::string accepted() const { return answer_to(ours, 200, "", "Contact: <sip:elsewhere@192.0.2.99:5080>\r\n", sample_sdp(8)); }
+  void expect_ack(const std::string& ack) const {
+    EXPECT_EQ(ack.substr(0, ack.find('\r')), "ACK sip:peer@192.0.2.9:5080 SIP/2.0");
+    EXPECT_EQ(line_of(ack, "CSeq"), "CSeq: 1 ACK");
+    const PreScan scan = prescan(as_bytes(ack));
+    const PreScan invite = prescan(as_bytes(ours));
+    EXPECT_EQ(scan.from_tag, invite.from_tag);
+    EXPECT_EQ(scan.to_tag, invite.to_tag);
+    EXPECT_EQ(scan.call_id, invite.call_id);
+    EXPECT_NE(scan.via.branch, invite.via.branch) << "a transaction of its own";
+    EXPECT_TRUE(scan.body.empty());
+  }
+};
+
+TEST_F(GivenUpReInviteTest, EachCopyOfALateAnswerIsAcknowledged) {
+  for (int copy = 0; copy < 3; ++copy) expect_ack(only_answer(accepted()));
+  net->run_for(seconds(3'600));
+  expect_ack(only_answer(accepted()));
+  EXPECT_EQ(gw->ua->statistics().late_answers, 4u);
+  EXPECT_EQ(gw->ua->statistics().stray_responses, 0u);
+  EXPECT_EQ(count<core::LegUpdated>(), 1) << "for core it was refused";
+  EXPECT_EQ(count<core::LegEnded>(), 0);
+  EXPECT_EQ(gw->wire.back().leg.value, leg.value);
+}
+
+TEST_F(GivenUpReInviteTest, ALateAnswerIsNotThatOfTheNextOne) {
+  net->command(*gw, core::UpdateLeg{leg, sample_sdp(7)});
+  const std::string next = arrived().at(0);
+  expect_ack(only_answer(accepted()));
+  EXPECT_EQ(count<core::LegUpdated>(), 1);
+  EXPECT_EQ(line_of(only_answer(answer_to(next, 200, "", {}, sample_sdp(9))), "CSeq"), "CSeq: 2 ACK");
+  EXPECT_EQ(std::get<core::LegUpdated>(gw->events.back()).sdp, sample_sdp(9));
+}
+
+TEST_F(GivenUpReInviteTest, WhatIsNotOfThisDialogIsNotAcknowledged) {
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = accepted();
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+  };
+  const PreScan scan = prescan(as_bytes(ours));
+  EXPECT_TRUE(exchange(changed(std::string(scan.from_tag), "nobody")).empty());
+  EXPECT_TRUE(exchange(changed(";tag=" + std::string(scan.to_tag), ";tag=other")).empty());
+  EXPECT_TRUE(exchange(changed(";tag=" + std::string(scan.to_tag), "")).empty());
+  EXPECT_TRUE(exchange(changed(std::string(scan.call_id), "another")).empty());
+  EXPECT_TRUE(exchange(changed("CSeq: 1 INVITE", "CSeq: 2 INVITE")).empty()) << "never sent";
+  EXPECT_TRUE(exchange(changed("CSeq: 1 INVITE", "CSeq: 1 BYE")).empty());
+  EXPECT_TRUE(exchange(changed("SIP/2.0 200", "SIP/2.0 180")).empty());
+  EXPECT_TRUE(exchange(changed("SIP/2.0 200", "SIP/2.0 500")).empty()) << "its transaction acknowledged it, or is gone";
+  EXPECT_EQ(gw->ua->statistics().stray_responses, 8u);
+  EXPECT_EQ(gw->ua->statistics().late_answers, 0u);
 }
 
 }  // namespace
