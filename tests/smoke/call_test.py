@@ -265,13 +265,13 @@ class Calls(unittest.TestCase):
         self.assertEqual([(d["party"], d["cause"], d["reporter"]) for d in told], [("callee", "port-unreachable", gateway.CALLEE)])
 
     def test_thousand_calls_at_once_leave_nothing_behind(self):
-        served = peers.Sipp(self.lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-m", "1000", "-l", "2000", "-timeout", "120", name="callee")
-        dialled = peers.Sipp(self.lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1000", "-r", "100", "-l", "2000", "-s", "expert", "-d", "14000",
-                             "-timeout", "120", target=GATEWAY, name="caller")
+        served = peers.Sipp(self.lab, "callee", callee(*ANSWERS), f"{gateway.CALLEE}:5060", "-m", "1000", "-l", "2000", "-timeout", 120 * lab.SLOW, name="callee")
+        dialled = peers.Sipp(self.lab, "caller", caller(*ANSWERED), f"{gateway.CALLER}:5060", "-m", "1000", "-r", 100 // lab.SLOW, "-l", "2000", "-s", "expert",
+                             "-d", 14000 * lab.SLOW, "-timeout", 120 * lab.SLOW, target=GATEWAY, name="caller")
         lab.wait_for(lambda: self.control.ctl("status")["calls"]["active"] == 1000 or not dialled.process.running(), 60, "all are up")
         self.assertTrue(dialled.process.running(), "all calls were up at the same time")
         self.assertEqual(self.control.ctl("status")["sip"]["legs"], 2000)
-        dialled.wait(100)
+        dialled.wait(100 * lab.SLOW)
         served.wait(20)
 
     def test_malformed_messages_are_answered_or_ignored_and_harm_nobody(self):

@@ -34,8 +34,13 @@ def run(*argv, check=True, timeout=30, **kwargs):
     return done
 
 
+# How many times slower the programs are than an ordinary build's: sanitizers (tools/dev/check).
+SLOW = int(os.environ.get("IFGW_SLOW", "1"))
+
+
 def wait_for(condition, seconds, what, interval=0.02):
     """Polls until condition() is truthy and returns it. The limit is for a loaded machine, not a measurement."""
+    seconds *= SLOW
     end = time.monotonic() + seconds
     while True:
         value = condition()
