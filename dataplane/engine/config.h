@@ -37,7 +37,7 @@ struct EngineConfig {
   std::uint32_t transcoding_mb = 0;                    // per worker, 0..65536; both directions of a call with Opus at one end take 80 kB
   PairCostsNs pair_costs_ns = declared_costs();        // better: as measured on this machine
   std::uint32_t max_load_percent = 80;                 // of a worker's time that calls may be promised, 0..400; 0: any
-  Duration late = std::chrono::milliseconds(10);       // work on frames that may wait, 100 us..1 s; Engine::shed()
+  Duration late = std::chrono::milliseconds(60);       // that audio may wait to be transcoded, 100 us..1 s; Engine::shed()
 
   // Limiter, per worker.
   std::uint32_t limiter_sources = 65'536;         // at once

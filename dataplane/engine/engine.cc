@@ -68,7 +68,7 @@ void Engine::media(std::span<Packet* const> packets, Instant now, PacketSource& 
     std::array<void*, kMaxBurst> handles;  // ours meanwhile, to tell whose frames come back
     for (std::size_t i = 0; i < count; ++i) handles[i] = std::exchange(packets[i]->handle, packets[i]);
     media_.begin(packets.first(count), now);
-    while (const WaitingFrame* frame = media_.next_frame(now, spare)) *static_cast<Packet*>(frame->packet.handle) = frame->packet;
+    while (const WaitingFrame* frame = media_.next_frame(spare)) *static_cast<Packet*>(frame->packet.handle) = frame->packet;
     for (std::size_t i = 0; i < count; ++i) packets[i]->handle = handles[i];
     packets = packets.subspan(count);
   }

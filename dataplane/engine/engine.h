@@ -11,7 +11,7 @@
 //   Exception                             -> the shell's policer and the exception port
 //   engine.on_message() for what other workers tell, before the packets that they hand over with it
 //   engine.on_command() for each command while accepts_commands(), engine.on_timer() when next_deadline() has come
-//   engine.next_frame() when nothing else waits, so that nothing waits for longer than one frame takes -> Transmit, Drop or Kept
+//   engine.next_frame() when nothing else waits, then all of it again -> Transmit, Drop or Kept
 // Before on_command() and on_message(): hurry(), and next_frame() while hurried().
 //
 // Commands about sources (SetLimits, SetPrefixLimit, BlockSource, UnblockSource, ExemptPrefix, ForgetPrefixes,
@@ -78,17 +78,17 @@ class Engine {
   // and length may move), with Kept, with HandOver when its leg has moved, or with Waits when it is a frame to be transcoded. `now`: when
   // they were received.
   void begin_media(std::span<Packet* const> packets, Instant now) noexcept { media_.begin(packets, now); }
-  // To be called until nullptr before the next begin_media(): a frame that is given up (Drop, Overloaded), since more work waits than can
-  // be done within EngineConfig::late, by what its pairs of codecs cost now, or more packets than there is room for. It is of the newest
-  // stream with a heavy pair (api::kHeavyCostNs), if there is one, else of the newest. Valid until the next begin_media().
-  Packet* shed() noexcept { return media_.shed(); }
+  // To be called until nullptr, before the next begin_media() and from time to time while frames wait: a frame that is given up (Drop,
+  // Overloaded). It has waited for longer than EngineConfig::late, or others need its place. Those that come last (next_frame()) are
+  // those that wait so long. Telephone-events that do so come next instead. Valid until the next begin_media(). `now`: at present.
+  Packet* shed(Instant now) noexcept { return media_.shed(now); }
   std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
   // The next frame is dear, so what is done already should be sent before it.
   bool next_is_heavy() const noexcept { return media_.next_is_heavy(); }
-  // Transcodes the next frame: light ones before heavy ones, then those of the oldest stream first. Its packet, with Transmit, Drop or
-  // Kept, and so those taken from `spare`; nullptr: none waits. Valid until the next begin_media(). One that has waited for several times
-  // EngineConfig::late is given up (Overloaded).
-  WaitingFrame* next_frame(Instant now, PacketSource& spare) noexcept { return media_.next_frame(now, spare); }
+  // Transcodes the next frame: light ones before heavy ones, then those of the oldest stream first; a stream that sends audio faster than
+  // its time comes behind all others. Its packet, with Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none waits. Valid
+  // until the next begin_media().
+  WaitingFrame* next_frame(PacketSource& spare) noexcept { return media_.next_frame(spare); }
   // The frames of the legs that this will change come next. It must wait for them: call next_frame() while hurried().
   void hurry(const api::Command& command) noexcept;
   void hurry(const WorkerMessage& message) noexcept;

@@ -45,10 +45,10 @@ class Media {
 
   // As Engine::begin_media() and the like.
   void begin(std::span<Packet* const> packets, Instant now) noexcept;
-  Packet* shed() noexcept;
+  Packet* shed(Instant now) noexcept;
   std::size_t frames_waiting() const noexcept { return frames_.size(); }
   bool next_is_heavy() const noexcept { return frames_.size() != 0 && frames_.heavy(); }
-  WaitingFrame* next_frame(Instant now, PacketSource& spare) noexcept;
+  WaitingFrame* next_frame(PacketSource& spare) noexcept;
   void hurry(std::uint32_t leg) noexcept;
   bool hurried() const noexcept { return frames_.hurried() != 0; }
   void frame_took(Duration time) noexcept;
@@ -128,6 +128,7 @@ class Media {
   inline void relay(Packet& packet, const LegRx& rx, const LegOut& out, const RtpFixed& before, const RtpFixed& after,
                     Instant now) noexcept;
   void queue(const Waiting& waiting, Instant now) noexcept;
+  Packet* give_up(WaitingFrame& frame) noexcept;
   void map(const Waiting& waiting, Instant now) noexcept;
   void transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept;
   unsigned send_frames(Packet& packet, RtpOut& stream, Instant now, PacketSource& spare) noexcept;
@@ -158,10 +159,14 @@ class Media {
   struct Coding {
     CoderPool::Coder coder;
     TranscoderSettings settings;
-    std::uint32_t peer = kNoLeg;  // the leg it was made for
-    std::uint32_t ssrc = 0;       // of the stream that is decoded
-    std::uint64_t born = 0;       // rises from one coder to the next
+    std::uint32_t peer = kNoLeg;      // the leg it was made for
+    std::uint32_t ssrc = 0;           // of the stream that is decoded
+    Instant paid_until{};             // by the audio that came, at four fifths of its time
+    std::uint64_t born : 47 = 0;      // rises from one coder to the next
+    std::uint64_t waiting : 16 = 0;   // frames of it
+    std::uint64_t is_greedy : 1 = 0;  // they come behind all others
   };
+  static bool greedy(Coding& coding, Instant now) noexcept;
   void follow(Coding& coding, std::uint32_t ssrc) noexcept;
   bool make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to, Coding& made) noexcept;
   // Makes the way from the leg to its peer anew.

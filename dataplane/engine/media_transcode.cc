@@ -10,9 +10,7 @@ namespace {
 constexpr std::size_t kRtpBytes = 12;
 // One burst more always finds room.
 constexpr std::size_t kMostWaiting = FrameQueue::kCapacity - kMaxBurst;
-// Work for EngineConfig::late is let in, so what waits so many times as long was overtaken, or the worker did not run. Nobody plays it any
-// more.
-constexpr int kStale = 4;
+constexpr Duration kAhead = std::chrono::seconds(1);
 
 void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t payload_type, std::uint32_t ssrc) noexcept {
   at[0] = 0x80;  // version 2; no padding, extension or CSRC: those were the other stream's
@@ -27,30 +25,46 @@ void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t 
 // Takes the packet over, with its buffer.
 void Media::queue(const Waiting& waiting, Instant now) noexcept {
   const std::uint32_t leg = waiting.packet->leg_index;
-  const Coding& coding = coding_[leg];
-  const std::uint8_t pair = legs_.rx(leg).codec_pair;
-  const std::uint32_t ms = coding.coder->packet_ms() != 0 ? coding.coder->packet_ms() : coding.settings.ptime_ms;
-  const auto work_ns = static_cast<std::uint32_t>(std::uint64_t{headroom_.cost(pair).ns()} * ms / 20);
+  Coding& coding = coding_[leg];
+  // One that turns greedy stays so while frames of it wait: they keep their order.
+  const bool last = greedy(coding, now) || (coding.is_greedy != 0 && coding.waiting != 0);
+  coding.is_greedy = last ? 1 : 0;
+  ++coding.waiting;
   waiting.packet->verdict = PacketVerdict::Waits;
-  frames_.add({*waiting.packet, waiting.rtp, waiting.kind, work_ns, now}, headroom_.heavy(pair), coding.born);
+  frames_.add({*waiting.packet, waiting.rtp, waiting.kind, now}, {last, headroom_.heavy(legs_.rx(leg).codec_pair), coding.born});
 }
 
-Packet* Media::shed() noexcept {
-  const bool much = frames_.size() > 1 && frames_.work_ns() > static_cast<std::uint64_t>(late_.count());
-  if (!much && frames_.size() <= kMostWaiting) return nullptr;
-  Packet& packet = frames_.give_up().packet;
-  drop(packet, api::DropReason::Overloaded);
-  return &packet;
+// A stream that is faster than the time it stands for, beyond what a network may have held back.
+bool Media::greedy(Coding& coding, Instant now) noexcept {
+  const std::uint32_t ms = coding.coder->packet_ms() != 0 ? coding.coder->packet_ms() : coding.settings.ptime_ms;
+  constexpr std::int64_t kPaidNsPerMs = 800'000;  // clocks differ
+  const Instant paid = std::max(coding.paid_until, now) + Duration(ms * kPaidNsPerMs);
+  if (paid - now > kAhead) return true;
+  coding.paid_until = paid;
+  return false;
 }
 
-WaitingFrame* Media::next_frame(Instant now, PacketSource& spare) noexcept {
+Packet* Media::shed(Instant now) noexcept {
+  for (const WaitingFrame* longest; (longest = frames_.longest()) != nullptr && now - longest->received > late_;) {
+    if (longest->kind != FrameKind::Event) return give_up(frames_.take_longest());
+    frames_.hurry_longest();
+  }
+  return frames_.size() > kMostWaiting ? give_up(frames_.take_last()) : nullptr;
+}
+
+Packet* Media::give_up(WaitingFrame& frame) noexcept {
+  --coding_[frame.packet.leg_index].waiting;
+  drop(frame.packet, api::DropReason::Overloaded);
+  return &frame.packet;
+}
+
+WaitingFrame* Media::next_frame(PacketSource& spare) noexcept {
   if (frames_.size() == 0) return nullptr;
   WaitingFrame& frame = frames_.take();
+  --coding_[frame.packet.leg_index].waiting;
   const Waiting waiting{&frame.packet, frame.rtp, frame.kind};
   timed_ = {};
-  if (now - frame.received > kStale * late_)
-    drop(frame.packet, api::DropReason::Overloaded);
-  else if (frame.kind == FrameKind::Event)
+  if (frame.kind == FrameKind::Event)
     transcoded_event(waiting, frame.received, spare);
   else if (frame.kind == FrameKind::Noise)
     transcoded_noise(waiting, frame.received, spare);
@@ -177,7 +191,7 @@ bool Media::make_coding(std::uint32_t leg, const api::MediaParams& from, std::ui
   const Coding& there = coding_[leg];
   if (there.coder != nullptr && there.peer == peer && there.settings == made.settings) return true;
   made.coder = pool_.make(made.settings);
-  made.born = ++coders_made_;
+  made.born = ++coders_made_ & 0x7FFF'FFFF'FFFF;
   return made.coder != nullptr;
 }
 

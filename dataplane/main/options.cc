@@ -84,7 +84,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   o.engine.sip_udp_ports = {5060};
   o.engine.signalling_tcp_ports = {5060, 5061};
   std::uint16_t mtu = 1500;
-  std::uint32_t late_us = 10'000;
+  std::uint32_t late_us = 60'000;
   CLI::App app{"Packets of ifgw: relays and transcodes RTP, limits signalling, on poll-mode queues."};
   app.set_version_flag("--version", "ifgw-dataplane " IFGW_VERSION);
   app.set_config("--config", "", "read settings from this file (TOML: one line per option, without the dashes)");
@@ -147,7 +147,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_flag("!--no-measure", o.measure_costs,
                "do not measure at start what each pair of codecs costs: go by figures of another machine");
   app.add_option("--late-us", late_us,
-                 "work on audio that may wait at a worker; of more it gives up that of the newest calls, costly codecs first, us")
+                 "audio that waits longer to be transcoded is given up: that of the newest calls, costly codecs first, us")
       ->check(CLI::Range(100, 1'000'000))
       ->capture_default_str();
   app.add_option("--limiter-sources", o.engine.limiter_sources, "sources counted at once, per worker")

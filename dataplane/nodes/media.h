@@ -46,23 +46,32 @@ inline void finish_waiting(engine::Engine& engine, const engine::Packet& packet,
   finish(engine, packet, received, tx);
 }
 
+// Frees what is given up.
+inline void shed(engine::Engine& engine, Instant now, Tx& tx, Capture& capture) noexcept {
+  while (const engine::Packet* given_up = engine.shed(now)) finish_waiting(engine, *given_up, now, tx, capture);
+}
+
 // `packets`: kind Media, owned by this worker; when they were received. Every buffer is sent, handed over, freed, or waits in the engine
-// with its frame, for transcode().
-inline void media(engine::Engine& engine, const PacketList& packets, Instant received, Tx& tx, Handover& handover,
-                  Capture& capture) noexcept {
-  if (packets.empty()) return;
+// with its frame, for transcode(). How many were relayed.
+inline std::size_t media(engine::Engine& engine, const PacketList& packets, Instant received, Tx& tx, Handover& handover,
+                         Capture& capture) noexcept {
+  if (packets.empty()) return 0;
   engine.begin_media(packets.all(), received);
-  for (const engine::Packet* packet : packets.all())
+  std::size_t relayed = 0;
+  for (const engine::Packet* packet : packets.all()) {
+    relayed += packet->verdict == engine::PacketVerdict::Transmit ? 1 : 0;
     if (packet->verdict == engine::PacketVerdict::HandOver)
       handover.give(*packet, received);
     else if (packet->verdict != engine::PacketVerdict::Waits)
       finish(engine, *packet, received, tx);
-  while (const engine::Packet* given_up = engine.shed()) finish_waiting(engine, *given_up, received, tx, capture);
+  }
+  shed(engine, received, tx, capture);
+  return relayed;
 }
 
 // One frame that waits, if there is one; what it took. `spare` is left empty.
 inline Duration transcode_next(engine::Engine& engine, Instant now, Clock clock, SparePackets& spare, Tx& tx, Capture& capture) noexcept {
-  const engine::WaitingFrame* frame = engine.next_frame(now, spare);
+  const engine::WaitingFrame* frame = engine.next_frame(spare);
   if (frame == nullptr) return {};
   finish_waiting(engine, frame->packet, frame->received, tx, capture);
   for (const engine::Packet& more : spare.all()) finish(engine, more, frame->received, tx);
@@ -72,10 +81,9 @@ inline Duration transcode_next(engine::Engine& engine, Instant now, Clock clock,
   return took;
 }
 
-// Frames that wait: one heavy one, or light ones for as long as a heavy one may take. How many.
+// Frames that wait, while there are some: one heavy one, or light ones for as long as a heavy one may take. How many.
 inline std::size_t transcode(engine::Engine& engine, Clock clock, SparePackets& spare, Tx& tx, Capture& capture) noexcept {
   constexpr Duration kSlice{api::kHeavyCostNs};
-  if (engine.frames_waiting() == 0) return 0;
   const Instant began = clock();
   Instant now = began;
   std::size_t frames = 0;

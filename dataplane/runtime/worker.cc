@@ -86,7 +86,11 @@ std::size_t Worker::iterate(Instant now) noexcept {
   relink();
   media_hops_.apply();
   signalling_hops_.apply();
-  const std::size_t packets = receive_ports() + receive_handover(now) + receive_exceptions();
+  full_ = false;
+  relayed_ = 0;
+  const std::size_t received = receive_ports() + receive_handover(now);
+  turns_.looked(full_, received, relayed_, now);
+  const std::size_t packets = received + receive_exceptions();
   const std::size_t messages = receive_plane(now);
   signalling_.retry(now);
   if (now >= engine_.next_deadline()) {
@@ -95,9 +99,7 @@ std::size_t Worker::iterate(Instant now) noexcept {
   }
   hand_over();
   tx_.flush();
-  // Packets may wait that are no frames: those first.
-  const std::size_t frames = behind_ ? 0 : nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
-  if (frames != 0) tx_.flush();
+  const std::size_t frames = engine_.frames_waiting() == 0 ? 0 : transcode();
   if (const auto took = ports_time_.of_a_packet()) engine_.ports_took(*took);
   if (capture_.on()) [[unlikely]] {
     settle_capture();
@@ -131,12 +133,11 @@ void Worker::relink() noexcept {
 std::size_t Worker::receive_ports() noexcept {
   std::size_t total = 0;
   rte_mbuf* buffers[nodes::kBurst];
-  behind_ = false;
   for (const std::uint16_t port : setup_.ports) {
     const Instant before = ports_time_.measuring() ? monotonic_now() : Instant{};
     const std::uint16_t count = rte_eth_rx_burst(port, setup_.engine.worker, buffers, nodes::kBurst);
     if (count == 0) continue;
-    behind_ |= count == nodes::kBurst;
+    full_ |= count == nodes::kBurst;
     const Instant received = monotonic_now();
     if (ports_time_.measuring()) ports_time_.received(received - before, count);
     total += count;
@@ -174,7 +175,7 @@ std::size_t Worker::receive_handover(Instant now) noexcept {
   if (links_.size() == 1) return 0;
   std::array<Instant, nodes::kBurst> received;
   const std::size_t count = handover_.take(packets_, received);
-  behind_ |= count == nodes::kBurst;
+  full_ |= count == nodes::kBurst;
   while (handover_.listen(*message_)) {  // after take(): a leg is here before its packets
     engine_.hurry(*message_);
     transcode_hurried();
@@ -199,6 +200,17 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned
   capture_.received(packets, now, owned);
   handle(packets, now, owned);
   capture_.decided();
+}
+
+// Frames, when it is their turn; what is late is given up in any case.
+std::size_t Worker::transcode() noexcept {
+  const Instant now = monotonic_now();
+  nodes::shed(engine_, now, tx_, capture_);
+  if (engine_.frames_waiting() == 0 || !(turns_.frames(now) || engine_.hurried())) return 0;
+  const std::size_t frames = nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
+  turns_.frames_ran(now);
+  tx_.flush();
+  return frames;
 }
 
 // Before the legs of these frames change.
@@ -229,7 +241,7 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, bool owned) 
     else
       limited_.add(packet);
   }
-  nodes::media(engine_, media_, now, tx_, handover_, capture_);
+  relayed_ += nodes::media(engine_, media_, now, tx_, handover_, capture_);
   // The limiter's time does not go back to when a packet was handed over.
   published_ |= signalling_.receive(limited_, std::max(now, now_), rings_ == nullptr ? nullptr : &rings_->datagrams_up,
                                     setup_.engine.local_addresses) != 0;
@@ -254,7 +266,10 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
          rings_->commands.pop(command)) {
     ++total;
     engine_.hurry(command);
-    transcode_hurried();
+    if (engine_.hurried()) {
+      transcode_hurried();
+      total = kCommandsPerIteration;  // the ports first, then others
+    }
     if (capture_.on()) {  // before the answer to what may end it
       settle_capture();
       if (command.type == api::CommandType::StopCapture) published_ |= capture_.publish_all();

@@ -12,6 +12,7 @@
 #include "dataplane/nodes/media.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/signalling.h"
+#include "dataplane/nodes/turns.h"
 #include "dataplane/nodes/tx.h"
 #include "dataplane/runtime/attach_server.h"
 #include "dataplane/runtime/idle.h"
@@ -68,6 +69,7 @@ class Worker final : private engine::EventSink {
   std::size_t receive_plane(Instant now) noexcept;
   void dispatch(std::span<engine::Packet> packets, Instant now, bool owned) noexcept;
   void handle(std::span<engine::Packet> packets, Instant now, bool owned) noexcept;
+  std::size_t transcode() noexcept;
   void transcode_hurried() noexcept;
   void settle_capture() noexcept;
   void hand_over() noexcept;
@@ -95,7 +97,9 @@ class Worker final : private engine::EventSink {
   bool published_ = false;         // something for the client since its doorbell was last looked at
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
-  bool behind_ = false;  // more packets wait in queues, probably: what was taken from one of them was a full burst
+  nodes::Turns turns_;
+  bool full_ = false;        // of this iteration: a queue gave a full burst
+  std::size_t relayed_ = 0;  // of this iteration
   nodes::PacketList media_;
   nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;

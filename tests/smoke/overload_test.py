@@ -39,7 +39,7 @@ class Overload(unittest.TestCase):
     def test_newest_heavy_calls_lose_frames_and_relays_none(self):
         with lab.Lab() as the_lab:
             gateway.Network(the_lab)
-            dataplane = gateway.Dataplane(the_lab)
+            dataplane = gateway.Dataplane(the_lab, "--late-us", 10_000)
             # The relay is the newest call of all.
             remote = lambda host, i: f"{host}:{FIRST_PORT + 2 * i}"  # noqa: E731
             locals_a = [pair[0] for pair in json.loads(dataplane.tool("calls", remote(gateway.CALLER, 0), "PCMU", remote(gateway.CALLEE, 0), "opus", HEAVY_CALLS))]

@@ -104,9 +104,13 @@ void WorkerRig::attach() {
   unlink(path_.c_str());  // nobody else is to come
 }
 
-api::CommandDone WorkerRig::command(api::Command value) {
+void WorkerRig::send(api::Command value) {
   value.request_id = ++request_;
   IFGW_CHECK(link_->send(0, value));
+}
+
+api::CommandDone WorkerRig::command(api::Command value) {
+  send(value);
   api::Event event;
   do {
     (void)iterate();

@@ -29,6 +29,8 @@ class WorkerRig {
 
   // Sent down the command ring; the worker runs until it has answered Ok. Next hops that it asks for are all the port itself.
   api::CommandDone command(api::Command value);
+  // Sent down the command ring; nobody waits for the answer.
+  void send(api::Command value);
 
   // Frames as if they came off the wire, at most nodes::kBurst at once; buffers are of pool().
   void receive(std::span<rte_mbuf*> frames);

@@ -69,7 +69,8 @@ class BusyWorker : public testing::Test {
       command.add_leg.media = media;
       return rig->command(command);
     };
-    const api::CommandDone near = add_leg(params(s.remote, Codec::Pcmu, 0)), far = add_leg(params(s.listener, to, to == Codec::Pcmu ? 0 : 96));
+    const api::CommandDone near = add_leg(params(s.remote, Codec::Pcmu, 0)),
+                           far = add_leg(params(s.listener, to, to == Codec::Pcmu ? 0 : 96));
     s.port = near.local;
     s.leg = near.leg;
     s.peer = far.leg;
@@ -81,9 +82,12 @@ class BusyWorker : public testing::Test {
   }
   static rte_mbuf* packet(Speaker& s) {
     ++s.sequence;
-    const Frame frame = udp_frame(s.remote, s.port, rtp_packet(0, s.sequence, 160U * s.sequence, 7, Frame(160, 0xD5)));
+    return with(udp_frame(s.remote, s.port, rtp_packet(0, s.sequence, 160U * s.sequence, 7, Frame(160, 0xD5))));
+  }
+  static rte_mbuf* with(const Frame& frame) {
     rte_mbuf* buffer = rte_pktmbuf_alloc(rig->pool());
-    std::copy(frame.begin(), frame.end(), reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(buffer, static_cast<std::uint16_t>(frame.size()))));
+    std::copy(frame.begin(), frame.end(),
+              reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(buffer, static_cast<std::uint16_t>(frame.size()))));
     return buffer;
   }
   static void receive(Speaker& s, std::size_t count = 1) {
@@ -171,6 +175,46 @@ TEST_F(BusyWorker, SendsWhatWasSaidBeforeALegChangesAsItWas) {
   const std::vector<Sent> after = rest();
   ASSERT_EQ(after.size(), 1U);
   EXPECT_EQ(after.front(), (Sent{changed.listener.port, 97}));
+}
+
+// Calls that change all at once must not make the worker forget its ports.
+TEST_F(BusyWorker, ChangesOneBusyLegBetweenTwoLooksAtThePort) {
+  receive_dear();
+  for (const Speaker& s : dear) {
+    api::Command update;
+    update.type = api::CommandType::UpdateLeg;
+    update.update_leg = {};
+    update.update_leg.leg = s.peer;
+    update.update_leg.media = params(s.listener, Codec::L16_8, 98);
+    rig->send(update);
+  }
+  std::size_t frames = 0;
+  while (frames < kDear) {
+    receive(relay);
+    rig->iterate();
+    const auto all = sent();
+    const std::size_t made = all.size() - relays(all);
+    ASSERT_LE(made, 2U) << "one for a command, one in its turn";
+    frames += made;
+  }
+  EXPECT_TRUE(rest().empty());
+}
+
+// Somebody fills each burst with what is refused at once.
+TEST_F(BusyWorker, TranscodesUnderAFloodOfWhatIsRefused) {
+  const Endpoint nobody{*IpAddress::parse("198.51.100.99"), 999}, unused{*IpAddress::parse("192.0.2.1"), 20'510};
+  receive(dear[0]);
+  const Instant began = runtime::monotonic_now();
+  std::vector<Sent> out;
+  while (out.empty() && runtime::monotonic_now() - began < std::chrono::seconds(20)) {
+    std::array<rte_mbuf*, nodes::kBurst> burst;
+    for (rte_mbuf*& buffer : burst) buffer = with(udp_frame(nobody, unused, rtp_packet(0, 1, 160, 7, Frame(160, 0xD5))));
+    rig->receive(burst);
+    rig->iterate();
+    out = sent();
+  }
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(out.front().listener, dear[0].listener.port);
 }
 
 }  // namespace

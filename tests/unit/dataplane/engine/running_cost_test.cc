@@ -98,7 +98,7 @@ class Frames : public testing::Test {
       plane.engine.classify({&packet, 1});
       plane.engine.begin_media(one, plane.now);
       plane.spares.packets.clear();
-      if (plane.engine.next_frame(plane.now, plane.spares) != nullptr) plane.engine.frame_took(each);
+      if (plane.engine.next_frame(plane.spares) != nullptr) plane.engine.frame_took(each);
       plane.advance(std::chrono::milliseconds(ms));
     }
   }
