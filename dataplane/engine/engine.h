@@ -80,7 +80,8 @@ class Engine {
   void begin_media(std::span<Packet* const> packets, Instant now) noexcept { media_.begin(packets, now); }
   // To be called until nullptr, before the next begin_media() and from time to time while frames wait: a frame that is given up (Drop,
   // Overloaded). It has waited for longer than EngineConfig::late, or others need its place. Those that come last (next_frame()) are
-  // those that wait so long. Telephone-events that do so come next instead. Valid until the next begin_media(). `now`: at present.
+  // those that wait so long. Telephone-events that do so come next instead, unless their stream is faster than its time. Valid until
+  // the next begin_media(). `now`: at present.
   Packet* shed(Instant now) noexcept { return media_.shed(now); }
   std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
   // The next frame is dear, so what is done already should be sent before it.
@@ -89,9 +90,10 @@ class Engine {
   // its time comes behind all others. Its packet, with Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none waits. Valid
   // until the next begin_media().
   WaitingFrame* next_frame(PacketSource& spare) noexcept { return media_.next_frame(spare); }
-  // The frames of the legs that this will change come next. It must wait for them: call next_frame() while hurried().
-  void hurry(const api::Command& command) noexcept;
-  void hurry(const WorkerMessage& message) noexcept;
+  // The frames of the legs that this will change come next; whether there are any. It must wait for them: call next_frame() while
+  // hurried().
+  bool hurry(const api::Command& command) noexcept;
+  bool hurry(const WorkerMessage& message) noexcept;
   bool hurried() const noexcept { return media_.hurried(); }
   // How long next_frame() took, and what was done with its packets: what pairs of codecs cost is learned from it.
   void frame_took(Duration time) noexcept { media_.frame_took(time); }

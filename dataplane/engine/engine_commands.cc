@@ -21,13 +21,16 @@ void Engine::on_command(const api::Command& command, Instant now, PacketSource& 
   if (!moving_) (void)done(command.request_id, command.type, answer, now);  // the caller has seen to it that there is room
 }
 
-void Engine::hurry(const api::Command& command) noexcept {
-  if (media_.frames_waiting() == 0) return;
+bool Engine::hurry(const api::Command& command) noexcept {
+  if (media_.frames_waiting() == 0) return false;
   switch (command.type) {
-    case api::CommandType::JoinLegs: media_.hurry(legs_.find(command.join_legs.a)); return media_.hurry(legs_.find(command.join_legs.b));
+    case api::CommandType::JoinLegs: {
+      const bool a = media_.hurry(legs_.find(command.join_legs.a));
+      return media_.hurry(legs_.find(command.join_legs.b)) || a;
+    }
     case api::CommandType::UpdateLeg: return media_.hurry(legs_.find(command.update_leg.leg));
     case api::CommandType::RemoveLeg: return media_.hurry(legs_.find(command.remove_leg.leg));
-    default: return;  // changes no leg here
+    default: return false;  // changes no leg here
   }
 }
 

@@ -43,9 +43,10 @@ void Engine::on_message(const WorkerMessage& message, Instant now) noexcept {
   }
 }
 
-void Engine::hurry(const WorkerMessage& message) noexcept {
-  if (message.kind != WorkerMessage::Kind::Ask) return;
-  for (const api::LegId leg : message.legs) media_.hurry(legs_.find(leg));
+bool Engine::hurry(const WorkerMessage& message) noexcept {
+  if (message.kind != WorkerMessage::Kind::Ask) return false;
+  const bool first = media_.hurry(legs_.find(message.legs[0]));
+  return media_.hurry(legs_.find(message.legs[1])) || first;
 }
 
 void Engine::give_legs(const WorkerMessage& ask) noexcept {

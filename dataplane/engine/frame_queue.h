@@ -55,7 +55,7 @@ class FrameQueue {
     const std::uint16_t slot = free_[kCapacity - 1 - size_];
     frames_[slot] = frame;
     link(slot);
-    insert((rank.greedy ? kGreedy : 0) | (rank.heavy ? kHeavy : 0) | rank.stream << kSlotBits | slot);
+    insert(bits(rank) | slot);
   }
 
   // While there are some: whether the next one is heavy, and that one. It stays where it is until the next add().
@@ -84,19 +84,14 @@ class FrameQueue {
     return remove(last);
   }
 
-  // The leg's frames are the next from now on, behind those that are so already.
-  void hurry(std::uint32_t leg) noexcept {
-    std::array<std::uint64_t, kCapacity> first;
-    std::size_t moved = 0, kept = 0;
-    for (std::size_t i = 0; i < size_ - hurried_; ++i) {
-      if (frames_[slot(order_[i])].packet.leg_index == leg)
-        first[moved++] = slot(order_[i]);
-      else
-        order_[kept++] = order_[i];
-    }
-    std::copy_n(first.begin(), moved, order_.begin() + kept);
-    hurried_ += moved;
+  // The leg's frames are the next from now on, behind those that are so already. Whether there were any.
+  bool hurry(std::uint32_t leg) noexcept {
+    const std::size_t before = hurried_;
+    move(leg, 0, true);
+    return hurried_ != before;
   }
+  // The leg's frames that wait are of this rank from now on, but for those that are hurried.
+  void rank_again(std::uint32_t leg, const FrameRank& rank) noexcept { move(leg, bits(rank), false); }
   // How many of those there are still.
   std::size_t hurried() const noexcept { return hurried_; }
 
@@ -109,6 +104,25 @@ class FrameQueue {
   static std::uint64_t rank(std::uint64_t key) noexcept { return key & ~std::uint64_t{kCapacity - 1}; }
   static std::uint16_t slot(std::uint64_t key) noexcept { return static_cast<std::uint16_t>(key & (kCapacity - 1)); }
 
+  static std::uint64_t bits(const FrameRank& rank) noexcept {
+    return (rank.greedy ? kGreedy : 0) | (rank.heavy ? kHeavy : 0) | rank.stream << kSlotBits;
+  }
+
+  void move(std::uint32_t leg, std::uint64_t to, bool hurried) noexcept {
+    std::array<std::uint16_t, kCapacity> moved;  // the last of them first, as in order_
+    std::size_t count = 0, kept = 0;
+    for (std::size_t i = 0; i < size_ - hurried_; ++i) {
+      if (frames_[slot(order_[i])].packet.leg_index == leg)
+        moved[count++] = slot(order_[i]);
+      else
+        order_[kept++] = order_[i];
+    }
+    std::copy(order_.begin() + size_ - hurried_, order_.begin() + size_, order_.begin() + kept);
+    size_ -= count;
+    for (std::size_t i = count; i > 0; --i) insert(to | moved[i - 1]);
+    if (hurried) hurried_ += count;
+  }
+
   // Behind its equals, which is before them in order_.
   void insert(std::uint64_t key) noexcept {
     std::size_t at = 0;
@@ -120,7 +134,7 @@ class FrameQueue {
     order_[at] = key;
     ++size_;
   }
-  // In order_. What is looked for has waited long, so it stands near the end, which is the front here.
+  // In order_.
   std::size_t find(std::uint16_t of) const noexcept {
     std::size_t at = 0;
     while (slot(order_[at]) != of) ++at;

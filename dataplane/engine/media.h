@@ -49,7 +49,7 @@ class Media {
   std::size_t frames_waiting() const noexcept { return frames_.size(); }
   bool next_is_heavy() const noexcept { return frames_.size() != 0 && frames_.heavy(); }
   WaitingFrame* next_frame(PacketSource& spare) noexcept;
-  void hurry(std::uint32_t leg) noexcept;
+  bool hurry(std::uint32_t leg) noexcept;
   bool hurried() const noexcept { return frames_.hurried() != 0; }
   void frame_took(Duration time) noexcept;
   void ports_took(Duration time) noexcept;
@@ -161,12 +161,12 @@ class Media {
     TranscoderSettings settings;
     std::uint32_t peer = kNoLeg;      // the leg it was made for
     std::uint32_t ssrc = 0;           // of the stream that is decoded
-    Instant paid_until{};             // by the audio that came, at four fifths of its time
+    Instant paid_until{};             // by the frames that were made, at four fifths of their time
     std::uint64_t born : 47 = 0;      // rises from one coder to the next
     std::uint64_t waiting : 16 = 0;   // frames of it
     std::uint64_t is_greedy : 1 = 0;  // they come behind all others
   };
-  static bool greedy(Coding& coding, Instant now) noexcept;
+  void charge(Coding& coding, Instant received) noexcept;
   void follow(Coding& coding, std::uint32_t ssrc) noexcept;
   bool make_coding(std::uint32_t leg, const api::MediaParams& from, std::uint32_t peer, const api::MediaParams& to, Coding& made) noexcept;
   // Makes the way from the leg to its peer anew.
@@ -212,6 +212,7 @@ class Media {
     std::uint8_t pair = 0;
     std::uint8_t ptime_ms = 0;  // 0: what the frame took tells nothing
   } timed_;                     // the frame that next_frame() gave back
+  unsigned made_ = 0;           // frames of its packet
   Duration late_;
   CoderPool pool_;
   std::vector<Coding> coding_;   // by the leg whose party speaks

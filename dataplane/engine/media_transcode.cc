@@ -10,7 +10,10 @@ namespace {
 constexpr std::size_t kRtpBytes = 12;
 // One burst more always finds room.
 constexpr std::size_t kMostWaiting = FrameQueue::kCapacity - kMaxBurst;
+// A stream that is so far ahead of the time it stands for is greedy, until it is half as far: more than a network holds back for a moment.
 constexpr Duration kAhead = std::chrono::seconds(1);
+constexpr unsigned kMostOfAStream = 64;
+constexpr unsigned kMostOfAGreedyStream = 16;
 
 void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t payload_type, std::uint32_t ssrc) noexcept {
   at[0] = 0x80;  // version 2; no padding, extension or CSRC: those were the other stream's
@@ -22,31 +25,34 @@ void write_rtp(std::uint8_t* at, const Transcoder::Output& output, std::uint8_t 
 
 }  // namespace
 
-// Takes the packet over, with its buffer.
+// Takes the packet over, with its buffer, unless too many of its stream wait.
 void Media::queue(const Waiting& waiting, Instant now) noexcept {
   const std::uint32_t leg = waiting.packet->leg_index;
   Coding& coding = coding_[leg];
-  // One that turns greedy stays so while frames of it wait: they keep their order.
-  const bool last = greedy(coding, now) || (coding.is_greedy != 0 && coding.waiting != 0);
-  coding.is_greedy = last ? 1 : 0;
+  FrameRank rank{coding.is_greedy != 0, headroom_.heavy(legs_.rx(leg).codec_pair), coding.born};
+  const Duration ahead = coding.paid_until - now;
+  if (rank.greedy ? ahead <= kAhead / 2 : ahead > kAhead) {
+    rank.greedy = !rank.greedy;
+    coding.is_greedy = rank.greedy ? 1 : 0;
+    if (coding.waiting != 0) frames_.rank_again(leg, rank);  // a stream's packets keep their order
+  }
+  if (coding.waiting >= (rank.greedy ? kMostOfAGreedyStream : kMostOfAStream)) return drop(*waiting.packet, api::DropReason::Overloaded);
   ++coding.waiting;
   waiting.packet->verdict = PacketVerdict::Waits;
-  frames_.add({*waiting.packet, waiting.rtp, waiting.kind, now}, {last, headroom_.heavy(legs_.rx(leg).codec_pair), coding.born});
+  frames_.add({*waiting.packet, waiting.rtp, waiting.kind, now}, rank);
 }
 
-// A stream that is faster than the time it stands for, beyond what a network may have held back.
-bool Media::greedy(Coding& coding, Instant now) noexcept {
-  const std::uint32_t ms = coding.coder->packet_ms() != 0 ? coding.coder->packet_ms() : coding.settings.ptime_ms;
-  constexpr std::int64_t kPaidNsPerMs = 800'000;  // clocks differ
-  const Instant paid = std::max(coding.paid_until, now) + Duration(ms * kPaidNsPerMs);
-  if (paid - now > kAhead) return true;
-  coding.paid_until = paid;
-  return false;
+// A packet stands for as much time as frames were made of it.
+void Media::charge(Coding& coding, Instant received) noexcept {
+  constexpr std::int64_t kPaidNsPerMs = 800'000;  // of 1'000'000: clocks differ
+  const std::int64_t ms = std::max<std::int64_t>(std::int64_t{made_} * coding.settings.ptime_ms, 1);
+  coding.paid_until = std::max(coding.paid_until, received) + Duration(ms * kPaidNsPerMs);
 }
 
 Packet* Media::shed(Instant now) noexcept {
   for (const WaitingFrame* longest; (longest = frames_.longest()) != nullptr && now - longest->received > late_;) {
-    if (longest->kind != FrameKind::Event) return give_up(frames_.take_longest());
+    const bool flood = coding_[longest->packet.leg_index].is_greedy != 0;
+    if (longest->kind != FrameKind::Event || flood) return give_up(frames_.take_longest());
     frames_.hurry_longest();
   }
   return frames_.size() > kMostWaiting ? give_up(frames_.take_last()) : nullptr;
@@ -61,22 +67,26 @@ Packet* Media::give_up(WaitingFrame& frame) noexcept {
 WaitingFrame* Media::next_frame(PacketSource& spare) noexcept {
   if (frames_.size() == 0) return nullptr;
   WaitingFrame& frame = frames_.take();
-  --coding_[frame.packet.leg_index].waiting;
+  Coding& coding = coding_[frame.packet.leg_index];
+  --coding.waiting;
   const Waiting waiting{&frame.packet, frame.rtp, frame.kind};
   timed_ = {};
+  made_ = 0;
   if (frame.kind == FrameKind::Event)
     transcoded_event(waiting, frame.received, spare);
   else if (frame.kind == FrameKind::Noise)
     transcoded_noise(waiting, frame.received, spare);
   else
     transcode(waiting, frame.received, spare);
+  charge(coding, frame.received);
   return &frame;
 }
 
-void Media::hurry(std::uint32_t leg) noexcept {
-  if (leg == kNoLeg || frames_.size() == 0) return;
-  frames_.hurry(leg);
-  if (legs_.rx(leg).peer != kNoLeg) frames_.hurry(legs_.rx(leg).peer);
+bool Media::hurry(std::uint32_t leg) noexcept {
+  if (leg == kNoLeg) return false;
+  const auto one = [this](std::uint32_t of) { return of != kNoLeg && coding_[of].waiting != 0 && frames_.hurry(of); };
+  const bool own = one(leg);
+  return one(legs_.rx(leg).peer) || own;
 }
 
 void Media::transcode(const Waiting& waiting, Instant now, PacketSource& spare) noexcept {
@@ -124,6 +134,7 @@ unsigned Media::send_frames(Packet& packet, RtpOut& stream, Instant now, PacketS
     if (send_stream(*target, payload_type, output, stream.ssrc(), now)) legs_.row(legs_.rx(leg).peer).transcoded.add(1);
     target = nullptr;
   }
+  made_ += frames;
   for (std::uint64_t n = coding_[leg].coder->statistics().not_made - not_made; n > 0; --n)
     count_drop(packet, api::DropReason::OversizedDatagram);
   return frames;

@@ -95,9 +95,7 @@ class Transcoder {
   // What comes next is another stream, or the old one after a jump.
   void restart() noexcept;
 
-  // How long the newest packet that was taken was; 0: none yet.
-  std::uint32_t packet_ms() const noexcept { return static_cast<std::uint32_t>(last_samples_ * 1000 / from_rate_hz_); }
-  // It was as long as what is sent.
+  // The newest packet that was taken was as long as what is sent.
   bool even() const noexcept { return last_samples_ * to_rate_hz_ == frame_samples_ * from_rate_hz_; }
 
   const Statistics& statistics() const noexcept { return statistics_; }

@@ -9,8 +9,8 @@ namespace ifgw::nodes {
 
 class Turns {
  public:
-  // A look at all ports and at the rings of other workers: whether one of them gave a full burst, so that others may wait behind it, how many
-  // packets came, and how many of those were relays.
+  // A look at all ports and at the rings of other workers: whether one of them gave a full burst, so that others may wait behind it, how
+  // many packets came, and how many of those were relays.
   void looked(bool full, std::size_t packets, std::size_t relays, Instant now) noexcept {
     if (!full) {
       since_ = kNever;

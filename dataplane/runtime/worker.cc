@@ -177,8 +177,7 @@ std::size_t Worker::receive_handover(Instant now) noexcept {
   const std::size_t count = handover_.take(packets_, received);
   full_ |= count == nodes::kBurst;
   while (handover_.listen(*message_)) {  // after take(): a leg is here before its packets
-    engine_.hurry(*message_);
-    transcode_hurried();
+    if (engine_.hurry(*message_)) transcode_hurried();
     engine_.on_message(*message_, now);
   }
   for (std::size_t begin = 0, end = 0; begin < count; begin = end) {  // those that came together at a time
@@ -206,11 +205,16 @@ void Worker::dispatch(std::span<engine::Packet> packets, Instant now, bool owned
 std::size_t Worker::transcode() noexcept {
   const Instant now = monotonic_now();
   nodes::shed(engine_, now, tx_, capture_);
-  if (engine_.frames_waiting() == 0 || !(turns_.frames(now) || engine_.hurried())) return 0;
-  const std::size_t frames = nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
-  turns_.frames_ran(now);
-  tx_.flush();
-  return frames;
+  if (engine_.frames_waiting() == 0) return 0;
+  if (turns_.frames(now)) {
+    const std::size_t frames = nodes::transcode(engine_, monotonic_now, spare_, tx_, capture_);
+    turns_.frames_ran(now);
+    tx_.flush();
+    return frames;
+  }
+  if (!engine_.hurried()) return 0;
+  (void)nodes::transcode_next(engine_, now, monotonic_now, spare_, tx_, capture_);  // an event, which is next to nothing
+  return 1;
 }
 
 // Before the legs of these frames change.
@@ -235,7 +239,7 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, bool owned) 
       default: break;
     }
     if (!owned && packet.owner != setup_.engine.worker)
-      handover_.give(packet, now);
+      handover_.give(packet, now), ++relayed_;  // probably
     else if (packet.kind == engine::PacketKind::Media)
       media_.add(packet);
     else
@@ -265,8 +269,7 @@ std::size_t Worker::receive_plane(Instant now) noexcept {
   while (total < kCommandsPerIteration && engine_.accepts_commands() && rings_->events.has_room(api::kMaxAnswerEvents) &&
          rings_->commands.pop(command)) {
     ++total;
-    engine_.hurry(command);
-    if (engine_.hurried()) {
+    if (engine_.hurry(command)) {
       transcode_hurried();
       total = kCommandsPerIteration;  // the ports first, then others
     }

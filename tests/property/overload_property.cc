@@ -238,6 +238,92 @@ TEST_F(Overload, TelephoneEventsThatWaitTooLongComeNextInstead) {
   EXPECT_EQ(made, (std::vector<const Arrival*>{burst[1], burst[2], &fresh}));
 }
 
+// One stream that is faster than its time, and another, newer one that is not.
+class Greedy : public Overload {
+ protected:
+  Greedy() {
+    add_call(Codec::Pcmu, Codec::L16_8);
+    add_call(Codec::Pcmu, Codec::L16_8);
+  }
+  // Whether a place was free for it.
+  bool comes(std::size_t who, bool event = false) {
+    say(who, arrivals.emplace_back(), event);
+    Arrival* one[] = {&arrivals.back()};
+    receive(one);
+    return arrivals.back().packet.verdict == PacketVerdict::Waits;
+  }
+  std::size_t next() {
+    plane.spares.packets.clear();
+    return of(plane.engine.next_frame(plane.spares)->packet).speaker;
+  }
+  std::size_t shed() {
+    std::size_t count = 0;
+    while (plane.engine.shed(plane.now) != nullptr) ++count;
+    return count;
+  }
+  void become_greedy() {
+    for (int i = 0; i < 63; ++i) {  // 16 ms each
+      ASSERT_TRUE(comes(0));
+      ASSERT_EQ(next(), 0U);
+    }
+  }
+  std::deque<Arrival> arrivals;
+};
+
+TEST_F(Greedy, ComesBehindNewerStreamsUntilItIsInItsTimeAgain) {
+  ASSERT_TRUE(comes(0) && comes(1));
+  EXPECT_EQ(next(), 0U) << "the oldest first";
+  EXPECT_EQ(next(), 1U);
+  become_greedy();
+  ASSERT_TRUE(comes(0) && comes(1));
+  EXPECT_EQ(next(), 1U);
+  ASSERT_TRUE(comes(1));
+  plane.advance(std::chrono::milliseconds(530));
+  ASSERT_TRUE(comes(0)) << "while one of before still waits";
+  EXPECT_EQ(next(), 0U);
+  EXPECT_EQ(next(), 0U);
+  EXPECT_EQ(next(), 1U);
+}
+
+TEST_F(Greedy, HasFewPlacesAndNoPrivilegeForItsEvents) {
+  become_greedy();
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(comes(0, i % 2 != 0));
+  EXPECT_FALSE(comes(0));
+  EXPECT_TRUE(comes(1));
+  plane.advance(plane.config.late + Duration(1));
+  EXPECT_EQ(shed(), 17U);
+  EXPECT_FALSE(plane.engine.hurried());
+}
+
+TEST_F(Greedy, OthersHaveMorePlacesButNotAll) {
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(comes(1));
+  EXPECT_FALSE(comes(1));
+  EXPECT_EQ(plane.drops(api::DropReason::Overloaded), 1U);
+}
+
+// A whole frame is made of each: time stamps say that the rest was silence.
+TEST_F(Greedy, ShortPayloadsCountAsWhatIsMadeOfThem) {
+  speakers[0].payload_bytes = 8;
+  for (int i = 0; i < 80; ++i) {
+    ASSERT_TRUE(comes(0));
+    ASSERT_EQ(next(), 0U);
+  }
+  ASSERT_TRUE(comes(0) && comes(1));
+  EXPECT_EQ(next(), 1U);
+}
+
+// A held key beside audio, both every 20 ms.
+TEST_F(Greedy, NobodyIsForTelephoneEvents) {
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE(comes(0) && comes(0, true));
+    ASSERT_EQ(next(), 0U);
+    ASSERT_EQ(next(), 0U);
+    plane.advance(std::chrono::milliseconds(20));
+  }
+  ASSERT_TRUE(comes(0) && comes(1));
+  EXPECT_EQ(next(), 0U);
+}
+
 class PatientOverload : public Overload {
  protected:
   PatientOverload() : Overload(config(std::chrono::seconds(1))) {}
