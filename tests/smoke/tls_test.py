@@ -209,9 +209,9 @@ class Idle(unittest.TestCase):
                                     dial=f"sip:expert@{gateway.OUTSIDE}:{PORT};transport=tls")
             lab.wait_for(lambda: any(c["state"] == "CONNECTED" for c in control.ctl("calls show")["rows"]), 20, f"connected\n{outside.process.output()[-1500:]}")
             listed = ["ss", "-Htno", "state", "established", f"( sport = :{PORT} )"]
-            of_the_call = the_lab.run_in("gw", *listed).stdout.split()
+            # What was sent last waits for its acknowledgement at first, and has that timer.
+            of_the_call = lab.wait_for(lambda: (lambda now: now if "timer:(keepalive" in now else None)(the_lab.run_in("gw", *listed).stdout), 10, "it is kept alive").split()
             self.assertEqual(of_the_call.count(f"{gateway.OUTSIDE}:{PORT}"), 1, of_the_call)
-            self.assertIn("timer:(keepalive", " ".join(of_the_call))
             # Idle from now on, so later than the call's: once it is closed, the call's has been silent for longer.
             idle = the_lab.start("idle", [gateway.PYTHON, "-c", TLS_OPTIONS + "print('closed' if s.recv(4096) == b'' else 'more', flush=True)", gateway.OUTSIDE, PORT, ca.certificate],
                                  ns="caller")
