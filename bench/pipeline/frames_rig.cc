@@ -74,21 +74,10 @@ void Frames::open(Codec from, Codec to) {
   s.to = to;
   s.party = {IpAddress::v4(0x0A000002), static_cast<std::uint16_t>(20'000 + 2 * number)};
   s.listener = {IpAddress::v4(0x0A000003), static_cast<std::uint16_t>(40'000 + 2 * number)};
-  const auto add = [&](const Endpoint& remote, Codec codec) {
-    api::Command command;
-    command.type = api::CommandType::AddLeg;
-    command.add_leg = {};
-    command.add_leg.media = params(remote, codec);
-    return rig_.command(command);
-  };
-  const api::CommandDone near = add(s.party, from), far = add(s.listener, to);
+  const auto [near, far] = rig_.call(params(s.party, from), params(s.listener, to));
   s.near = near.leg;
   s.far = far.leg;
   s.port = near.local;
-  api::Command join;
-  join.type = api::CommandType::JoinLegs;
-  join.join_legs = {near.leg, far.leg};
-  rig_.command(join);
   (void)rig_.iterate();
   by_listener_[s.listener.port] = streams_.size();
   streams_.push_back(s);

@@ -84,7 +84,7 @@ class Engine {
   // the next begin_media(). `now`: at present.
   Packet* shed(Instant now) noexcept { return media_.shed(now); }
   std::size_t frames_waiting() const noexcept { return media_.frames_waiting(); }
-  // The next frame is dear, so what is done already should be sent before it.
+  // The next frame is dear: other things should have their turn before it.
   bool next_is_heavy() const noexcept { return media_.next_is_heavy(); }
   // Transcodes the next frame: light ones before heavy ones, then those of the oldest stream first; a stream that sends audio faster than
   // its time comes behind all others. Its packet, with Transmit, Drop or Kept, and so those taken from `spare`; nullptr: none waits. Valid
@@ -99,7 +99,7 @@ class Engine {
   void frame_took(Duration time) noexcept { media_.frame_took(time); }
   // How long one packet took to come out of a port's queue and to go into one: the same for what every direction costs beside its codecs.
   void ports_took(Duration time) noexcept { media_.ports_took(time); }
-  // All of it at once, any number of packets that come as fast as they can be handled; none waits before or afterwards.
+  // All of it at once, kMaxBurst packets at a time: for tools and tests. No frame waits before or afterwards.
   void media(std::span<Packet* const> packets, Instant now, PacketSource& spare) noexcept;
 
   // Packets of kind SipUdp, SignallingTcpSyn, SignallingTcp, Fragment that this worker owns. SipUdp leaves with Up (its

@@ -52,15 +52,16 @@ inline void shed(engine::Engine& engine, Instant now, Tx& tx, Capture& capture) 
 }
 
 // `packets`: kind Media, owned by this worker; when they were received. Every buffer is sent, handed over, freed, or waits in the engine
-// with its frame, for transcode(). How many were relayed.
+// with its frame, for transcode(). How many were relayed, or may be by the worker that their leg has moved to.
 inline std::size_t media(engine::Engine& engine, const PacketList& packets, Instant received, Tx& tx, Handover& handover,
                          Capture& capture) noexcept {
   if (packets.empty()) return 0;
   engine.begin_media(packets.all(), received);
   std::size_t relayed = 0;
   for (const engine::Packet* packet : packets.all()) {
-    relayed += packet->verdict == engine::PacketVerdict::Transmit ? 1 : 0;
-    if (packet->verdict == engine::PacketVerdict::HandOver)
+    const bool gone = packet->verdict == engine::PacketVerdict::HandOver;
+    relayed += gone || packet->verdict == engine::PacketVerdict::Transmit ? 1 : 0;
+    if (gone)
       handover.give(*packet, received);
     else if (packet->verdict != engine::PacketVerdict::Waits)
       finish(engine, *packet, received, tx);
@@ -69,10 +70,9 @@ inline std::size_t media(engine::Engine& engine, const PacketList& packets, Inst
   return relayed;
 }
 
-// One frame that waits, if there is one; what it took. `spare` is left empty.
+// The next frame, while some wait; what it took. `spare` is left empty.
 inline Duration transcode_next(engine::Engine& engine, Instant now, Clock clock, SparePackets& spare, Tx& tx, Capture& capture) noexcept {
   const engine::WaitingFrame* frame = engine.next_frame(spare);
-  if (frame == nullptr) return {};
   finish_waiting(engine, frame->packet, frame->received, tx, capture);
   for (const engine::Packet& more : spare.all()) finish(engine, more, frame->received, tx);
   spare.clear();

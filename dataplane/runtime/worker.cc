@@ -238,12 +238,13 @@ void Worker::handle(std::span<engine::Packet> packets, Instant now, bool owned) 
       case engine::PacketKind::Malformed: rte_pktmbuf_free(nodes::buffer_of(packet)); continue;
       default: break;
     }
-    if (!owned && packet.owner != setup_.engine.worker)
-      handover_.give(packet, now), ++relayed_;  // probably
-    else if (packet.kind == engine::PacketKind::Media)
-      media_.add(packet);
-    else
-      limited_.add(packet);
+    const bool media = packet.kind == engine::PacketKind::Media;
+    if (!owned && packet.owner != setup_.engine.worker) {
+      handover_.give(packet, now);
+      relayed_ += media ? 1 : 0;
+    } else {
+      (media ? media_ : limited_).add(packet);
+    }
   }
   relayed_ += nodes::media(engine_, media_, now, tx_, handover_, capture_);
   // The limiter's time does not go back to when a packet was handed over.

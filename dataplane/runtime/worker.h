@@ -6,13 +6,13 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/engine/turns.h"
 #include "dataplane/nodes/capture.h"
 #include "dataplane/nodes/exception.h"
 #include "dataplane/nodes/handover.h"
 #include "dataplane/nodes/media.h"
 #include "dataplane/nodes/packets.h"
 #include "dataplane/nodes/signalling.h"
-#include "dataplane/nodes/turns.h"
 #include "dataplane/nodes/tx.h"
 #include "dataplane/runtime/attach_server.h"
 #include "dataplane/runtime/idle.h"
@@ -57,7 +57,7 @@ class Worker final : private engine::EventSink {
   NextHopTable& media_next_hops() noexcept { return media_hops_; }
   NextHopTable& signalling_next_hops() noexcept { return signalling_hops_; }
 
-  // One iteration; returns how many packets and messages it handled. For run(), benches and tests.
+  // One iteration; returns how many packets, messages and frames it handled. For run(), benches and tests.
   std::size_t iterate(Instant now) noexcept;
 
  private:
@@ -97,9 +97,9 @@ class Worker final : private engine::EventSink {
   bool published_ = false;         // something for the client since its doorbell was last looked at
   Instant now_{};                  // of the iteration
   Instant last_busy_ = kNever;
-  nodes::Turns turns_;
+  engine::Turns turns_;
   bool full_ = false;        // of this iteration: a queue gave a full burst
-  std::size_t relayed_ = 0;  // of this iteration
+  std::size_t relayed_ = 0;  // of this iteration; media for other workers too, which may be relays
   nodes::PacketList media_;
   nodes::SparePackets spare_;  // empty between stages
   nodes::PacketList limited_;

@@ -7,7 +7,7 @@
 #include <memory>
 #include <random>
 
-#include "dataplane/nodes/turns.h"
+#include "dataplane/engine/turns.h"
 #include "tests/support/plane.h"
 
 namespace ifgw::test {
@@ -369,7 +369,7 @@ class LongOverload : public Overload {
     std::stable_sort(coming.begin(), coming.end());
     made.assign(speakers.size(), 0);
     said.assign(speakers.size(), 0);
-    nodes::Turns turns;
+    engine::Turns turns;
     std::deque<Due> queue;
     std::deque<std::unique_ptr<Arrival>> held;
     std::size_t next = 0;

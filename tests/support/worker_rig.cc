@@ -104,6 +104,22 @@ void WorkerRig::attach() {
   unlink(path_.c_str());  // nobody else is to come
 }
 
+std::pair<api::CommandDone, api::CommandDone> WorkerRig::call(const api::MediaParams& near, const api::MediaParams& far) {
+  const auto add = [this](const api::MediaParams& media) {
+    api::Command command;
+    command.type = api::CommandType::AddLeg;
+    command.add_leg = {};
+    command.add_leg.media = media;
+    return this->command(command);
+  };
+  const api::CommandDone a = add(near), b = add(far);
+  api::Command join;
+  join.type = api::CommandType::JoinLegs;
+  join.join_legs = {a.leg, b.leg};
+  command(join);
+  return {a, b};
+}
+
 void WorkerRig::send(api::Command value) {
   value.request_id = ++request_;
   IFGW_CHECK(link_->send(0, value));

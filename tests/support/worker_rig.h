@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controlplane/adapters/dataplane_link.h"
@@ -29,6 +30,8 @@ class WorkerRig {
 
   // Sent down the command ring; the worker runs until it has answered Ok. Next hops that it asks for are all the port itself.
   api::CommandDone command(api::Command value);
+  // Two legs of these parameters, joined: their answers.
+  std::pair<api::CommandDone, api::CommandDone> call(const api::MediaParams& near, const api::MediaParams& far);
   // Sent down the command ring; nobody waits for the answer.
   void send(api::Command value);
 

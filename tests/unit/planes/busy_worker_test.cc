@@ -3,7 +3,6 @@
 #include <rte_mbuf.h>
 
 #include <array>
-#include <optional>
 
 #include "tests/support/frames.h"
 #include "tests/support/worker_rig.h"
@@ -62,23 +61,20 @@ class BusyWorker : public testing::Test {
     const auto number = static_cast<std::uint16_t>(2 * dear.size() + (to == Codec::Pcmu ? 1000 : 0));
     s.remote = {*IpAddress::parse("198.51.100.10"), static_cast<std::uint16_t>(40'000 + number)};
     s.listener = {*IpAddress::parse("203.0.113.20"), static_cast<std::uint16_t>(50'000 + number)};
-    const auto add_leg = [](const api::MediaParams& media) {
-      api::Command command;
-      command.type = api::CommandType::AddLeg;
-      command.add_leg = {};
-      command.add_leg.media = media;
-      return rig->command(command);
-    };
-    const api::CommandDone near = add_leg(params(s.remote, Codec::Pcmu, 0)),
-                           far = add_leg(params(s.listener, to, to == Codec::Pcmu ? 0 : 96));
+    const auto [near, far] = rig->call(params(s.remote, Codec::Pcmu, 0), params(s.listener, to, to == Codec::Pcmu ? 0 : 96));
     s.port = near.local;
     s.leg = near.leg;
     s.peer = far.leg;
-    api::Command join;
-    join.type = api::CommandType::JoinLegs;
-    join.join_legs = {near.leg, far.leg};
-    rig->command(join);
     return s;
+  }
+  // Its listener wants another payload type.
+  static api::Command update(const Speaker& s, std::uint8_t payload_type) {
+    api::Command command;
+    command.type = api::CommandType::UpdateLeg;
+    command.update_leg = {};
+    command.update_leg.leg = s.peer;
+    command.update_leg.media = params(s.listener, Codec::L16_8, payload_type);
+    return command;
   }
   static rte_mbuf* packet(Speaker& s) {
     ++s.sequence;
@@ -161,12 +157,7 @@ TEST_F(BusyWorker, LooksAtThePortBetweenAnyTwoDearFrames) {
 TEST_F(BusyWorker, SendsWhatWasSaidBeforeALegChangesAsItWas) {
   receive_dear();
   Speaker& changed = dear[20];
-  api::Command update;
-  update.type = api::CommandType::UpdateLeg;
-  update.update_leg = {};
-  update.update_leg.leg = changed.peer;
-  update.update_leg.media = params(changed.listener, Codec::L16_8, 97);
-  rig->command(update);
+  rig->command(update(changed, 97));
   const std::vector<Sent> before = sent();
   ASSERT_EQ(before.size(), 1U) << "the port's burst was full: only what the command would have cut off";
   EXPECT_EQ(before.front(), (Sent{changed.listener.port, 96}));
@@ -180,14 +171,7 @@ TEST_F(BusyWorker, SendsWhatWasSaidBeforeALegChangesAsItWas) {
 // Calls that change all at once must not make the worker forget its ports.
 TEST_F(BusyWorker, ChangesOneBusyLegBetweenTwoLooksAtThePort) {
   receive_dear();
-  for (const Speaker& s : dear) {
-    api::Command update;
-    update.type = api::CommandType::UpdateLeg;
-    update.update_leg = {};
-    update.update_leg.leg = s.peer;
-    update.update_leg.media = params(s.listener, Codec::L16_8, 98);
-    rig->send(update);
-  }
+  for (const Speaker& s : dear) rig->send(update(s, 98));
   std::size_t frames = 0;
   while (frames < kDear) {
     receive(relay);

@@ -1,4 +1,4 @@
-#include "dataplane/nodes/turns.h"
+#include "dataplane/engine/turns.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@ namespace {
 Instant at(int us) { return from_ns(1'000'000 + 1000 * us); }
 
 TEST(Turns, FramesHaveTheirsWhenNoQueueGaveAFullBurst) {
-  nodes::Turns turns;
+  engine::Turns turns;
   EXPECT_TRUE(turns.frames(at(0)));
   turns.looked(true, 32, 0, at(0));
   EXPECT_FALSE(turns.frames(at(0)));
@@ -17,7 +17,7 @@ TEST(Turns, FramesHaveTheirsWhenNoQueueGaveAFullBurst) {
 }
 
 TEST(Turns, WhileQueuesAreFullOfRelaysFramesHaveNone) {
-  nodes::Turns turns;
+  engine::Turns turns;
   for (int us = 0; us < 10'000; ++us) {
     turns.looked(true, 32, 16, at(us));
     ASSERT_FALSE(turns.frames(at(us))) << us;
@@ -25,7 +25,7 @@ TEST(Turns, WhileQueuesAreFullOfRelaysFramesHaveNone) {
 }
 
 TEST(Turns, WhileQueuesAreFullOfOtherThingsFramesHaveOneEachMillisecond) {
-  nodes::Turns turns;
+  engine::Turns turns;
   int ran = 0;
   for (int us = 0; us < 10'500; us += 10) {
     turns.looked(true, 32, 15, at(us));

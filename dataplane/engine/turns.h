@@ -5,7 +5,7 @@
 
 #include "codecs/base/time.h"
 
-namespace ifgw::nodes {
+namespace ifgw::engine {
 
 class Turns {
  public:
@@ -41,4 +41,4 @@ class Turns {
   std::size_t relays_ = 0;
 };
 
-}  // namespace ifgw::nodes
+}  // namespace ifgw::engine
